@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2034
+# What a Debian 12 needs to build and test varve, and how it is built: sourced by
+# examples/quickstart.sh, tests/run.sh and .ci/run.  Expects $top, the source tree.  POSIX sh.
+#
+#   VARVE_BUILD_DIR   where to build (default: build/ in the source tree)
+
+# To build the command.
+packages_build="gcc libc6-dev cmake ninja-build pkgconf libsodium-dev libssl-dev libzstd-dev \
+libxxhash-dev libarchive-dev libjansson-dev"
+
+# Beyond those, to run the tests: cmocka for the unit tests, the rest is what the end-to-end tests
+# compare with, and what the independent reader (examples/varve-read.py) is written in.
+packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
+attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
+tzdata"
+
+# shellcheck disable=SC2154 # whoever sources this file sets it
+build=${VARVE_BUILD_DIR:-$top/build}
+
+say()
+{
+    printf '%s\n' "$*"
+}
+
+die()
+{
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# missing_packages NAME...: print those that are not installed.
+missing_packages()
+{
+    for package in "$@"; do
+        # shellcheck disable=SC2016 # dpkg-query's own variables
+        case " $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null)" in
+        *" installed "*) ;; # not 'not-installed', which names that others recommend have
+        *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+# as_root COMMAND...: run it with root's rights; asks for a password only on a terminal.
+as_root()
+{
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif [ -t 0 ] && [ -t 2 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# apt_get ARGUMENT...: without questions, waiting its turn if another apt is at work.
+apt_get()
+{
+    as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get -q -y \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@" </dev/null
+}
+
+# install_packages NAME...: install what is missing; nothing missing needs no rights.
+install_packages()
+{
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        say "This is no Debian: install what corresponds to these packages, if the build misses it:"
+        say "  $*"
+        return 0
+    fi
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null ||
+            die "missing packages, and neither root nor sudo to install them with; as root run:
+  apt-get install --no-install-recommends $missing"
+        as_root true 2>/dev/null ||
+            die "missing packages, and sudo refuses (a password without a terminal?); as root run:
+  apt-get install --no-install-recommends $missing"
+    fi
+    say "Installing: $missing"
+    apt_log=$(mktemp "${TMPDIR:-/tmp}/varve-apt.XXXXXX")
+    # Package lists may be absent (a bare system) or too old (the versions they name are gone).
+    # shellcheck disable=SC2086 # a list of words
+    if { have_package_lists &&
+        apt_get install --no-install-recommends $missing >"$apt_log" 2>&1; } ||
+        { apt_get update >>"$apt_log" 2>&1 &&
+            apt_get install --no-install-recommends $missing >>"$apt_log" 2>&1; }; then
+        rm -f "$apt_log"
+        return 0
+    fi
+    tail -n 40 "$apt_log" >&2
+    die "installing packages failed; the whole log: $apt_log"
+}
+
+have_package_lists()
+{
+    for list in /var/lib/apt/lists/*_Packages*; do
+        [ -e "$list" ] && return 0
+    done
+    return 1
+}
+
+# quietly LOG COMMAND...: append its output to the log; show the log's end if it fails.
+quietly()
+{
+    log=$1
+    shift
+    if "$@" >>"$log" 2>&1 </dev/null; then
+        return 0
+    fi
+    tail -n 60 "$log" >&2
+    die "failed: $*; the whole log: $log"
+}
+
+# build_varve TARGET [CMake option...]: configure and build below $build.
+build_varve()
+{
+    target=$1
+    shift
+    { mkdir -p "$build" 2>/dev/null && [ -w "$build" ]; } ||
+        die "cannot write to '$build'; set VARVE_BUILD_DIR to a directory of your own"
+    build=$(cd "$build" && pwd -P)
+    : >"$build/setup.log" 2>/dev/null ||
+        die "'$build' belongs to somebody else; set VARVE_BUILD_DIR to a directory of your own"
+    say "Building in $build (log: $build/setup.log)"
+    # A directory configured for a tree that has moved is of no use; another generator is kept.
+    if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$top" "$build/CMakeCache.txt"; then
+        set -- --fresh -G Ninja "$@"
+    fi
+    quietly "$build/setup.log" cmake -S "$top" -B "$build" "$@"
+    quietly "$build/setup.log" cmake --build "$build" --target "$target"
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_FORMAT_ADMIN_H
+#define VARVE_FORMAT_ADMIN_H
+
+#include "format/common.h"
+
+/*
+ * Administrator's records `admin/<type>-<name>` (kind A), signed by the administrator:
+ *   16 B site (zeros: valid on every site) | u8 type | i64 time | 16 random bytes | u32 length,
+ *   payload | signature | trailer
+ * Names: certificate-<client>-<n>, revocation-<client>-<n>, epoch-<n>, grave-<32 hexadecimal
+ * digits>, suspect-<32 hexadecimal digits>, forget-<32 hexadecimal digits>, the same with ".end"
+ * behind it (ADMIN_FORGET_END), pin-<32 hexadecimal digits>; the types a name may carry are those
+ * of its prefix.
+ */
+enum admin_type {
+    ADMIN_CERTIFICATE = 1, /* 16 B client | u8 role | 32 B Ed25519 | 32 B X25519 | u8 n, name */
+    ADMIN_REVOCATION = 2,  /* 16 B client | u64 since sequence */
+    ADMIN_EPOCH = 3,       /* u32 number | 32 B X25519 public | u32 count, per client: 16 B client |
+                              u8 what (1 writer key, 2 reader secret) | 80 B sealed to it */
+    ADMIN_GRAVE = 4,       /* u32 count, per entry: 16 B session | 16 B snapshot (zeros: all of the
+                              session) | 16 B client | u64 sequence | 32 B record hash |
+                              u8 reason */
+    ADMIN_SUSPECT = 5,     /* u32 count, 48 B full pack names */
+    ADMIN_FORGET = 6,      /* u32 count, 16 B snapshot ids | i64 grace in ns */
+    ADMIN_FORGET_END = 7,  /* u8 1 carried out, 2 cancelled */
+    ADMIN_PIN = 8,         /* 16 B snapshot | i64 until (0: for ever) | u8 1 pin, 2 unpin */
+};
+enum grave_reason { GRAVE_FENCED = 1, GRAVE_FORGOTTEN = 2, GRAVE_REVOKED = 3 };
+
+struct admin_record {
+    struct vv_uuid site;
+    enum admin_type type;
+    int64_t time;
+    uint8_t nonce[16];
+    struct vv_span payload; /* borrowed */
+};
+/** admin_encode(a, repo, out, err): up to and without the signature. */
+MUST_CHECK enum vv_rc admin_encode(const struct admin_record *a, const struct vv_uuid *repo,
+                                   struct vv_buf *out, struct vv_error *err);
+MUST_CHECK enum vv_rc admin_decode(struct vv_span object, const struct vv_uuid *repo,
+                                   struct admin_record *ret, struct vv_error *err);
+
+struct certificate {
+    struct vv_uuid client;
+    uint8_t role; /* enum key_role */
+    uint8_t ed25519[32];
+    uint8_t x25519[32];
+    char name[LIMIT_LABEL + 1];
+};
+void certificate_encode(const struct certificate *c, struct vv_buf *out);
+MUST_CHECK enum vv_rc certificate_decode(struct vv_span payload, struct certificate *ret,
+                                         struct vv_error *err);
+
+struct revocation {
+    struct vv_uuid client;
+    uint64_t since;
+};
+void revocation_encode(const struct revocation *r, struct vv_buf *out);
+MUST_CHECK enum vv_rc revocation_decode(struct vv_span payload, struct revocation *ret,
+                                        struct vv_error *err);
+
+struct epoch_record {
+    uint32_t number;
+    uint8_t x25519[32];
+    uint32_t recipient_count; /* recipients are 97 B each, borrowed */
+    struct vv_span recipients;
+};
+void epoch_encode(const struct epoch_record *e, struct vv_buf *out);
+MUST_CHECK enum vv_rc epoch_decode(struct vv_span payload, struct epoch_record *ret,
+                                   struct vv_error *err);
+
+struct grave {
+    struct vv_uuid session;
+    struct vv_uuid snapshot;
+    struct vv_uuid client;
+    uint64_t sequence;
+    struct vv_id hash;
+    uint8_t reason;
+};
+#define GRAVE_LEN 89u
+void grave_list_begin(struct vv_buf *out, uint32_t count);
+void grave_put(struct vv_buf *out, const struct grave *g);
+/** grave_list_open(payload, ret_reader, ret_count, err), then grave_next ${ret_count} times. */
+MUST_CHECK enum vv_rc grave_list_open(struct vv_span payload, struct vv_reader *ret,
+                                      uint32_t *ret_count, struct vv_error *err);
+void grave_next(struct vv_reader *r, struct grave *ret);
+
+/** Lists of full pack names: suspect records' payload, and the body of condemned lists. */
+void pack_list_encode(const struct pack_name *names, uint32_t count, struct vv_buf *out);
+MUST_CHECK enum vv_rc pack_list_open(struct vv_span payload, struct vv_reader *ret,
+                                     uint32_t *ret_count, struct vv_error *err);
+void pack_list_next(struct vv_reader *r, struct pack_name *ret);
+
+struct forget {
+    uint32_t count;
+    struct vv_span snapshots; /* count * 16 bytes, borrowed */
+    int64_t grace;            /* ns, not negative */
+};
+void forget_encode(const struct forget *f, struct vv_buf *out);
+MUST_CHECK enum vv_rc forget_decode(struct vv_span payload, struct forget *ret,
+                                    struct vv_error *err);
+
+enum forget_outcome { FORGET_CARRIED_OUT = 1, FORGET_CANCELLED = 2 };
+void forget_end_encode(enum forget_outcome outcome, struct vv_buf *out);
+MUST_CHECK enum vv_rc forget_end_decode(struct vv_span payload, enum forget_outcome *ret,
+                                        struct vv_error *err);
+
+struct pin {
+    struct vv_uuid snapshot;
+    int64_t until; /* ns since 1970; 0: for ever */
+    bool pinned;   /* false: takes an earlier pin back */
+};
+void pin_encode(const struct pin *p, struct vv_buf *out);
+MUST_CHECK enum vv_rc pin_decode(struct vv_span payload, struct pin *ret, struct vv_error *err);
+
+/*
+ * Condemned list `condemned/<session of the prune>` (kind D), signed by the administrator:
+ *   16 B session | 16 random bytes | u32 count, 48 B full pack names | signature | trailer
+ */
+struct condemned {
+    struct vv_uuid session;
+    uint8_t nonce[16];
+    struct vv_span packs; /* a pack list: u32 count and names */
+};
+MUST_CHECK enum vv_rc condemned_encode(const struct condemned *c, const struct vv_uuid *repo,
+                                       struct vv_buf *out, struct vv_error *err);
+MUST_CHECK enum vv_rc condemned_decode(struct vv_span object, const struct vv_uuid *repo,
+                                       struct condemned *ret, struct vv_error *err);
+
+/*
+ * `site` (kind S): 16 B site id | i64 time | u32 probed abilities (storage_caps bits) | trailer
+ */
+struct site {
+    struct vv_uuid id;
+    int64_t time;
+    uint32_t abilities;
+};
+MUST_CHECK enum vv_rc site_encode(const struct site *s, const struct vv_uuid *repo,
+                                  struct vv_buf *out, struct vv_error *err);
+MUST_CHECK enum vv_rc site_decode(struct vv_span object, const struct vv_uuid *repo,
+                                  struct site *ret, struct vv_error *err);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stands inside administrator's records, one codec a type. */
+#include <assert.h>
+#include <string.h>
+
+#include "format/admin.h"
+#include "format/format_internal.h"
+#include "format/key_slot.h"
+#include "format/pack.h"
+
+#define RECIPIENT_LEN (16u + 1u + PACK_SEALED_LEN)
+#define PACK_NAME_LEN 48u
+
+static_assert(GRAVE_LEN == 16 + 16 + 16 + 8 + 32 + 1, "varve-format(5), Grave");
+
+void
+certificate_encode(const struct certificate *c, struct vv_buf *out)
+{
+    vv_buf_put(out, c->client.b, sizeof(c->client.b));
+    vv_buf_put_u8(out, c->role);
+    vv_buf_put(out, c->ed25519, sizeof(c->ed25519));
+    vv_buf_put(out, c->x25519, sizeof(c->x25519));
+    label_put(out, c->name);
+}
+
+enum vv_rc
+certificate_decode(struct vv_span payload, struct certificate *ret, struct vv_error *err)
+{
+    struct certificate c;
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    vv_get_copy(&r, c.client.b, sizeof(c.client.b));
+    c.role = vv_get_u8(&r);
+    vv_get_copy(&r, c.ed25519, sizeof(c.ed25519));
+    vv_get_copy(&r, c.x25519, sizeof(c.x25519));
+    bool name_ok = label_get(&r, c.name);
+    if (!name_ok || !vv_reader_done(&r)) {
+        return vv_error_set(err, VV_ECORRUPT, "certificate: impossible content");
+    }
+    if (c.role < KEY_ROLE_ADMIN || c.role > KEY_ROLE_WRITER) {
+        return vv_error_set(err, VV_EUNSUPPORTED, "certificate: unknown role %u", c.role);
+    }
+    *ret = c;
+    return VV_OK;
+}
+
+void
+revocation_encode(const struct revocation *r, struct vv_buf *out)
+{
+    vv_buf_put(out, r->client.b, sizeof(r->client.b));
+    vv_buf_put_u64(out, r->since);
+}
+
+enum vv_rc
+revocation_decode(struct vv_span payload, struct revocation *ret, struct vv_error *err)
+{
+    struct revocation revocation;
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    vv_get_copy(&r, revocation.client.b, sizeof(revocation.client.b));
+    revocation.since = vv_get_u64(&r);
+    if (!vv_reader_done(&r)) {
+        return vv_error_set(err, VV_ECORRUPT, "revocation: wrong length");
+    }
+    *ret = revocation;
+    return VV_OK;
+}
+
+void
+epoch_encode(const struct epoch_record *e, struct vv_buf *out)
+{
+    if (e->recipients.len != (uint64_t)e->recipient_count * RECIPIENT_LEN) {
+        out->failed = true;
+        return;
+    }
+    vv_buf_put_u32(out, e->number);
+    vv_buf_put(out, e->x25519, sizeof(e->x25519));
+    vv_buf_put_u32(out, e->recipient_count);
+    if (e->recipients.len > 0) {
+        vv_buf_put(out, e->recipients.data, e->recipients.len);
+    }
+}
+
+enum vv_rc
+epoch_decode(struct vv_span payload, struct epoch_record *ret, struct vv_error *err)
+{
+    struct epoch_record e;
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    e.number = vv_get_u32(&r);
+    vv_get_copy(&r, e.x25519, sizeof(e.x25519));
+    e.recipient_count = vv_get_u32(&r);
+    e.recipients = vv_get_bytes(&r, e.recipient_count, RECIPIENT_LEN);
+    if (!vv_reader_done(&r)) {
+        return vv_error_set(err, VV_ECORRUPT, "epoch: wrong length");
+    }
+    for (size_t at = 16; at < e.recipients.len; at += RECIPIENT_LEN) {
+        uint8_t what = e.recipients.data[at];
+        if (what < 1 || what > 2) {
+            return vv_error_set(err, VV_EUNSUPPORTED, "epoch: unknown kind of secret %u", what);
+        }
+    }
+    *ret = e;
+    return VV_OK;
+}
+
+void
+grave_list_begin(struct vv_buf *out, uint32_t count)
+{
+    vv_buf_put_u32(out, count);
+}
+
+void
+grave_put(struct vv_buf *out, const struct grave *g)
+{
+    vv_buf_put(out, g->session.b, sizeof(g->session.b));
+    vv_buf_put(out, g->snapshot.b, sizeof(g->snapshot.b));
+    vv_buf_put(out, g->client.b, sizeof(g->client.b));
+    vv_buf_put_u64(out, g->sequence);
+    vv_buf_put(out, g->hash.b, sizeof(g->hash.b));
+    vv_buf_put_u8(out, g->reason);
+}
+
+/* A count and that many items of a fixed size, exactly. */
+static enum vv_rc
+list_open(struct vv_span payload, size_t item_len, const char *what, struct vv_reader *ret,
+          uint32_t *ret_count, struct vv_error *err)
+{
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    uint32_t count = vv_get_u32(&r);
+    if (r.failed || vv_reader_left(&r) != (uint64_t)count * item_len) {
+        return vv_error_set(err, VV_ECORRUPT, "%s: count and length do not agree", what);
+    }
+    *ret = r;
+    *ret_count = count;
+    return VV_OK;
+}
+
+enum vv_rc
+grave_list_open(struct vv_span payload, struct vv_reader *ret, uint32_t *ret_count,
+                struct vv_error *err)
+{
+    struct vv_reader r;
+    uint32_t count = 0;
+    VV_TRY(list_open(payload, GRAVE_LEN, "grave", &r, &count, err));
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t reason = r.at[(size_t)i * GRAVE_LEN + GRAVE_LEN - 1];
+        if (reason < GRAVE_FENCED || reason > GRAVE_REVOKED) {
+            return vv_error_set(err, VV_EUNSUPPORTED, "grave: unknown reason %u", reason);
+        }
+    }
+    *ret = r;
+    *ret_count = count;
+    return VV_OK;
+}
+
+void
+grave_next(struct vv_reader *r, struct grave *ret)
+{
+    vv_get_copy(r, ret->session.b, sizeof(ret->session.b));
+    vv_get_copy(r, ret->snapshot.b, sizeof(ret->snapshot.b));
+    vv_get_copy(r, ret->client.b, sizeof(ret->client.b));
+    ret->sequence = vv_get_u64(r);
+    vv_get_copy(r, ret->hash.b, sizeof(ret->hash.b));
+    ret->reason = vv_get_u8(r);
+}
+
+void
+pack_list_encode(const struct pack_name *names, uint32_t count, struct vv_buf *out)
+{
+    vv_buf_put_u32(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        vv_buf_put(out, names[i].hash.b, sizeof(names[i].hash.b));
+        vv_buf_put(out, names[i].suffix.b, sizeof(names[i].suffix.b));
+    }
+}
+
+enum vv_rc
+pack_list_open(struct vv_span payload, struct vv_reader *ret, uint32_t *ret_count,
+               struct vv_error *err)
+{
+    return list_open(payload, PACK_NAME_LEN, "list of packs", ret, ret_count, err);
+}
+
+void
+pack_list_next(struct vv_reader *r, struct pack_name *ret)
+{
+    vv_get_copy(r, ret->hash.b, sizeof(ret->hash.b));
+    vv_get_copy(r, ret->suffix.b, sizeof(ret->suffix.b));
+}
+
+void
+forget_encode(const struct forget *f, struct vv_buf *out)
+{
+    if (f->snapshots.len != (uint64_t)f->count * 16) {
+        out->failed = true;
+        return;
+    }
+    vv_buf_put_u32(out, f->count);
+    if (f->snapshots.len > 0) {
+        vv_buf_put(out, f->snapshots.data, f->snapshots.len);
+    }
+    vv_buf_put_u64(out, (uint64_t)f->grace);
+}
+
+enum vv_rc
+forget_decode(struct vv_span payload, struct forget *ret, struct vv_error *err)
+{
+    struct forget f;
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    f.count = vv_get_u32(&r);
+    f.snapshots = vv_get_bytes(&r, f.count, 16);
+    f.grace = (int64_t)vv_get_u64(&r);
+    if (!vv_reader_done(&r) || f.grace < 0) {
+        return vv_error_set(err, VV_ECORRUPT, "forget: impossible content");
+    }
+    *ret = f;
+    return VV_OK;
+}
+
+void
+forget_end_encode(enum forget_outcome outcome, struct vv_buf *out)
+{
+    vv_buf_put_u8(out, (uint8_t)outcome);
+}
+
+enum vv_rc
+forget_end_decode(struct vv_span payload, enum forget_outcome *ret, struct vv_error *err)
+{
+    if (payload.len != 1) {
+        return vv_error_set(err, VV_ECORRUPT, "end of a forget: wrong length");
+    }
+    uint8_t outcome = payload.data[0];
+    if (outcome < FORGET_CARRIED_OUT || outcome > FORGET_CANCELLED) {
+        return vv_error_set(err, VV_EUNSUPPORTED, "end of a forget: unknown outcome %u", outcome);
+    }
+    *ret = (enum forget_outcome)outcome;
+    return VV_OK;
+}
+
+void
+pin_encode(const struct pin *p, struct vv_buf *out)
+{
+    vv_buf_put(out, p->snapshot.b, sizeof(p->snapshot.b));
+    vv_buf_put_u64(out, (uint64_t)p->until);
+    vv_buf_put_u8(out, p->pinned ? 1 : 2);
+}
+
+enum vv_rc
+pin_decode(struct vv_span payload, struct pin *ret, struct vv_error *err)
+{
+    struct pin p;
+    struct vv_reader r = vv_reader(payload.data, payload.len);
+    vv_get_copy(&r, p.snapshot.b, sizeof(p.snapshot.b));
+    p.until = (int64_t)vv_get_u64(&r);
+    uint8_t what = vv_get_u8(&r);
+    if (!vv_reader_done(&r)) {
+        return vv_error_set(err, VV_ECORRUPT, "pin: wrong length");
+    }
+    if (what < 1 || what > 2) {
+        return vv_error_set(err, VV_EUNSUPPORTED, "pin: unknown action %u", what);
+    }
+    p.pinned = what == 1;
+    *ret = p;
+    return VV_OK;
+}

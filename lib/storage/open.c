@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From what a user wrote for REPO to a driver. */
+#include <string.h>
+
+#include "core/alloc.h"
+#include "storage/storage.h"
+
+/* Schemes that are known but for which this version has no driver. */
+static const char *const later_schemes[] = {"sftp", "s3"};
+
+/* The length of the scheme of "scheme://", 0 if ${url} does not look like one. */
+static size_t
+scheme_len(const char *url)
+{
+    size_t len = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    return strncmp(url + len, "://", 3) == 0 ? len : 0;
+}
+
+static bool
+scheme_is(const char *url, size_t len, const char *scheme)
+{
+    return strlen(scheme) == len && strncasecmp(url, scheme, len) == 0;
+}
+
+/* Replace %XX in place; false if one is malformed or yields a NUL. */
+static bool
+percent_decode(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        unsigned value = 0;
+        for (int i = 0; i < 2; i++) {
+            from++;
+            const char *digits = "0123456789abcdef";
+            char lower = (char)(*from >= 'A' && *from <= 'F' ? *from - 'A' + 'a' : *from);
+            const char *digit = lower == '\0' ? NULL : strchr(digits, lower);
+            if (digit == NULL) {
+                return false;
+            }
+            value = value * 16 + (unsigned)(digit - digits);
+        }
+        if (value == 0) {
+            return false;
+        }
+        *to++ = (char)value;
+    }
+    *to = '\0';
+    return true;
+}
+
+/* file:///path, with an empty host. */
+static enum vv_rc
+open_file_url(const char *url, const char *after_scheme, struct storage **ret, struct vv_error *err)
+{
+    if (after_scheme[0] != '/') {
+        vv_error_set(err, VV_EUSAGE, "'%s' names a host or a relative path", url);
+        vv_error_hint(err, "write file:///absolute/path, or just the path");
+        return VV_EUSAGE;
+    }
+    VV_CLEANUP(vv_freep) char *path = vv_strdup(after_scheme);
+    if (path == NULL) {
+        return vv_error_nomem(err);
+    }
+    if (!percent_decode(path)) {
+        vv_error_set(err, VV_EUSAGE, "'%s' has a malformed percent escape", url);
+        vv_error_hint(err, "in a file URL a percent sign is written %%25; a plain path needs no "
+                           "escapes");
+        return VV_EUSAGE;
+    }
+    return storage_local_new(path, ret, err);
+}
+
+/* The driver for ${url}, without the mark of the repository on errors. */
+static enum vv_rc
+dispatch(const char *url, struct storage **ret, struct vv_error *err)
+{
+    if (url[0] == '\0') {
+        return vv_error_set(err, VV_EUSAGE, "the repository's location is empty");
+    }
+    size_t len = scheme_len(url);
+    if (len == 0) {
+        size_t head = strcspn(url, ":/");
+        if (url[head] != ':') {
+            return storage_local_new(url, ret, err);
+        }
+        /* host:path and sftp:host:path are too easily meant as something else than a path */
+        vv_error_set(err, VV_EUSAGE, "'%s' is neither a path nor a URL", url);
+        vv_error_hint(err, "write ./%s if a directory of that name is meant", url);
+        return VV_EUSAGE;
+    }
+    if (scheme_is(url, len, "file")) {
+        return open_file_url(url, url + len + 3, ret, err);
+    }
+    for (size_t i = 0; i < VV_COUNT(later_schemes); i++) {
+        if (scheme_is(url, len, later_schemes[i])) {
+            vv_error_set(err, VV_EUNSUPPORTED, "%s repositories are not supported by this version",
+                         later_schemes[i]);
+            vv_error_hint(err, "use a directory, for example one mounted from that server");
+            return VV_EUNSUPPORTED;
+        }
+    }
+    vv_error_set(err, VV_EUSAGE, "'%.*s' is not a kind of repository", (int)len, url);
+    vv_error_hint(err, "a repository is a path or a file:///path URL");
+    return VV_EUSAGE;
+}
+
+enum vv_rc
+storage_open(const char *url, struct storage **ret, struct vv_error *err)
+{
+    enum vv_rc rc = dispatch(url, ret, err);
+    return rc == VV_OK ? VV_OK : vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_STORAGE_STORAGE_H
+#define VARVE_STORAGE_STORAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/error.h"
+
+/*
+ * Where objects live.  An object is an immutable byte string with a name: "config", "site",
+ * "keys/..", "packs/ab/..", at most one directory of two levels deep.  Names are made of
+ * [A-Za-z0-9._-] components (see storage_name_valid); any other name is VV_EUSAGE.  Every driver
+ * passes the same conformance suite (tests/unit/storage/conformance.h) and is thread-safe.  All
+ * errors carry VV_ORIGIN_REPOSITORY, except those of a listing's callback.
+ *
+ * Invariants:
+ * S1  publish is all or nothing: a reader never sees a partial object under its final name.
+ * S2  publish returns VV_OK only when bytes and name are durable (where the driver can promise it;
+ *     see abilities).
+ * S3  publish is exclusive: if the name is taken it fails with VV_EEXISTS and changes nothing; of
+ *     several publishers exactly one wins.  After an error or lost reply the driver reads back and
+ *     compares: bytes equal and the attempt was ours -> success.
+ * S4  list is complete: every name present from before the call to after it is returned.  An error
+ *     is never an empty list.
+ * S5  after a failed fsync or close the temporary object is thrown away, never retried.
+ */
+
+enum storage_ability {
+    STORAGE_EXCLUSIVE_CREATE = 1u << 0,
+    STORAGE_DURABLE_FILE = 1u << 1,
+    STORAGE_DURABLE_NAME = 1u << 2,
+    STORAGE_COMPLETE_LISTING = 1u << 3,
+    STORAGE_DELETE = 1u << 4,
+};
+
+struct storage;
+
+enum { STORAGE_NAME_MAX = 511, STORAGE_COMPONENT_MAX = 255 };
+
+/** storage_name_valid(name): one to three components of [A-Za-z0-9._-], none of them "." or "..",
+ *  none longer than STORAGE_COMPONENT_MAX, all of it at most STORAGE_NAME_MAX bytes. */
+MUST_CHECK bool storage_name_valid(const char *name);
+
+/** What a listing yields; return VV_OK to go on, anything else stops and is returned.  ${name} is
+ *  relative to the listed directory, without sub-directories. */
+typedef enum vv_rc storage_list_fn(void *ctx, const char *name, uint64_t size,
+                                   struct vv_error *err);
+
+/** A driver.  Members marked optional may be NULL. */
+struct storage_ops {
+    const char *scheme; /* "local", "memory", "fault", later "sftp", "s3" */
+    enum vv_rc (*publish)(struct storage *s, const char *name, struct vv_span data,
+                          struct vv_error *err);
+    enum vv_rc (*read)(struct storage *s, const char *name, uint64_t offset, uint8_t *buf,
+                       size_t len, size_t *ret_len, struct vv_error *err);
+    enum vv_rc (*size)(struct storage *s, const char *name, uint64_t *ret, struct vv_error *err);
+    enum vv_rc (*list)(struct storage *s, const char *directory, storage_list_fn *fn, void *ctx,
+                       struct vv_error *err);
+    enum vv_rc (*remove)(struct storage *s, const char *name, struct vv_error *err);
+    enum vv_rc (*make_layout)(struct storage *s, struct vv_error *err);
+    uint32_t (*abilities)(struct storage *s);
+    void (*free)(struct storage *s);
+    enum vv_rc (*space)(struct storage *s, uint64_t *ret_free, uint64_t *ret_total,
+                        struct vv_error *err); /* optional: VV_EUNSUPPORTED */
+    /* optional: the device and inode of the repository's root, so that a source can leave it out */
+    bool (*local_identity)(struct storage *s, uint64_t *ret_device, uint64_t *ret_inode);
+    /* optional: drop cached pages of an object so that the next read comes from the device */
+    void (*uncache)(struct storage *s, const char *name);
+    /* optional: name of the temporaries' session, "tmp/<session>-<n>" */
+    void (*set_session)(struct storage *s, const char *session_text);
+};
+struct storage {
+    const struct storage_ops *ops;
+    const char *url; /* for messages; owned by the driver */
+};
+
+/** storage_publish(s, name, data, err): make object ${name} with ${data}.  S1, S2, S3, S5.
+ *  VV_ENOTFOUND if its directory does not exist.  After VV_EEXISTS nothing was changed; after any
+ *  other error the object is absent or (the name could not be made durable, the reply was lost)
+ *  there as a whole: whoever must know reads it back. */
+MUST_CHECK enum vv_rc storage_publish(struct storage *s, const char *name, struct vv_span data,
+                                      struct vv_error *err);
+/** storage_read(s, name, offset, buf, len, ret_len, err): up to ${len} bytes from ${offset};
+ *  *ret_len < len only at the end.  VV_ENOTFOUND if there is no such object. */
+MUST_CHECK enum vv_rc storage_read(struct storage *s, const char *name, uint64_t offset,
+                                   uint8_t *buf, size_t len, size_t *ret_len, struct vv_error *err);
+/** storage_read_all(s, name, limit, out, err): append the whole object; VV_ELIMIT if it is larger
+ *  than ${limit}. */
+MUST_CHECK enum vv_rc storage_read_all(struct storage *s, const char *name, uint64_t limit,
+                                       struct vv_buf *out, struct vv_error *err);
+MUST_CHECK enum vv_rc storage_size(struct storage *s, const char *name, uint64_t *ret,
+                                   struct vv_error *err);
+/** storage_list(s, directory, fn, ctx, err): the objects directly in "keys", "packs/ab", ...; a
+ *  missing directory is an error (VV_ENOTFOUND).  "" is the root.  Names in tmp/ are listed only
+ *  when asked for.  A name that comes or goes during the call may be listed or not, in any order.
+ *  Nothing is skipped: what is not a directory is listed even if its name is not a valid object
+ *  name (check with storage_name_valid) or it is no regular file (reading it fails).  ${fn} may
+ *  use the storage. */
+MUST_CHECK enum vv_rc storage_list(struct storage *s, const char *directory, storage_list_fn *fn,
+                                   void *ctx, struct vv_error *err);
+/** storage_remove(s, name, err): delete; VV_ENOTFOUND if it is gone already.  Durable on return
+ *  where the driver can (fsync of the directory). */
+MUST_CHECK enum vv_rc storage_remove(struct storage *s, const char *name, struct vv_error *err);
+/** storage_make_layout(s, err): create the root and every directory (keys, admin, sessions,
+ *  snapshots, condemned, packs/00..ff, index, parity/00..ff, tmp), durably.  A root that exists
+ *  must be empty (VV_EREFUSED, with a hint); its parent must exist. */
+MUST_CHECK enum vv_rc storage_make_layout(struct storage *s, struct vv_error *err);
+/** storage_abilities(s): what can be promised, bits of enum storage_ability; found by trying (in
+ *  tmp/), so what cannot be tried, because the storage is read-only, say, is not promised. */
+uint32_t storage_abilities(struct storage *s);
+/** storage_space(s, ret_free, ret_total, err): bytes this user may still store, and in all. */
+MUST_CHECK enum vv_rc storage_space(struct storage *s, uint64_t *ret_free, uint64_t *ret_total,
+                                    struct vv_error *err);
+/** The optional members of struct storage_ops: false or no effect where a driver has none.
+ *  ${session_text} is a name component of at most 64 bytes. */
+bool storage_local_identity(struct storage *s, uint64_t *ret_device, uint64_t *ret_inode);
+void storage_uncache(struct storage *s, const char *name);
+void storage_set_session(struct storage *s, const char *session_text);
+void storage_free(struct storage *s);
+VV_DEFINE_CLEANUP(struct storage, storage_free);
+
+/** storage_open(url, ret, err): the driver for a REPO argument: a path or, later, a URL.  Knows
+ *  nothing about whether a repository is there.  VV_EUNSUPPORTED names schemes that come later. */
+MUST_CHECK enum vv_rc storage_open(const char *url, struct storage **ret, struct vv_error *err);
+
+/** storage_local_new(path, ret, err): a directory.  ${path} need not exist yet; a relative one is
+ *  resolved now, so that a later chdir does no harm. */
+MUST_CHECK enum vv_rc storage_local_new(const char *path, struct storage **ret,
+                                        struct vv_error *err);
+
+/** storage_memory_new(ret, err): objects in memory, for tests. */
+MUST_CHECK enum vv_rc storage_memory_new(struct storage **ret, struct vv_error *err);
+/** Direct access for tests to a memory storage: replace, create or (data.data == NULL) drop an
+ *  object without any rule; and copy the whole storage into a new one. */
+MUST_CHECK enum vv_rc storage_memory_poke(struct storage *s, const char *name, struct vv_span data,
+                                          struct vv_error *err);
+MUST_CHECK enum vv_rc storage_memory_clone(struct storage *s, struct storage **ret,
+                                           struct vv_error *err);
+/** storage_memory_peek(s, name, ret): borrow an object's bytes until the storage changes. */
+MUST_CHECK bool storage_memory_peek(struct storage *s, const char *name, struct vv_span *ret);
+
+/*
+ * A storage that wraps another and misbehaves on purpose.  The hook is called before every
+ * operation; its verdict decides.
+ */
+enum storage_op { STORAGE_PUBLISH, STORAGE_READ, STORAGE_SIZE, STORAGE_LIST, STORAGE_REMOVE };
+enum fault_verdict {
+    FAULT_PASS,       /* do it */
+    FAULT_FAIL,       /* do nothing, fail with VV_EIO */
+    FAULT_TRANSIENT,  /* do nothing, fail with VV_ETRANSIENT */
+    FAULT_NOSPACE,    /* do nothing, fail with VV_ENOSPACE */
+    FAULT_LOST_REPLY, /* do it, then report VV_ETRANSIENT */
+    FAULT_FLIP,       /* reads: flip one bit of what is returned */
+    FAULT_STOP,       /* this and every later operation fails: the process died here */
+};
+typedef enum fault_verdict storage_fault_fn(void *ctx, enum storage_op op, const char *name);
+/** storage_fault_new(inner, hook, ctx, ret, err): ${inner} is borrowed, not freed with it.  The
+ *  hook may be called from several threads at once; a NULL ${hook} passes everything. */
+MUST_CHECK enum vv_rc storage_fault_new(struct storage *inner, storage_fault_fn *hook, void *ctx,
+                                        struct storage **ret, struct vv_error *err);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading the administrator's records. */
+
+#include "repo/admin_records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+
+/** Room for ${more} further elements of ${size} bytes: the array to use from now on, or NULL with
+ *  the old one untouched. */
+static void *
+grown(void *array, size_t have, size_t more, size_t size, struct vv_error *err)
+{
+    void *larger = vv_realloc_array(array, have + more + 1, size);
+
+    if (larger == NULL) {
+        (void)vv_error_nomem(err);
+    }
+    return larger;
+}
+
+static enum vv_rc
+add_graves(struct admin_records *a, const struct admin_record *record, struct vv_error *err)
+{
+    struct vv_reader in;
+    struct grave *graves;
+    uint32_t count;
+
+    VV_TRY(grave_list_open(record->payload, &in, &count, err));
+    graves = grown(a->graves, a->grave_count, count, sizeof(*graves), err);
+    if (graves == NULL) {
+        return VV_ENOMEM;
+    }
+    a->graves = graves;
+    for (uint32_t i = 0; i < count; i++) {
+        grave_next(&in, &graves[a->grave_count + i]);
+    }
+    a->grave_count += count;
+    return VV_OK;
+}
+
+static enum vv_rc
+add_suspects(struct admin_records *a, const struct admin_record *record, struct vv_error *err)
+{
+    struct vv_reader in;
+    struct pack_name *suspects;
+    uint32_t count;
+
+    VV_TRY(pack_list_open(record->payload, &in, &count, err));
+    suspects = grown(a->suspects, a->suspect_count, count, sizeof(*suspects), err);
+    if (suspects == NULL) {
+        return VV_ENOMEM;
+    }
+    a->suspects = suspects;
+    for (uint32_t i = 0; i < count; i++) {
+        pack_list_next(&in, &suspects[a->suspect_count + i]);
+    }
+    a->suspect_count += count;
+    return VV_OK;
+}
+
+static enum vv_rc
+add_certificate(struct admin_records *a, const char *file, const struct admin_record *record,
+                struct vv_error *err)
+{
+    struct certified *certificates =
+        grown(a->certificates, a->certificate_count, 1, sizeof(*certificates), err);
+    struct certified *c;
+
+    if (certificates == NULL) {
+        return VV_ENOMEM;
+    }
+    a->certificates = certificates;
+    c = &certificates[a->certificate_count];
+    memset(c, 0, sizeof(*c));
+    VV_TRY(certificate_decode(record->payload, &c->certificate, err));
+    c->time = record->time;
+    memcpy(c->name, file, strlen(file)); /* a valid component: at most STORAGE_COMPONENT_MAX */
+    a->certificate_count++;
+    return VV_OK;
+}
+
+static enum vv_rc
+add_revocation(struct admin_records *a, const struct admin_record *record, struct vv_error *err)
+{
+    struct revocation *revocations =
+        grown(a->revocations, a->revocation_count, 1, sizeof(*revocations), err);
+
+    if (revocations == NULL) {
+        return VV_ENOMEM;
+    }
+    a->revocations = revocations;
+    VV_TRY(revocation_decode(record->payload, &revocations[a->revocation_count], err));
+    a->revocation_count++;
+    return VV_OK;
+}
+
+/** Graves count on the site they name; revoked ones everywhere. */
+static void
+keep_valid_graves(struct admin_records *a, size_t from, bool here)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < a->grave_count; i++) {
+        if (here || a->graves[i].reason == GRAVE_REVOKED) {
+            a->graves[kept++] = a->graves[i];
+        }
+    }
+    a->grave_count = kept;
+}
+
+/** One record that is signed by the administrator. */
+static enum vv_rc
+take_record(struct repo *r, struct admin_records *a, const char *file,
+            const struct admin_record *record, struct vv_error *err)
+{
+    bool everywhere = vv_uuid_is_zero(&record->site);
+    bool here = everywhere || vv_uuid_equal(&record->site, &repo_site(r)->id);
+    size_t graves_before = a->grave_count;
+    struct epoch_record epoch;
+
+    switch (record->type) {
+    case ADMIN_CERTIFICATE:
+        return everywhere ? add_certificate(a, file, record, err) : VV_OK;
+    case ADMIN_REVOCATION:
+        return everywhere ? add_revocation(a, record, err) : VV_OK;
+    case ADMIN_EPOCH:
+        VV_TRY(epoch_decode(record->payload, &epoch, err));
+        if (everywhere && epoch.number > a->newest_epoch) {
+            a->newest_epoch = epoch.number;
+        }
+        return VV_OK;
+    case ADMIN_GRAVE:
+        VV_TRY(add_graves(a, record, err));
+        keep_valid_graves(a, graves_before, here);
+        return VV_OK;
+    case ADMIN_SUSPECT:
+        return here ? add_suspects(a, record, err) : VV_OK;
+    case ADMIN_FORGET:
+    case ADMIN_FORGET_END:
+    case ADMIN_PIN:
+        return VV_OK; /* retention reads these itself */
+    }
+    return VV_OK;
+}
+
+/** An object that could not be used: does it matter? */
+static enum vv_rc
+judge_failure(struct repo *r, struct admin_records *a, const char *name, struct vv_span object,
+              enum vv_rc rc, struct vv_error *err)
+{
+    /* A newer version is told only when the trailer is right, so the signature can be looked at. */
+    bool newer = rc == VV_EUNSUPPORTED && keyring_admin_verify_object(repo_keyring(r), object);
+
+    if (rc != VV_ECORRUPT && rc != VV_EUNSUPPORTED && rc != VV_ELIMIT && rc != VV_EIO) {
+        return rc;
+    }
+    repo_report(r, "admin-record-damaged", name, err->message);
+    a->damaged++;
+    a->unreadable += rc == VV_EIO || newer;
+    vv_error_clear(err);
+    return VV_OK;
+}
+
+static enum vv_rc
+read_record(struct repo *r, const char *file, struct admin_records *a, struct vv_buf *object,
+            struct vv_error *err)
+{
+    struct vv_buf name = {0};
+    struct vv_reader body;
+    struct admin_record record;
+    enum vv_rc rc;
+
+    vv_buf_printf(&name, "admin/%s", file);
+    (void)vv_buf_text(&name);
+    rc = vv_buf_check(&name, err);
+    if (rc == VV_OK) {
+        rc = repo_read_object(r, vv_buf_text(&name), FORMAT_ADMIN, LIMIT_ADMIN, object, &body, err);
+    }
+    if (rc == VV_OK) {
+        rc = admin_decode(vv_buf_span(object), repo_id(r), &record, err);
+    }
+    if (rc == VV_OK && !keyring_admin_verify_object(repo_keyring(r), vv_buf_span(object))) {
+        repo_report(r, "forged-record", vv_buf_text(&name),
+                    "not signed by the administrator; ignored");
+        a->forged++;
+    } else if (rc == VV_OK) {
+        rc = take_record(r, a, file, &record, err);
+    }
+    if (rc != VV_OK && rc != VV_ENOMEM) {
+        rc = judge_failure(r, a, vv_buf_text(&name), vv_buf_span(object), rc, err);
+    }
+    vv_buf_release(&name);
+    return rc;
+}
+
+static int
+compare_certified(const void *a, const void *b)
+{
+    const struct certified *x = a;
+    const struct certified *y = b;
+    int c = memcmp(x->certificate.client.b, y->certificate.client.b, 16);
+
+    if (c != 0) {
+        return c;
+    }
+    if (x->time != y->time) {
+        return x->time > y->time ? -1 : 1;
+    }
+    return strcmp(x->name, y->name);
+}
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct vv_uuid));
+}
+
+static int
+compare_graves(const void *a, const void *b)
+{
+    const struct grave *x = a;
+    const struct grave *y = b;
+    int c = memcmp(x->session.b, y->session.b, 16);
+
+    return c != 0 ? c : memcmp(x->snapshot.b, y->snapshot.b, 16);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+void
+admin_records_release(struct admin_records *a)
+{
+    vv_free(a->certificates);
+    vv_free(a->revocations);
+    vv_free(a->graves);
+    vv_free(a->buried);
+    vv_free(a->suspects);
+    name_list_release(&a->names);
+    memset(a, 0, sizeof(*a));
+}
+
+static void
+sort_array(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    if (count > 0) {
+        qsort(array, count, size, compare);
+    }
+}
+
+/** Order everything for look-ups. */
+static enum vv_rc
+arrange(struct admin_records *a, struct vv_error *err)
+{
+    a->buried = vv_alloc_array(a->grave_count + 1, sizeof(*a->buried));
+    if (a->buried == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < a->grave_count; i++) {
+        if (!vv_uuid_is_zero(&a->graves[i].snapshot)) {
+            a->buried[a->buried_count++] = a->graves[i].snapshot;
+        }
+    }
+    sort_array(a->buried, a->buried_count, sizeof(*a->buried), compare_uuids);
+    sort_array(a->graves, a->grave_count, sizeof(*a->graves), compare_graves);
+    sort_array(a->suspects, a->suspect_count, sizeof(*a->suspects), compare_names);
+    sort_array(a->certificates, a->certificate_count, sizeof(*a->certificates), compare_certified);
+    return VV_OK;
+}
+
+/** List admin/ and read all of it, once.  VV_ENOTFOUND: a record vanished in between. */
+static enum vv_rc
+read_all(struct repo *r, struct admin_records *a, struct vv_error *err)
+{
+    struct vv_buf object = {0};
+    enum vv_rc rc = repo_list(r, "admin", &a->names, err);
+
+    for (size_t i = 0; i < a->names.count && rc == VV_OK; i++) {
+        rc = read_record(r, a->names.names[i], a, &object, err);
+    }
+    vv_buf_release(&object);
+    return rc;
+}
+
+#define READ_ATTEMPTS 10
+
+enum vv_rc
+admin_records_read(struct repo *r, struct admin_records *ret, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc rc = VV_OK;
+
+    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+        struct admin_records a = {0};
+        bool changed = false;
+        vv_error_clear(&why);
+        rc = read_all(r, &a, &why);
+        if (rc == VV_OK) {
+            rc = admin_records_changed(r, &a, &changed, &why);
+        }
+        if (rc == VV_OK && !changed) {
+            rc = arrange(&a, &why);
+            if (rc == VV_OK) {
+                *ret = a;
+                return VV_OK;
+            }
+        }
+        admin_records_release(&a);
+        if (rc != VV_OK && rc != VV_ENOTFOUND) { /* vanished: merged into another, read all again */
+            break;
+        }
+    }
+    if (rc == VV_OK) {
+        rc = vv_error_set(&why, VV_ETRANSIENT, "the records in 'admin' keep changing");
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+}
+
+enum vv_rc
+admin_records_changed(struct repo *r, const struct admin_records *a, bool *ret,
+                      struct vv_error *err)
+{
+    struct name_list now;
+    size_t at = 0;
+
+    VV_TRY(repo_list(r, "admin", &now, err));
+    *ret = false;
+    for (size_t i = 0; i < now.count && !*ret; i++) { /* both are sorted */
+        while (at < a->names.count && strcmp(a->names.names[at], now.names[i]) < 0) {
+            at++;
+        }
+        *ret = at == a->names.count || strcmp(a->names.names[at], now.names[i]) != 0;
+    }
+    name_list_release(&now);
+    return VV_OK;
+}
+
+enum vv_rc
+admin_records_conclusive(const struct admin_records *a, struct vv_error *err)
+{
+    if (a->unreadable == 0) {
+        return VV_OK;
+    }
+    (void)vv_error_set(err, VV_EIO, "%zu of the records in 'admin' cannot be read", a->unreadable);
+    vv_error_hint(err, "one of them may say that this run was fenced or a pack is bad, so nothing "
+                       "can be written until they are readable, or varve is new enough");
+    return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EIO);
+}
+
+const struct certified *
+admin_certified(const struct admin_records *a, const struct vv_uuid *client)
+{
+    size_t low = 0;
+    size_t high = a->certificate_count;
+
+    while (low < high) { /* the client's first: its newest */
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(a->certificates[middle].certificate.client.b, client->b, 16) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < a->certificate_count &&
+                   vv_uuid_equal(&a->certificates[low].certificate.client, client)
+               ? &a->certificates[low]
+               : NULL;
+}
+
+const struct certificate *
+admin_certificate(const struct admin_records *a, const struct vv_uuid *client)
+{
+    const struct certified *c = admin_certified(a, client);
+
+    return c != NULL ? &c->certificate : NULL;
+}
+
+bool
+certificate_may_write(const struct certificate *c)
+{
+    return c != NULL && (c->role == KEY_ROLE_ADMIN || c->role == KEY_ROLE_WRITER);
+}
+
+bool
+admin_revoked(const struct admin_records *a, const struct vv_uuid *client, uint64_t sequence)
+{
+    for (size_t i = 0; i < a->revocation_count; i++) {
+        if (vv_uuid_equal(&a->revocations[i].client, client) &&
+            sequence >= a->revocations[i].since) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+admin_buried(const struct admin_records *a, const struct vv_uuid *session,
+             const struct vv_uuid *snapshot)
+{
+    const struct grave whole = {.session = *session}; /* all of the session: no snapshot named */
+
+    if (a->grave_count > 0 &&
+        bsearch(&whole, a->graves, a->grave_count, sizeof(whole), compare_graves) != NULL) {
+        return true;
+    }
+    /* A snapshot may lie in several slots (replicas): its own id decides. */
+    return snapshot != NULL && a->buried_count > 0 &&
+           bsearch(snapshot, a->buried, a->buried_count, sizeof(*snapshot), compare_uuids) != NULL;
+}

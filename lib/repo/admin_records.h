@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_ADMIN_RECORDS_H
+#define VARVE_REPO_ADMIN_RECORDS_H
+
+#include "format/admin.h"
+#include "repo/repo.h"
+
+/*
+ * The administrator's records of a repository, read at once: who may sign what, what is buried,
+ * what is suspect, what is condemned.  Records that are not signed by the administrator are ignored
+ * and reported (event "forged-record", counted in `forged`); site-bound ones of another site are
+ * ignored.
+ *
+ * A listing that runs while records are merged may miss both the old and the new one: absence is
+ * believed only when a second listing, begun after the first ended, shows nothing that was not
+ * read.
+ */
+
+/** A certificate that counts, and where it was found. */
+struct certified {
+    struct certificate certificate;
+    int64_t time;
+    char name[STORAGE_COMPONENT_MAX + 1]; /* in admin/ */
+};
+
+struct admin_records {
+    struct certified *certificates; /* sorted by client, then newest first */
+    size_t certificate_count;
+    struct revocation *revocations;
+    size_t revocation_count;
+    struct grave *graves; /* sorted by session, then snapshot */
+    size_t grave_count;
+    struct vv_uuid *buried; /* snapshot ids in graves, sorted */
+    size_t buried_count;
+    struct pack_name *suspects; /* sorted */
+    size_t suspect_count;
+    struct name_list names; /* what admin/ held */
+    uint32_t newest_epoch;
+    size_t forged;
+    size_t damaged;    /* not what an administrator could have written; ignored */
+    size_t unreadable; /* may be authentic: I/O errors, and signed records of a newer version */
+};
+void admin_records_release(struct admin_records *a);
+MUST_CHECK enum vv_rc admin_records_read(struct repo *r, struct admin_records *ret,
+                                         struct vv_error *err);
+/** admin_records_changed(r, a, ret, err): does admin/ hold anything that ${a} was not read from? */
+MUST_CHECK enum vv_rc admin_records_changed(struct repo *r, const struct admin_records *a,
+                                            bool *ret, struct vv_error *err);
+/** admin_records_conclusive(a, err): VV_OK if everything that may be authentic was read.  A writer
+ *  that cannot know whether it is fenced, or a pack suspect, must not go on. */
+MUST_CHECK enum vv_rc admin_records_conclusive(const struct admin_records *a, struct vv_error *err);
+/** admin_certificate(a, client): its newest certificate, or NULL.  A client signs what it likes,
+ *  but it is believed only what its role allows and up to its revocation. */
+const struct certificate *admin_certificate(const struct admin_records *a,
+                                            const struct vv_uuid *client);
+const struct certified *admin_certified(const struct admin_records *a,
+                                        const struct vv_uuid *client);
+/** certificate_may_write(c): may this client's snapshots and index records count?  (A reader's may
+ *  not.)  NULL is nobody. */
+bool certificate_may_write(const struct certificate *c);
+bool admin_revoked(const struct admin_records *a, const struct vv_uuid *client, uint64_t sequence);
+/** admin_buried(a, session, snapshot): is all of the session (it was fenced) or, unless NULL, the
+ *  snapshot in a grave? */
+bool admin_buried(const struct admin_records *a, const struct vv_uuid *session,
+                  const struct vv_uuid *snapshot);
+/** admin_publish(r, site_bound, type, name, payload, err): sign and publish "admin/<name>".
+ *  VV_EREFUSED if it is to be bound to a site that has no identity: it would count everywhere. */
+MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_type type,
+                                    const char *name, struct vv_span payload, struct vv_error *err);
+
+/** All condemned lists together.  Only those signed by the administrator count; one of them that
+ *  cannot be read fails the whole. */
+struct condemned_set {
+    struct pack_name *packs; /* sorted */
+    size_t count;
+    size_t lists; /* pending lists */
+    size_t forged;
+};
+void condemned_set_release(struct condemned_set *c);
+MUST_CHECK enum vv_rc condemned_read(struct repo *r, struct condemned_set *ret,
+                                     struct vv_error *err);
+bool condemned_contains(const struct condemned_set *c, const struct pack_name *name);
+/** condemned_publish(r, session, packs, count, err): a list in the name of a prune's session. */
+MUST_CHECK enum vv_rc condemned_publish(struct repo *r, const struct vv_uuid *session,
+                                        const struct pack_name *packs, uint32_t count,
+                                        struct vv_error *err);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading condemned lists: what prunes have decided to remove. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "repo/admin_records.h"
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+/** Is this object one the administrator signed?  ${rc} is what decoding it gave. */
+static bool
+list_counts(struct repo *r, enum vv_rc rc, struct vv_span object, const char *file,
+            const struct condemned *list)
+{
+    char session[VV_UUID_TEXT];
+
+    if (rc == VV_ECORRUPT || rc == VV_ELIMIT ||
+        ((rc == VV_OK || rc == VV_EUNSUPPORTED) &&
+         !keyring_admin_verify_object(repo_keyring(r), object))) {
+        return false;
+    }
+    if (rc == VV_OK) { /* published under another name it would be an old one brought back */
+        vv_uuid_text(&list->session, session);
+        return strcmp(session, file) == 0;
+    }
+    return true;
+}
+
+static enum vv_rc
+add_condemned(struct condemned_set *c, const struct condemned *list, struct vv_error *err)
+{
+    struct vv_reader in;
+    struct pack_name *packs;
+    uint32_t count;
+
+    VV_TRY(pack_list_open(list->packs, &in, &count, err));
+    packs = vv_realloc_array(c->packs, c->count + count + 1, sizeof(*packs));
+    if (packs == NULL) {
+        return vv_error_nomem(err);
+    }
+    c->packs = packs;
+    for (uint32_t i = 0; i < count; i++) {
+        pack_list_next(&in, &packs[c->count + i]);
+    }
+    c->count += count;
+    c->lists++;
+    return VV_OK;
+}
+
+static enum vv_rc
+read_condemned(struct repo *r, const char *file, struct condemned_set *c, struct vv_buf *object,
+               struct vv_error *err)
+{
+    struct vv_buf name = {0};
+    struct vv_reader body;
+    struct condemned list = {0};
+    enum vv_rc rc;
+
+    vv_buf_printf(&name, "condemned/%s", file);
+    (void)vv_buf_text(&name);
+    rc = vv_buf_check(&name, err);
+    if (rc == VV_OK) {
+        rc = repo_read_object(r, vv_buf_text(&name), FORMAT_CONDEMNED, LIMIT_CONDEMNED, object,
+                              &body, err);
+    }
+    if (rc == VV_OK) {
+        rc = condemned_decode(vv_buf_span(object), repo_id(r), &list, err);
+    }
+    if (rc != VV_ENOMEM && !list_counts(r, rc, vv_buf_span(object), file, &list)) {
+        repo_report(r, "forged-record", vv_buf_text(&name),
+                    "not an intact list signed by the administrator; ignored");
+        vv_error_clear(err);
+        c->forged++;
+        rc = VV_OK;
+    } else if (rc == VV_OK) {
+        rc = add_condemned(c, &list, err);
+    }
+    vv_buf_release(&name);
+    return rc;
+}
+
+void
+condemned_set_release(struct condemned_set *c)
+{
+    vv_free(c->packs);
+    memset(c, 0, sizeof(*c));
+}
+
+/*
+ * One listing is enough here.  A list that matters was published before this session registered: it
+ * is missed only if it is retired meanwhile, and by then its packs are gone and no listing shows
+ * them.  Of lists published later the prune waits for this session.
+ */
+enum vv_rc
+condemned_read(struct repo *r, struct condemned_set *ret, struct vv_error *err)
+{
+    struct condemned_set c = {0};
+    struct vv_buf object = {0};
+    struct name_list names;
+    enum vv_rc rc = VV_OK;
+
+    VV_TRY(repo_list(r, "condemned", &names, err));
+    for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
+        rc = read_condemned(r, names.names[i], &c, &object, err);
+        if (rc == VV_ENOTFOUND) { /* retired */
+            vv_error_clear(err);
+            rc = VV_OK;
+        }
+    }
+    name_list_release(&names);
+    vv_buf_release(&object);
+    if (rc != VV_OK) {
+        condemned_set_release(&c);
+        return rc;
+    }
+    if (c.count > 0) {
+        qsort(c.packs, c.count, sizeof(*c.packs), compare_names);
+    }
+    *ret = c;
+    return VV_OK;
+}
+
+bool
+condemned_contains(const struct condemned_set *c, const struct pack_name *name)
+{
+    return c->count > 0 &&
+           bsearch(name, c->packs, c->count, sizeof(*c->packs), compare_names) != NULL;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bringing the local table of the index up to date. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/file.h"
+#include "core/random.h"
+#include "repo/chunk_index_internal.h"
+
+#define READ_ATTEMPTS 10
+#define COLLECT_BYTES (64u << 20) /* of records on the heap; more are merged into the file */
+
+void
+live_table_put(struct live_table *t)
+{
+    if (t == NULL || --t->users > 0) {
+        return;
+    }
+    table_unmap(&t->t);
+    table_builder_release(&t->data);
+    vv_free(t->suspects);
+    vv_free(t);
+}
+
+/** Names of segments as sorted hashes; names that are no segment's are reported. */
+static enum vv_rc
+list_segments(struct chunk_index *x, struct vv_buf *ret, struct vv_error *err)
+{
+    struct name_list names;
+
+    VV_TRY(repo_list(x->repo, "index", &names, err)); /* sorted: hex order is byte order */
+    for (size_t i = 0; i < names.count; i++) {
+        struct vv_id id;
+        if (vv_unhex(id.b, 32, names.names[i], strlen(names.names[i]))) {
+            vv_buf_put(ret, &id, sizeof(id));
+        } else {
+            vv_emit(repo_events(x->repo), VV_EVENT_PROBLEM, "index-damaged",
+                    vv_span(names.names[i], strlen(names.names[i])), "no name of an index segment");
+        }
+    }
+    name_list_release(&names);
+    return vv_buf_check(ret, err);
+}
+
+/** Are all segments of a table among ${segments}?  If one is gone, packs have moved. */
+static bool
+is_covered(const struct index_table *t, const struct vv_buf *segments)
+{
+    size_t at = 0;
+
+    for (uint64_t i = 0; i < t->segment_count; i++) {
+        while (at < segments->len && memcmp(segments->data + at, &t->segments[i], 32) < 0) {
+            at += 32;
+        }
+        if (at >= segments->len || memcmp(segments->data + at, &t->segments[i], 32) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Has a client been certified whose records were of nobody known when they were read? */
+static bool
+signer_appeared(const struct index_table *t, const struct admin_records *admin)
+{
+    for (uint64_t i = 0; i < t->pack_count; i++) {
+        if (t->packs[i].signature == TABLE_UNKNOWN_SIGNER &&
+            admin_certificate(admin, &t->packs[i].client) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** The cached table, if there is one that fits. */
+static enum vv_rc
+open_cache(struct chunk_index *x, const struct vv_buf *segments, const struct admin_records *admin,
+           struct live_table **ret, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    struct vv_buf path = {0};
+    struct live_table *t;
+
+    *ret = NULL;
+    if (repo_cache_path(x->repo, "index", &path)) {
+        fd = open(vv_buf_text(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    }
+    vv_buf_release(&path);
+    if (fd < 0) {
+        return VV_OK;
+    }
+    t = vv_alloc_array(1, sizeof(*t));
+    if (t == NULL) {
+        return vv_error_nomem(err);
+    }
+    t->users = 1;
+    if (table_map(fd, &t->t, NULL) != VV_OK || !is_covered(&t->t, segments) ||
+        signer_appeared(&t->t, admin)) {
+        live_table_put(t);
+        return VV_OK;
+    }
+    *ret = t;
+    return VV_OK;
+}
+
+static bool
+has_segment(const struct index_table *t, const struct vv_id *id)
+{
+    uint64_t low = 0;
+    uint64_t high = t != NULL ? t->segment_count : 0;
+
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        int c = memcmp(t->segments[middle].b, id->b, 32);
+        if (c == 0) {
+            return true;
+        }
+        if (c < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
+}
+
+/** A new file for a table: beside the cache's, or an unnamed one.  ${temp} is empty for that. */
+static enum vv_rc
+create_file(struct chunk_index *x, struct vv_buf *path, struct vv_buf *temp, int *ret_fd,
+            struct vv_error *err)
+{
+    uint64_t number;
+
+    if (repo_cache_path(x->repo, "index", path)) {
+        vv_random(&number, sizeof(number)); /* other processes and threads make theirs */
+        vv_buf_printf(temp, "%s.%016llx.tmp", vv_buf_text(path), (unsigned long long)number);
+        (void)vv_buf_text(temp);
+        VV_TRY(vv_buf_check(temp, err));
+        *ret_fd = open(vv_buf_text(temp), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (*ret_fd >= 0) {
+            return VV_OK;
+        }
+        vv_buf_reset(temp);
+    }
+    return vv_temp_file(repo_temp_dir(x->repo), ret_fd, err);
+}
+
+/** Write ${new} merged with ${old} to the cache (or an unnamed file) and map it. */
+static enum vv_rc
+store_table(struct chunk_index *x, const struct index_table *old, const struct index_table *new,
+            struct index_table *ret, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    struct vv_buf path = {0};
+    struct vv_buf temp = {0};
+    enum vv_rc rc = create_file(x, &path, &temp, &fd, err);
+
+    if (rc == VV_OK) {
+        rc = table_merge(old, new, fd, err);
+    }
+    if (rc == VV_OK) {
+        rc = table_map(fd, ret, err);
+    }
+    if (temp.len > 0 && (rc != VV_OK || rename(vv_buf_text(&temp), vv_buf_text(&path)) != 0)) {
+        (void)unlink(vv_buf_text(&temp));
+    }
+    vv_buf_release(&path);
+    vv_buf_release(&temp);
+    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+}
+
+/** Replace ${*base} by itself merged with what was collected, which is emptied. */
+static enum vv_rc
+merge_collected(struct chunk_index *x, struct table_builder *b, struct live_table **base,
+                struct vv_error *err)
+{
+    struct live_table *made = vv_alloc_array(1, sizeof(*made));
+    struct index_table view;
+    enum vv_rc rc;
+
+    if (made == NULL) {
+        return vv_error_nomem(err);
+    }
+    made->users = 1;
+    table_builder_sort(b);
+    table_builder_view(b, &view);
+    rc = store_table(x, *base != NULL ? &(*base)->t : NULL, &view, &made->t, err);
+    if (rc != VV_OK) {
+        live_table_put(made);
+        return rc;
+    }
+    live_table_put(*base);
+    *base = made;
+    table_builder_release(b);
+    return VV_OK;
+}
+
+/** Read the segments that ${*base} does not have into it.  VV_ENOTFOUND: one vanished. */
+static enum vv_rc
+add_segments(struct chunk_index *x, const struct vv_buf *segments,
+             const struct admin_records *admin, struct live_table **base, struct vv_error *err)
+{
+    struct table_builder b = {0};
+    enum vv_rc rc = VV_OK;
+
+    for (size_t at = 0; at < segments->len && rc == VV_OK; at += 32) {
+        struct vv_id id;
+        memcpy(id.b, segments->data + at, 32);
+        if (*base != NULL && has_segment(&(*base)->t, &id)) {
+            continue;
+        }
+        rc = index_segment_collect(x->repo, &id, admin, &b, err);
+        if (rc == VV_OK && b.records.len > COLLECT_BYTES) {
+            rc = merge_collected(x, &b, base, err);
+        }
+    }
+    if (rc == VV_OK && (*base == NULL || b.segments.len > 0 || b.packs.len > 0)) {
+        rc = merge_collected(x, &b, base, err);
+    }
+    table_builder_release(&b);
+    return rc;
+}
+
+/** X5: is there a segment that was not in the listing before? */
+static enum vv_rc
+segments_appeared(struct chunk_index *x, const struct vv_buf *before, bool *ret,
+                  struct vv_error *err)
+{
+    struct vv_buf now = {0};
+    size_t at = 0;
+    enum vv_rc rc = list_segments(x, &now, err);
+
+    *ret = false;
+    for (size_t i = 0; rc == VV_OK && i < now.len && !*ret; i += 32) {
+        while (at < before->len && memcmp(before->data + at, now.data + i, 32) < 0) {
+            at += 32;
+        }
+        *ret = at >= before->len || memcmp(before->data + at, now.data + i, 32) != 0;
+    }
+    vv_buf_release(&now);
+    return rc;
+}
+
+/** One attempt: list, take what the base has, read the rest, list again. */
+static enum vv_rc
+try_load(struct chunk_index *x, const struct admin_records *admin, struct live_table **base,
+         bool *ret_again, struct vv_error *err)
+{
+    struct vv_buf segments = {0};
+    enum vv_rc rc = list_segments(x, &segments, err);
+
+    if (rc == VV_OK && *base != NULL &&
+        (!is_covered(&(*base)->t, &segments) || signer_appeared(&(*base)->t, admin))) {
+        live_table_put(TAKE(*base));
+    }
+    if (rc == VV_OK && *base == NULL) {
+        rc = open_cache(x, &segments, admin, base, err);
+    }
+    if (rc == VV_OK) {
+        rc = add_segments(x, &segments, admin, base, err);
+        if (rc == VV_ENOTFOUND) { /* merged into another: list again */
+            vv_error_clear(err);
+            *ret_again = true;
+            rc = VV_OK;
+        } else if (rc == VV_OK) {
+            rc = segments_appeared(x, &segments, ret_again, err);
+        }
+    }
+    vv_buf_release(&segments);
+    return rc;
+}
+
+enum vv_rc
+index_load(struct chunk_index *x, struct vv_error *err)
+{
+    struct live_table *base = x->table;
+    struct admin_records admin = {0};
+    bool again = true;
+    enum vv_rc rc = VV_OK;
+
+    if (base != NULL) {
+        base->users++;
+    }
+    for (int attempt = 0; again && rc == VV_OK; attempt++) {
+        again = false;
+        admin_records_release(&admin);
+        if (attempt >= READ_ATTEMPTS) {
+            rc = vv_error_set(err, VV_ETRANSIENT, "the index keeps changing");
+            rc = vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+        } else {
+            rc = admin_records_read(x->repo, &admin, err);
+        }
+        if (rc == VV_OK) {
+            rc = try_load(x, &admin, &base, &again, err);
+        }
+    }
+    if (rc == VV_OK && base != x->table) {
+        base->suspects = TAKE(admin.suspects);
+        base->suspect_count = admin.suspect_count;
+        live_table_put(x->table);
+        x->table = TAKE(base);
+    }
+    live_table_put(base);
+    admin_records_release(&admin);
+    VV_TRY(rc);
+    index_forget_shards(x); /* X1: listings must be younger than the segments */
+    x->generation++;
+    return VV_OK;
+}

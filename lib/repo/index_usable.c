@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The index: which packs are there, and what a writer may rely on (X1, X2). */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "repo/chunk_index_internal.h"
+
+void
+index_forget_shards(struct chunk_index *x)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        vv_free(x->shards[i].names);
+        x->shards[i] = (struct shard){0};
+    }
+}
+
+void
+chunk_index_for_writing(struct chunk_index *x, const struct condemned_set *condemned,
+                        const struct admin_records *admin, const struct vv_uuid *client)
+{
+    x->condemned = condemned;
+    x->admin = admin;
+    x->client = *client;
+}
+
+static enum vv_rc
+add_listed(void *ctx, const char *name, uint64_t size, struct vv_error *err)
+{
+    struct vv_buf *names = ctx;
+    struct pack_name parsed;
+
+    (void)size;
+    (void)err;
+    if (pack_name_parse(name, strlen(name), &parsed)) {
+        vv_buf_put(names, &parsed, sizeof(parsed));
+    }
+    return VV_OK;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+/** List a shard once per load.  Lock held. */
+static enum vv_rc
+list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_error *err)
+{
+    struct shard *s = &x->shards[number];
+    struct vv_buf names = {0};
+    char directory[16] = "packs/";
+    enum vv_rc rc;
+
+    *ret = s;
+    if (s->listed) {
+        return VV_OK;
+    }
+    vv_hex(directory + 6, &number, 1);
+    rc = storage_list(repo_storage(x->repo), directory, add_listed, &names, err);
+    if (rc == VV_OK) {
+        rc = vv_buf_check(&names, err);
+    }
+    if (rc == VV_OK) {
+        s->names = (struct pack_name *)(void *)TAKE(names.data);
+        s->count = names.len / sizeof(struct pack_name);
+        s->listed = true;
+        if (s->count > 0) {
+            qsort(s->names, s->count, sizeof(*s->names), compare_names);
+        }
+    }
+    vv_buf_release(&names);
+    return rc;
+}
+
+enum vv_rc
+index_instance(struct chunk_index *x, const struct pack_name *name, uint32_t nth,
+               struct pack_name *ret, struct vv_error *err)
+{
+    struct shard *s = NULL;
+    bool found = false;
+    enum vv_rc rc;
+
+    vv_mutex_lock(&x->lock);
+    rc = list_shard(x, name->hash.b[0], &s, err);
+    for (size_t i = 0; rc == VV_OK && i < s->count && !found; i++) {
+        if (vv_id_equal(&s->names[i].hash, &name->hash) &&
+            !vv_uuid_equal(&s->names[i].suffix, &name->suffix) && nth-- == 0) {
+            *ret = s->names[i];
+            found = true;
+        }
+    }
+    vv_mutex_unlock(&x->lock);
+    VV_TRY(rc);
+    return found ? VV_OK : vv_error_set(err, VV_ENOTFOUND, "no other instance of this pack");
+}
+
+enum vv_rc
+chunk_index_instance(struct chunk_index *x, const struct pack_name *not_this, struct pack_name *ret,
+                     struct vv_error *err)
+{
+    return index_instance(x, not_this, 0, ret, err);
+}
+
+/** X2 */
+static bool
+is_trusted(const struct chunk_index *x, const struct table_pack *p)
+{
+    const struct certificate *c;
+
+    if (p->signature != TABLE_SIGNED) {
+        return false;
+    }
+    if (vv_uuid_equal(&p->client, &x->client)) {
+        return true;
+    }
+    c = admin_certificate(x->admin, &p->client);
+    if (!certificate_may_write(c) || admin_revoked(x->admin, &p->client, UINT64_MAX)) {
+        return false;
+    }
+    return c->role == KEY_ROLE_ADMIN || keyring_config(repo_keyring(x->repo))->dedup_trust == 1;
+}
+
+/** X1 */
+static enum vv_rc
+is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_error *err)
+{
+    struct shard *s = NULL;
+    enum vv_rc rc;
+
+    *ret = false;
+    if (condemned_contains(x->condemned, &p->name) ||
+        (x->admin->suspect_count > 0 &&
+         bsearch(&p->name, x->admin->suspects, x->admin->suspect_count, sizeof(p->name),
+                 compare_names) != NULL)) {
+        return VV_OK;
+    }
+    vv_mutex_lock(&x->lock);
+    rc = list_shard(x, p->name.hash.b[0], &s, err);
+    if (rc == VV_OK) {
+        *ret = s->count > 0 &&
+               bsearch(&p->name, s->names, s->count, sizeof(p->name), compare_names) != NULL;
+    }
+    vv_mutex_unlock(&x->lock);
+    return rc;
+}
+
+enum vv_rc
+chunk_index_usable(struct chunk_index *x, enum chunk_type type, const struct vv_id *id, bool *ret,
+                   struct vv_error *err)
+{
+    const struct index_table *t;
+    struct index_view v;
+    bool live = false;
+    enum vv_rc rc = VV_OK;
+
+    assert(x->condemned != NULL && x->admin != NULL); /* chunk_index_for_writing */
+    VV_TRY(index_view_open(x, &v, err));
+    t = &v.table->t;
+    for (uint64_t at = table_find(t, id);
+         rc == VV_OK && !live && at < t->record_count && vv_id_equal(&t->records[at].id, id);
+         at++) {
+        const struct table_pack *p = table_pack_of(t, &t->records[at]);
+        if (p != NULL && t->records[at].type == type && is_trusted(x, p)) {
+            rc = is_live(x, p, &live, err);
+        }
+    }
+    index_view_close(x, &v);
+    VV_TRY(rc);
+    *ret = live;
+    return VV_OK;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_KEY_SLOTS_H
+#define VARVE_REPO_KEY_SLOTS_H
+
+#include "core/bytes.h"
+#include "format/config.h"
+#include "format/key_slot.h"
+#include "storage/storage.h"
+
+/* Key slots in the repository: each slot alone opens it.  Every slot is stored twice (-a, -b). */
+
+/** What opens a slot.  For a passphrase: text; for key file and recovery words: 32 bytes. */
+struct slot_secret {
+    enum key_slot_type type;
+    struct vv_span secret;
+};
+
+/** What a slot looks like from outside. */
+struct slot_info {
+    char id[17]; /* 16 hexadecimal digits */
+    enum key_slot_type type;
+    char label[LIMIT_LABEL + 1];
+    int64_t created;
+    unsigned copies;  /* readable copies, 1 or 2 */
+    bool config_copy; /* from key_slots_open: `config` is missing or damaged */
+};
+struct slot_list {
+    struct slot_info *slots;
+    size_t count;
+    size_t damaged; /* objects in keys/ that could not be read as a slot */
+};
+void slot_list_release(struct slot_list *l);
+MUST_CHECK enum vv_rc key_slots_list(struct storage *st, struct slot_list *ret,
+                                     struct vv_error *err);
+
+/**
+ * key_slots_open(st, secret, ret_bundle, ret_config, ret_slot, err): Try ${secret} on every slot of
+ * its type.  The bundle's config hash and administrator's key are checked against the stored
+ * `config`; where `config` is missing or damaged the slot's copy serves; an intact one that is not
+ * the slot's is VV_EFORGED.  VV_EKEY if none opens (the hint lists the slots: kind, label, date);
+ * VV_ECORRUPT if there are slots and none can be read; VV_ENOREPO if there are none.
+ */
+MUST_CHECK enum vv_rc key_slots_open(struct storage *st, const struct slot_secret *secret,
+                                     struct key_bundle *ret_bundle, struct config *ret_config,
+                                     struct slot_info *ret_slot, struct vv_error *err);
+
+/** Argon2id cost for new passphrase slots. */
+struct slot_cost {
+    uint32_t passes;
+    uint32_t memory_kib;
+};
+/** key_slots_check(secret, label, cost, err): would key_slots_add take these?  VV_EUSAGE. */
+MUST_CHECK enum vv_rc key_slots_check(const struct slot_secret *secret, const char *label,
+                                      const struct slot_cost *cost, struct vv_error *err);
+/** key_slots_add(st, secret, label, cost, bundle, config_object, now, ret, err): publish a slot,
+ * both copies, and read it back.  On failure what was published is taken away again where the
+ * storage allows it. */
+MUST_CHECK enum vv_rc key_slots_add(struct storage *st, const struct slot_secret *secret,
+                                    const char *label, const struct slot_cost *cost,
+                                    const struct key_bundle *bundle, struct vv_span config_object,
+                                    int64_t now, struct slot_info *ret, struct vv_error *err);
+/** key_slots_remove(st, id, err): VV_EREFUSED for the last one. */
+MUST_CHECK enum vv_rc key_slots_remove(struct storage *st, const char *id, struct vv_error *err);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* This host's memory of a repository: its client keys and the heads it has seen. */
+
+#include "repo/local_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/file.h"
+#include "core/random.h"
+#include "crypto/asymmetric.h"
+#include "crypto/secret.h"
+#include "repo/keyring.h"
+#include "repo/sealed_envelope.h"
+
+/*
+ * Files (all sealed with the repository's local key, so one that was edited or comes from another
+ * repository is noticed):
+ *   client     u8 1 | 16 B id | 32 B Ed25519 seed | 32 B X25519 secret | u8 certified
+ *              | u64 sequence
+ *   site-<id>  u8 1 | u32 count | per head: 16 B client, u64 sequence, 32 B hash
+ */
+#define CLIENT_PURPOSE "local client"
+#define SITE_PURPOSE "local site"
+#define STATE_VERSION 1u
+#define HEAD_LEN 56u
+#define STATE_LIMIT (16u << 20)
+
+struct local_state {
+    char *path;
+    int dir;
+    int lock;
+    uint8_t key[32];
+    struct vv_uuid repository;
+    struct secret *memory;
+    struct client_keys *client; /* in memory; NULL until loaded */
+    uint8_t seed[32];
+    struct head *heads;
+};
+
+enum vv_rc
+local_state_open(const char *dir, const struct keyring *k, struct local_state **ret,
+                 struct vv_error *err)
+{
+    VV_CLEANUP(local_state_freep) struct local_state *s = vv_alloc_array(1, sizeof(*s));
+    char id[VV_UUID_TEXT];
+    struct vv_buf path = {0};
+
+    if (s == NULL) {
+        return vv_error_nomem(err);
+    }
+    s->dir = -1;
+    s->lock = -1;
+    s->repository = keyring_config(k)->repository;
+    vv_uuid_text(&s->repository, id);
+    vv_buf_printf(&path, "%s/%s", dir, id);
+    s->path = path.failed ? NULL : vv_strdup(vv_buf_text(&path));
+    vv_buf_release(&path);
+    if (s->path == NULL) {
+        return vv_error_nomem(err);
+    }
+    VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL, vv_mkdir_all(s->path, 0700, err)));
+    s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->dir < 0) {
+        return vv_error_origin(
+            err, VV_ORIGIN_LOCAL,
+            vv_error_sys(err, errno, "cannot open state directory '%s'", s->path));
+    }
+    VV_TRY(secret_new(sizeof(*s->client), &s->memory, err));
+    keyring_local_key(k, "state", s->key);
+    *ret = TAKE(s);
+    return VV_OK;
+}
+
+void
+local_state_free(struct local_state *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    local_state_unlock(s);
+    vv_fd_close(s->dir);
+    secret_free(s->memory);
+    crypto_wipe(s->key, sizeof(s->key));
+    crypto_wipe(s->seed, sizeof(s->seed));
+    vv_free(s->heads);
+    vv_free(s->path);
+    vv_free(s);
+}
+
+/** Read and open one sealed state file; VV_ENOTFOUND if there is none. */
+static enum vv_rc
+read_sealed(struct local_state *s, const char *name, const char *purpose, struct vv_buf *out,
+            struct vv_error *err)
+{
+    struct vv_buf sealed = {0};
+    enum vv_rc rc = vv_file_read(s->dir, name, STATE_LIMIT, &sealed, err);
+
+    if (rc == VV_OK) {
+        rc = envelope_open(s->key, purpose, vv_span(s->repository.b, 16), vv_buf_span(&sealed), out,
+                           err);
+        if (rc == VV_EKEY || rc == VV_ECORRUPT) {
+            rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' is damaged", s->path, name);
+            vv_error_hint(err, "move it away to go on without; nothing in the repository depends "
+                               "on it");
+        }
+    }
+    vv_buf_release(&sealed);
+    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+}
+
+static enum vv_rc
+write_sealed(struct local_state *s, const char *name, const char *purpose, struct vv_buf *plain,
+             bool create, struct vv_error *err)
+{
+    struct vv_buf sealed = {0};
+    enum vv_rc rc = vv_buf_check(plain, err);
+
+    if (rc == VV_OK) {
+        rc = envelope_seal(s->key, purpose, vv_span(s->repository.b, 16), vv_buf_span(plain),
+                           &sealed, err);
+    }
+    if (rc == VV_OK) {
+        rc = create ? vv_file_create(s->dir, name, vv_buf_span(&sealed), 0600, err)
+                    : vv_file_replace(s->dir, name, vv_buf_span(&sealed), 0600, err);
+    }
+    vv_buf_release(&sealed);
+    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+}
+
+static enum vv_rc
+store_client(struct local_state *s, const struct client_keys *c, bool create, struct vv_error *err)
+{
+    struct vv_buf plain = {0};
+    enum vv_rc rc;
+
+    vv_buf_put_u8(&plain, STATE_VERSION);
+    vv_buf_put(&plain, c->id.b, 16);
+    vv_buf_put(&plain, s->seed, 32);
+    vv_buf_put(&plain, c->x25519_secret, 32);
+    vv_buf_put_u8(&plain, c->certified ? 1 : 0);
+    vv_buf_put_u64(&plain, c->sequence);
+    rc = write_sealed(s, "client", CLIENT_PURPOSE, &plain, create, err);
+    if (plain.data != NULL) {
+        crypto_wipe(plain.data, plain.len);
+    }
+    vv_buf_release(&plain);
+    return rc;
+}
+
+static enum vv_rc
+load_client(struct local_state *s, struct vv_error *err)
+{
+    struct vv_buf plain = {0};
+    struct vv_reader in;
+    struct client_keys *c = (struct client_keys *)(void *)secret_data(s->memory);
+    struct vv_uuid before = s->client != NULL ? s->client->id : (struct vv_uuid){{0}};
+    struct vv_uuid id;
+    enum vv_rc rc = read_sealed(s, "client", CLIENT_PURPOSE, &plain, err);
+    uint8_t version;
+
+    if (rc != VV_OK) {
+        return rc;
+    }
+    in = vv_reader(plain.data, plain.len);
+    version = vv_get_u8(&in);
+    vv_get_copy(&in, id.b, 16);
+    if (s->client != NULL && !vv_uuid_equal(&id, &before)) {
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' became another client's",
+                          s->path);
+    } else if (version != STATE_VERSION || vv_reader_left(&in) != 32 + 32 + 1 + 8) {
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' has a wrong form", s->path);
+    } else {
+        c->id = id;
+        vv_get_copy(&in, s->seed, 32);
+        vv_get_copy(&in, c->x25519_secret, 32);
+        c->certified = vv_get_u8(&in) == 1;
+        c->sequence = vv_get_u64(&in);
+        ed25519_from_seed(s->seed, c->ed25519_public, c->ed25519_secret);
+        s->client = c;
+    }
+    crypto_wipe(plain.data, plain.len);
+    vv_buf_release(&plain);
+    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+}
+
+/** Draw a new client.  Of several runs that do so at once, one draws and the others read it. */
+static enum vv_rc
+create_client(struct local_state *s, struct vv_error *err)
+{
+    struct client_keys *c = (struct client_keys *)(void *)secret_data(s->memory);
+    enum vv_rc rc;
+
+    vv_random(c->id.b, 16);
+    vv_random(s->seed, 32);
+    vv_random(c->x25519_secret, 32);
+    c->certified = false;
+    c->sequence = 0;
+    ed25519_from_seed(s->seed, c->ed25519_public, c->ed25519_secret);
+    rc = store_client(s, c, true, err);
+    if (rc == VV_EEXISTS) {
+        vv_error_clear(err);
+        return load_client(s, err);
+    }
+    VV_TRY(rc);
+    s->client = c;
+    return VV_OK;
+}
+
+enum vv_rc
+local_state_client(struct local_state *s, int create, const struct client_keys **ret,
+                   struct vv_error *err)
+{
+    enum vv_rc rc = VV_OK;
+
+    if (s->client == NULL) {
+        rc = load_client(s, err);
+    }
+    if (rc == VV_ENOTFOUND && create) {
+        vv_error_clear(err);
+        rc = create_client(s, err);
+    }
+    VV_TRY(rc);
+    *ret = s->client;
+    return VV_OK;
+}
+
+enum vv_rc
+local_state_set_certified(struct local_state *s, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    VV_TRY(local_state_lock(s, err));
+    s->client->certified = true;
+    rc = store_client(s, s->client, false, err);
+    local_state_unlock(s);
+    return rc;
+}
+
+enum vv_rc
+local_state_set_sequence(struct local_state *s, uint64_t sequence, struct vv_error *err)
+{
+    s->client->sequence = sequence;
+    return store_client(s, s->client, false, err);
+}
+
+enum vv_rc
+local_state_lock(struct local_state *s, struct vv_error *err)
+{
+    bool got;
+    enum vv_rc rc = VV_OK;
+
+    s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock < 0) {
+        return vv_error_origin(err, VV_ORIGIN_LOCAL,
+                               vv_error_sys(err, errno, "cannot open '%s/lock'", s->path));
+    }
+    rc = vv_error_origin(err, VV_ORIGIN_LOCAL, vv_file_lock(s->lock, true, &got, err));
+    if (rc == VV_OK && s->client != NULL) {
+        rc = load_client(s, err); /* another run may have spent numbers since */
+    }
+    if (rc == VV_ENOTFOUND) {
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' has vanished", s->path);
+        rc = vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+    }
+    if (rc != VV_OK) {
+        local_state_unlock(s);
+    }
+    return rc;
+}
+
+void
+local_state_unlock(struct local_state *s)
+{
+    vv_fd_close(s->lock);
+    s->lock = -1;
+}
+
+static void
+site_name(const struct vv_uuid *site, char out[VV_UUID_TEXT + 5])
+{
+    memcpy(out, "site-", 5);
+    vv_uuid_text(site, out + 5);
+}
+
+enum vv_rc
+local_state_heads(struct local_state *s, const struct vv_uuid *site, const struct head **ret,
+                  size_t *ret_count, bool *ret_known, struct vv_error *err)
+{
+    char name[VV_UUID_TEXT + 5];
+    struct vv_buf plain = {0};
+    struct vv_reader in;
+    uint32_t count = 0;
+    uint8_t version;
+    enum vv_rc rc;
+
+    site_name(site, name);
+    rc = read_sealed(s, name, SITE_PURPOSE, &plain, err);
+    if (rc == VV_ENOTFOUND) {
+        vv_error_clear(err);
+        *ret = NULL;
+        *ret_count = 0;
+        *ret_known = false;
+        return VV_OK;
+    }
+    VV_TRY(rc);
+    in = vv_reader(plain.data, plain.len);
+    version = vv_get_u8(&in);
+    count = vv_get_u32(&in);
+    vv_free(s->heads);
+    s->heads = NULL;
+    if (version != STATE_VERSION || vv_reader_left(&in) != (size_t)count * HEAD_LEN) {
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' has a wrong form", s->path, name);
+    } else if ((s->heads = vv_alloc_array((size_t)count + 1, sizeof(*s->heads))) == NULL) {
+        rc = vv_error_nomem(err);
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            vv_get_copy(&in, s->heads[i].client.b, 16);
+            s->heads[i].sequence = vv_get_u64(&in);
+            vv_get_copy(&in, s->heads[i].hash.b, 32);
+        }
+        *ret = s->heads;
+        *ret_count = count;
+        *ret_known = true;
+    }
+    vv_buf_release(&plain);
+    return rc;
+}
+
+enum vv_rc
+local_state_remember(struct local_state *s, const struct vv_uuid *site, const struct head *heads,
+                     size_t count, struct vv_error *err)
+{
+    char name[VV_UUID_TEXT + 5];
+    struct vv_buf plain = {0};
+    enum vv_rc rc;
+
+    site_name(site, name);
+    vv_buf_put_u8(&plain, STATE_VERSION);
+    vv_buf_put_u32(&plain, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        vv_buf_put(&plain, heads[i].client.b, 16);
+        vv_buf_put_u64(&plain, heads[i].sequence);
+        vv_buf_put(&plain, heads[i].hash.b, 32);
+    }
+    rc = write_sealed(s, name, SITE_PURPOSE, &plain, false, err);
+    vv_buf_release(&plain);
+    return rc;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the builders of a session share: open packs, places in them, publication. */
+#include "repo/pack_writer.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/random.h"
+#include "crypto/hash.h"
+#include "repo/pack_writer_internal.h"
+
+void (*pack_writer_test_hook)(uint8_t *image, size_t len);
+
+enum vv_rc
+pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
+                const struct pack_writer_options *o, struct pack_writer **ret, struct vv_error *err)
+{
+    VV_CLEANUP(pack_writer_freep) struct pack_writer *w = NULL;
+
+    if (o->suite != 0 && o->suite != PACK_AES_GCM && o->suite != PACK_CHACHA20) {
+        return vv_error_set(err, VV_EUSAGE, "there is no cipher suite %u", o->suite);
+    }
+    w = vv_alloc_array(1, sizeof(*w));
+    if (w == NULL) {
+        return vv_error_nomem(err);
+    }
+    vv_mutex_init(&w->lock);
+    vv_cond_init(&w->room);
+    w->repo = r;
+    w->session = s;
+    w->index = x;
+    w->level = o->level;
+    w->suite = (enum pack_suite)(o->suite != 0 ? o->suite : aead_best_suite());
+    w->images_max = (o->threads > 0 ? o->threads : 1) + 2; /* at least one for each class */
+    VV_TRY(claim_table_new(repo_temp_dir(r), &w->claims, err));
+    VV_TRY(index_writer_new(r, writer_session_client(s), &w->index_writer, err));
+    chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),
+                            &writer_session_client(s)->id);
+    *ret = TAKE(w);
+    return VV_OK;
+}
+
+void
+pack_writer_free(struct pack_writer *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < PACK_CLASSES; i++) {
+        pack_image_free(w->open[i], NULL);
+    }
+    for (unsigned i = 0; i < SPARE_MEMORIES; i++) {
+        vv_free(w->spare[i].data);
+    }
+    index_writer_free(w->index_writer);
+    claim_table_free(w->claims);
+    vv_cond_release(&w->room);
+    vv_mutex_release(&w->lock);
+    vv_free(w);
+}
+
+const struct pack_writer_counts *
+pack_writer_counts(const struct pack_writer *w)
+{
+    return &w->counts;
+}
+
+unsigned
+pack_writer_images_peak(const struct pack_writer *w)
+{
+    return w->images_peak;
+}
+
+/* --- failure ---------------------------------------------------------------------------------- */
+
+/** Lock held. */
+static enum vv_rc
+check_locked(const struct pack_writer *w, struct vv_error *err)
+{
+    if (w->failure_rc != VV_OK && err != NULL) {
+        *err = w->failure;
+    }
+    return w->failure_rc;
+}
+
+/** Lock held. */
+static void
+fail_locked(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err)
+{
+    if (w->failure_rc == VV_OK) {
+        if (err != NULL && err->rc == rc) {
+            w->failure = *err;
+        } else {
+            (void)vv_error_set(&w->failure, rc, "storing chunks failed before");
+        }
+        w->failure_rc = rc;
+        atomic_store(&w->failed, true);
+    }
+    vv_cond_broadcast(&w->room);
+}
+
+enum vv_rc
+pack_writer_check(struct pack_writer *w, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    if (!atomic_load_explicit(&w->failed, memory_order_relaxed)) {
+        return VV_OK;
+    }
+    vv_mutex_lock(&w->lock);
+    rc = check_locked(w, err);
+    vv_mutex_unlock(&w->lock);
+    return rc;
+}
+
+enum vv_rc
+pack_writer_fail(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err)
+{
+    if (rc != VV_OK) {
+        vv_mutex_lock(&w->lock);
+        fail_locked(w, rc, err);
+        vv_mutex_unlock(&w->lock);
+    }
+    return rc;
+}
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+/** Packs by what they hold. */
+static enum pack_class
+class_of(enum block_kind kind)
+{
+    return kind == BLOCK_TREE ? PACK_METADATA : kind == BLOCK_LOG ? PACK_LOG : PACK_DATA;
+}
+
+/** P7.  Lock held. */
+static uint64_t
+next_target(const struct pack_writer *w, enum pack_class class)
+{
+    uint64_t target = w->stored[class] / PACK_TARGET_SHARE;
+
+    if (class == PACK_METADATA) {
+        return PACK_TARGET_METADATA;
+    }
+    return target < PACK_TARGET_MIN   ? PACK_TARGET_MIN
+           : target > PACK_TARGET_MAX ? PACK_TARGET_MAX
+                                      : target;
+}
+
+/** Lock held. */
+static enum vv_rc
+open_image(struct pack_writer *w, enum pack_class class, const struct block_draft *draft,
+           struct vv_error *err)
+{
+    const struct vv_clock *clock = repo_clock(w->repo);
+    struct pack_image_origin origin = {
+        .keyring = repo_keyring(w->repo),
+        .session = *writer_session_id(w->session),
+        .client = writer_session_client(w->session)->id,
+        .epoch = repo_epoch(w->repo),
+        .serial = ++w->serial,
+        .time = clock->realtime(clock),
+        .class = class,
+        .suite = w->suite,
+        .target = next_target(w, class),
+    };
+    struct image_memory memory = {0};
+    enum vv_rc rc;
+
+    for (unsigned i = 0; i < SPARE_MEMORIES && memory.data == NULL; i++) {
+        memory = w->spare[i];
+        w->spare[i] = (struct image_memory){0};
+    }
+    rc = pack_image_new(&origin, draft, &memory, &w->open[class], err);
+    vv_free(memory.data); /* it was too small */
+    VV_TRY(rc);
+    w->open[class]->data_before = w->stored[PACK_DATA];
+    w->images++;
+    if (w->images > w->images_peak) {
+        w->images_peak = w->images;
+    }
+    return VV_OK;
+}
+
+/** No more blocks; yields the image if nothing is outstanding, for the caller to publish.  Lock
+ *  held. */
+static struct pack_image *
+close_image(struct pack_writer *w, enum pack_class class)
+{
+    struct pack_image *image = TAKE(w->open[class]);
+
+    image->closed = true;
+    w->stored[class] += image->len;
+    return image->outstanding == 0 ? image : NULL;
+}
+
+static void publish_image(struct pack_writer *w, struct pack_image *image,
+                          struct image_checker *checker);
+
+/** Make sure that the open image of a class has room for a block.  A thread that waits here holds
+ *  no place, and images_max is above the number of classes, so another one is at work on an image.
+ *  ${ret_ready}: an image to be published first, without the lock.  Lock held. */
+static enum vv_rc
+find_image(struct pack_writer *w, enum pack_class class, const struct block_draft *draft,
+           struct pack_image **ret_ready, struct vv_error *err)
+{
+    for (;;) {
+        VV_TRY(check_locked(w, err));
+        if (w->open[class] != NULL) {
+            if (pack_image_fits(w->open[class], draft)) {
+                return VV_OK;
+            }
+            *ret_ready = close_image(w, class);
+            if (*ret_ready != NULL) {
+                return VV_OK;
+            }
+        }
+        if (w->images < w->images_max) {
+            return open_image(w, class, draft, err);
+        }
+        vv_cond_wait(&w->room, &w->lock);
+    }
+}
+
+/** Has an image that holds lists waited long enough?  A killed run's successor can refer to a large
+ *  file's chunks only through its published lists.  Lock held. */
+static bool
+lists_are_due(const struct pack_writer *w, struct pack_image *image,
+              const struct block_draft *draft)
+{
+    uint64_t limit = w->stored[PACK_DATA] / PACK_LISTS_SHARE;
+
+    for (uint32_t i = 0; i < draft->chunk_count && !image->lists; i++) {
+        image->lists = draft->chunks[i].type == CHUNK_LIST;
+    }
+    return image->lists && w->stored[PACK_DATA] - image->data_before >=
+                               (limit > PACK_LISTS_MIN ? limit : PACK_LISTS_MIN);
+}
+
+enum vv_rc
+pack_writer_reserve(struct pack_writer *w, const struct block_draft *draft,
+                    struct image_checker *checker, struct block_place *ret, struct vv_error *err)
+{
+    enum pack_class class = class_of(draft->kind);
+    struct pack_image *ready;
+    enum vv_rc rc;
+
+    vv_mutex_lock(&w->lock);
+    do {
+        ready = NULL;
+        rc = find_image(w, class, draft, &ready, err);
+        if (ready != NULL) {
+            vv_mutex_unlock(&w->lock);
+            publish_image(w, ready, checker);
+            vv_mutex_lock(&w->lock);
+        }
+    } while (ready != NULL);
+    if (rc == VV_OK) {
+        rc = pack_image_reserve(w->open[class], draft, ret, err);
+        if (rc == VV_OK &&
+            (pack_image_full(w->open[class]) || lists_are_due(w, w->open[class], draft))) {
+            (void)close_image(w, class); /* this very block is outstanding */
+        }
+    }
+    if (rc != VV_OK) {
+        fail_locked(w, rc, err);
+    }
+    vv_mutex_unlock(&w->lock);
+    return rc;
+}
+
+enum vv_rc
+pack_writer_complete(struct pack_writer *w, struct pack_image *image, enum vv_rc sealed,
+                     struct image_checker *checker, struct vv_error *err)
+{
+    bool last;
+
+    vv_mutex_lock(&w->lock);
+    if (sealed != VV_OK) {
+        image->spoiled = true;
+        fail_locked(w, sealed, err);
+    }
+    image->outstanding--;
+    last = image->closed && image->outstanding == 0;
+    vv_mutex_unlock(&w->lock);
+    if (last) {
+        publish_image(w, image, checker);
+    }
+    return sealed != VV_OK ? sealed : pack_writer_check(w, err);
+}
+
+/* --- publication ------------------------------------------------------------------------------ */
+
+/** Does the pack, read back from its image, hold what was put in? */
+static bool
+same_content(const struct pack_directory *a, const struct pack_directory *b)
+{
+    if (a->block_count != b->block_count || a->chunk_count != b->chunk_count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->chunk_count; i++) {
+        if (a->chunks[i].type != b->chunks[i].type || a->chunks[i].len != b->chunks[i].len ||
+            !vv_id_equal(&a->chunks[i].id, &b->chunks[i].id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** P3, P4: name and check a finished image.  The name comes first: bytes that change after the
+ *  check then no longer fit it. */
+static enum vv_rc
+name_and_check(struct pack_writer *w, const struct pack_image *image, struct image_checker *checker,
+               struct pack_name *ret_name, struct pack_directory *ret_directory,
+               struct vv_error *err)
+{
+    struct vv_span bytes = vv_span(image->memory.data, image->len);
+    enum vv_rc rc;
+
+    sha256(bytes.data, bytes.len, ret_name->hash.b);
+    vv_random(ret_name->suffix.b, sizeof(ret_name->suffix.b));
+    rc = image_check(checker, repo_keyring(w->repo), bytes, ret_directory, err);
+    if (rc == VV_ECORRUPT) {
+        (void)vv_error_prefix(err, "a finished pack does not decode to what it was made from");
+        vv_error_hint(err, "nothing of it was stored; test this machine's memory");
+    }
+    VV_TRY(rc);
+    if (!same_content(&image->directory, ret_directory)) {
+        return vv_error_set(err, VV_ECORRUPT, "a finished pack does not hold what was put into it");
+    }
+    return VV_OK;
+}
+
+/** Finish, check, store, and only then (P5) tell the index. */
+static enum vv_rc
+store_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker,
+            struct vv_error *err)
+{
+    VV_CLEANUP(pack_directory_release) struct pack_directory found = {0};
+    struct pack_name name;
+    char object[PACK_OBJECT_TEXT];
+    enum vv_rc rc;
+
+    VV_TRY(pack_image_finish(image, err));
+    if (pack_writer_test_hook != NULL) {
+        pack_writer_test_hook(image->memory.data, image->len);
+    }
+    VV_TRY(name_and_check(w, image, checker, &name, &found, err));
+    pack_object_text(&name, object);
+    rc = storage_publish(repo_storage(w->repo), object, vv_span(image->memory.data, image->len),
+                         err);
+    if (rc == VV_EEXISTS) { /* 128 random bits */
+        return vv_error_set(err, VV_EIO, "the storage says a name drawn at random is taken: '%s'",
+                            object);
+    }
+    VV_TRY(rc);
+    VV_TRY(index_writer_add(w->index_writer, &name, image->len, image->class, &found, err));
+    atomic_fetch_add(
+        image->class == PACK_METADATA ? &w->counts.packs_metadata : &w->counts.packs_data, 1);
+    atomic_fetch_add(&w->counts.bytes_stored, image->len);
+    atomic_fetch_sub(&w->unstored, image->directory.chunk_count);
+    return VV_OK;
+}
+
+/** Keep an image's memory for the next one, as long as all of it stays within P7.  Lock held. */
+static void
+keep_memory(struct pack_writer *w, struct image_memory *memory)
+{
+    unsigned spares = 0;
+
+    for (unsigned i = 0; i < SPARE_MEMORIES; i++) {
+        spares += w->spare[i].data != NULL;
+    }
+    for (unsigned i = 0; i < SPARE_MEMORIES && w->images + spares < w->images_max; i++) {
+        if (w->spare[i].data == NULL) {
+            w->spare[i] = *memory;
+            *memory = (struct image_memory){0};
+            return;
+        }
+    }
+}
+
+/** Publish a closed image that nobody else uses, or throw it away when the run has failed.  A
+ *  failure is noted in the writer. */
+static void
+publish_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker)
+{
+    struct image_memory memory = {0};
+    struct vv_error err = {0};
+    enum vv_rc rc = pack_writer_check(w, &err);
+
+    assert(image->closed && image->outstanding == 0);
+    if (rc == VV_OK && !image->spoiled) {
+        rc = store_image(w, image, checker, &err);
+    }
+    pack_image_free(image, &memory); /* with its key */
+    vv_mutex_lock(&w->lock);
+    w->images--;
+    keep_memory(w, &memory);
+    if (rc != VV_OK) {
+        fail_locked(w, rc, &err);
+    }
+    vv_cond_broadcast(&w->room);
+    vv_mutex_unlock(&w->lock);
+    vv_free(memory.data);
+}
+
+/** Close and publish all open images; wait for those others are at work on. */
+static enum vv_rc
+publish_open(struct pack_writer *w, struct vv_error *err)
+{
+    static const enum pack_class order[] = {PACK_LOG, PACK_DATA, PACK_METADATA};
+    VV_CLEANUP(image_checker_freep) struct image_checker *checker = NULL;
+    enum vv_rc rc;
+
+    VV_TRY(image_checker_new(&checker, err));
+    for (unsigned i = 0; i < VV_COUNT(order); i++) {
+        struct pack_image *ready = NULL;
+        vv_mutex_lock(&w->lock);
+        if (w->open[order[i]] != NULL) {
+            ready = close_image(w, order[i]);
+        }
+        vv_mutex_unlock(&w->lock);
+        if (ready != NULL) {
+            publish_image(w, ready, checker);
+        }
+    }
+    vv_mutex_lock(&w->lock);
+    while (w->images > 0 && w->failure_rc == VV_OK) {
+        vv_cond_wait(&w->room, &w->lock);
+    }
+    rc = check_locked(w, err);
+    vv_mutex_unlock(&w->lock);
+    return rc;
+}
+
+enum vv_rc
+pack_writer_flush(struct pack_writer *w, struct vv_error *err)
+{
+    uint64_t unstored;
+
+    VV_TRY(pack_writer_check(w, err));
+    VV_TRY(publish_open(w, err));
+    VV_TRY(pack_writer_fail(w, index_writer_flush(w->index_writer, err), err));
+    unstored = atomic_load(&w->unstored);
+    if (unstored != 0) { /* P6 */
+        return vv_error_set(err, VV_EUSAGE, "%llu chunks are in no pack: a builder was not flushed",
+                            (unsigned long long)unstored);
+    }
+    return VV_OK;
+}
+
+/* --- what is known ---------------------------------------------------------------------------- */
+
+enum vv_rc
+pack_writer_knows(struct pack_writer *w, enum chunk_type type, const struct vv_id *id, bool *ret,
+                  struct vv_error *err)
+{
+    bool known = false;
+
+    VV_TRY(pack_writer_check(w, err));
+    VV_TRY(pack_writer_fail(w, claim_table_contains(w->claims, id, &known, err), err));
+    if (!known) {
+        VV_TRY(pack_writer_fail(w, chunk_index_usable(w->index, type, id, &known, err), err));
+    }
+    *ret = known;
+    return VV_OK;
+}
+
+enum vv_rc
+pack_writer_trust(struct pack_writer *w, enum chunk_type type, const struct vv_id *id,
+                  struct vv_error *err)
+{
+    bool is_new;
+
+    (void)type; /* ids of different types differ */
+    VV_TRY(pack_writer_check(w, err));
+    return pack_writer_fail(w, claim_table_claim(w->claims, id, &is_new, err), err);
+}

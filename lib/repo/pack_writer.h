@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_PACK_WRITER_H
+#define VARVE_REPO_PACK_WRITER_H
+
+#include "repo/chunk_index.h"
+#include "repo/writer_session.h"
+
+/*
+ * The write side of a session: chunks -> blocks -> packs -> index records.  Every worker thread has
+ * its own block_builder (open blocks, compression contexts); they share one pack_writer.
+ *
+ * Invariants:
+ * P1  number and offset of a block are handed out together, after compression and before
+ *     encryption; a (pack key, number) pair is used for one attempt: if encryption or the check
+ *     fails, the run fails and the image with its secret is thrown away.
+ * P2  a pack's secret is 32 fresh random bytes mixed with session, counter, time and its first
+ *     chunk id.
+ * P3  before publication every block is decoded from the finished image with keys derived anew from
+ *     the header, and its chunk ids are recomputed and compared with the directory.
+ * P4  name = SHA-256 of the image and a suffix drawn at publication.
+ * P5  the index record is added only after publication returned VV_OK.
+ * P6  a chunk is claimed by exactly one builder; whoever meets it later refers to it.  If
+ *     publication of any pack fails the session never commits, so a claim never outlives a missing
+ *     pack.
+ * P7  images in memory: at most threads + 2.  Pack target grows with what the session has stored: a
+ *     32nd of it, at least 4 MiB, at most 32 MiB, so that a killed run loses at most a few per
+ *     cent.  Metadata packs: 2 MiB, which a run after a kill may have to find again; one that
+ *     holds lists is closed early, when an eighth more data (at least 16 MiB) has been stored
+ *     since it was begun.
+ */
+struct pack_writer;
+struct block_builder;
+
+struct pack_writer_options {
+    int level;        /* zstd level; 0: store without compression */
+    unsigned threads; /* builders that will exist */
+    uint8_t suite;    /* enum pack_suite; 0: the best this CPU has */
+};
+/** What has been written so far (atomics; read at any time). */
+struct pack_writer_counts {
+    _Atomic uint64_t chunks_new;
+    _Atomic uint64_t bytes_new; /* plaintext */
+    _Atomic uint64_t packs_data;
+    _Atomic uint64_t packs_metadata;
+    _Atomic uint64_t bytes_stored; /* sizes of published packs */
+};
+
+MUST_CHECK enum vv_rc pack_writer_new(struct repo *r, struct writer_session *s,
+                                      struct chunk_index *x, const struct pack_writer_options *o,
+                                      struct pack_writer **ret, struct vv_error *err);
+/** pack_writer_free(w): aborts what is not published. */
+void pack_writer_free(struct pack_writer *w);
+VV_DEFINE_CLEANUP(struct pack_writer, pack_writer_free);
+const struct pack_writer_counts *pack_writer_counts(const struct pack_writer *w);
+
+/** pack_writer_flush(w, err): publish all open packs (after every builder was flushed), then all
+ * index records.  May be followed by more chunks.  VV_EUSAGE if a claimed chunk is in no pack yet
+ * (a builder was not flushed, or freed too early): nothing that refers to it may be committed then.
+ * Any other failure, here and in every call below, is for good: the writer repeats it. */
+MUST_CHECK enum vv_rc pack_writer_flush(struct pack_writer *w, struct vv_error *err);
+
+MUST_CHECK enum vv_rc block_builder_new(struct pack_writer *w, struct block_builder **ret,
+                                        struct vv_error *err);
+void block_builder_free(struct block_builder *b);
+VV_DEFINE_CLEANUP(struct block_builder, block_builder_free);
+
+/** block_builder_put(b, kind, type, id, data, ret_new, err): store a chunk unless it is known
+ * (claimed in this session, or usable in the repository).  The id has been computed by the caller;
+ * the bytes are copied. */
+MUST_CHECK enum vv_rc block_builder_put(struct block_builder *b, enum block_kind kind,
+                                        enum chunk_type type, const struct vv_id *id,
+                                        struct vv_span data, bool *ret_new, struct vv_error *err);
+/** pack_writer_knows(w, type, id, ret, err): would put refer to it?  (For entries taken over.) */
+MUST_CHECK enum vv_rc pack_writer_knows(struct pack_writer *w, enum chunk_type type,
+                                        const struct vv_id *id, bool *ret, struct vv_error *err);
+/** pack_writer_trust(w, type, id, err): note a chunk of the live parent as known without a look-up
+ *  (only under W8). */
+MUST_CHECK enum vv_rc pack_writer_trust(struct pack_writer *w, enum chunk_type type,
+                                        const struct vv_id *id, struct vv_error *err);
+/** block_builder_flush_kind(b, kind, err): close the open blocks of one kind (lists of a large
+ *  file, so that they are published soon after its content). */
+MUST_CHECK enum vv_rc block_builder_flush_kind(struct block_builder *b, enum block_kind kind,
+                                               struct vv_error *err);
+/** block_builder_flush(b, err): close its open blocks. */
+MUST_CHECK enum vv_rc block_builder_flush(struct block_builder *b, struct vv_error *err);
+
+#endif

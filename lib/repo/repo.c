@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opening a repository, and small reads every part of it needs. */
+
+#include "repo/repo.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/alloc.h"
+#include "core/fast_hash.h"
+#include "core/file.h"
+#include "crypto/secret.h"
+#include "repo/repo_internal.h"
+
+/** Where this host may write: a cache that cannot be used is done without. */
+static enum vv_rc
+open_cache(struct repo *r, const char *dir, struct vv_error *err)
+{
+    struct vv_buf path = {0};
+    char id[VV_UUID_TEXT];
+    enum vv_rc rc;
+
+    vv_uuid_text(repo_id(r), id);
+    vv_buf_printf(&path, "%s/%s", dir, id);
+    rc = vv_buf_check(&path, err);
+    if (rc == VV_OK) {
+        r->cache = vv_strdup(vv_buf_text(&path));
+        r->cache_root = vv_strdup(dir);
+        rc = r->cache == NULL || r->cache_root == NULL ? vv_error_nomem(err) : VV_OK;
+    }
+    vv_buf_release(&path);
+    if (rc == VV_OK && vv_mkdir_all(r->cache, 0700, NULL) != VV_OK) {
+        vv_emit(r->events, VV_EVENT_WARNING, "cache-unusable", vv_span(r->cache, strlen(r->cache)),
+                "the cache directory cannot be used; going on without one");
+        vv_free(TAKE(r->cache));
+    }
+    return rc;
+}
+
+/** Reading must be possible on a host whose disk is full or read-only: without state freshness is
+ *  "not checked", and writer_session_begin refuses. */
+static enum vv_rc
+open_state(struct repo *r, const char *dir, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc rc;
+
+    r->state_root = vv_strdup(dir);
+    if (r->state_root == NULL) {
+        return vv_error_nomem(err);
+    }
+    rc = local_state_open(dir, r->keyring, &r->state, &why);
+    if (rc == VV_ENOMEM) {
+        return vv_error_nomem(err);
+    }
+    if (rc != VV_OK) {
+        vv_emit(r->events, VV_EVENT_WARNING, "state-unusable", vv_span(dir, strlen(dir)),
+                "the state directory cannot be used, freshness is not checked: %s", why.message);
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+repo_make(struct storage *st, const struct key_bundle *bundle, const struct config *config,
+          const struct slot_info *slot, const struct repo_options *options, struct repo **ret,
+          struct vv_error *err)
+{
+    VV_CLEANUP(repo_freep) struct repo *r = vv_alloc_array(1, sizeof(*r));
+
+    if (r == NULL) {
+        return vv_error_nomem(err);
+    }
+    vv_mutex_init(&r->lock);
+    r->storage = st;
+    r->slot = *slot;
+    r->clock = options->clock != NULL ? options->clock : vv_clock_system();
+    r->events = options->events;
+    r->cancel = options->cancel;
+    VV_TRY(keyring_new(bundle, config, &r->keyring, err));
+    if (options->cache_dir != NULL) {
+        VV_TRY(open_cache(r, options->cache_dir, err));
+    }
+    if (options->state_dir != NULL) {
+        VV_TRY(open_state(r, options->state_dir, err));
+    }
+    *ret = TAKE(r);
+    return VV_OK;
+}
+
+/** `site` is not worth failing for when reading: without it (or with a damaged one) the site id is
+ *  zero, freshness cannot be judged, and nothing can be written (writer_session_begin). */
+enum vv_rc
+repo_load_site(struct repo *r, struct vv_error *err)
+{
+    struct vv_buf object = {0};
+    enum vv_rc rc = storage_read_all(r->storage, "site", LIMIT_SMALL_OBJECT, &object, err);
+
+    if (rc == VV_OK) {
+        rc = site_decode(vv_buf_span(&object), repo_id(r), &r->site, err);
+    }
+    vv_buf_release(&object);
+    if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) {
+        vv_emit(r->events, VV_EVENT_WARNING, "site-damaged", vv_span("site", 4),
+                "'site' is missing or damaged: this copy of the repository has no identity");
+        memset(&r->site, 0, sizeof(r->site));
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
+    return rc;
+}
+
+enum vv_rc
+repo_open(struct storage *st, const struct slot_secret *secret, const struct repo_options *options,
+          struct repo **ret, struct vv_error *err)
+{
+    VV_CLEANUP(repo_freep) struct repo *r = NULL;
+    struct key_bundle bundle;
+    struct config config;
+    struct slot_info slot;
+    enum vv_rc rc;
+
+    VV_TRY(crypto_init(err));
+    VV_TRY(key_slots_open(st, secret, &bundle, &config, &slot, err));
+    if (slot.config_copy) {
+        vv_emit(options->events, VV_EVENT_PROBLEM, "config-damaged", vv_span("config", 6),
+                "'config' is missing or damaged; the copy in the key slot serves");
+    }
+    rc = repo_make(st, &bundle, &config, &slot, options, &r, err);
+    crypto_wipe(&bundle, sizeof(bundle));
+    VV_TRY(rc);
+    VV_TRY(repo_load_site(r, err));
+    *ret = TAKE(r);
+    return VV_OK;
+}
+
+void
+repo_free(struct repo *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    keyring_free(r->keyring);
+    local_state_free(r->state);
+    vv_free(r->cache);
+    vv_free(r->cache_root);
+    vv_free(r->state_root);
+    vv_mutex_release(&r->lock);
+    vv_free(r);
+}
+
+struct storage *
+repo_storage(struct repo *r)
+{
+    return r->storage;
+}
+
+const struct keyring *
+repo_keyring(const struct repo *r)
+{
+    return r->keyring;
+}
+
+struct local_state *
+repo_state(struct repo *r)
+{
+    return r->state;
+}
+
+const struct vv_clock *
+repo_clock(const struct repo *r)
+{
+    return r->clock;
+}
+
+struct vv_events *
+repo_events(const struct repo *r)
+{
+    return r->events;
+}
+
+struct vv_cancel *
+repo_cancel(const struct repo *r)
+{
+    return r->cancel;
+}
+
+const struct site *
+repo_site(const struct repo *r)
+{
+    return &r->site;
+}
+
+const struct vv_uuid *
+repo_id(const struct repo *r)
+{
+    return &keyring_config(r->keyring)->repository;
+}
+
+const struct slot_info *
+repo_slot(const struct repo *r)
+{
+    return &r->slot;
+}
+
+uint32_t
+repo_epoch(const struct repo *r)
+{
+    return r->epoch;
+}
+
+void
+repo_note_epoch(struct repo *r, uint32_t epoch)
+{
+    if (epoch > r->epoch) {
+        r->epoch = epoch;
+    }
+}
+
+uint64_t
+repo_scan_number(const struct repo *r)
+{
+    return atomic_load(&r->scans);
+}
+
+void
+repo_scan_begins(struct repo *r)
+{
+    atomic_fetch_add(&r->scans, 1);
+}
+
+void
+repo_report(struct repo *r, const char *event, const char *about, const char *text)
+{
+    uint64_t hash = vv_hash64(about, strlen(about), vv_hash64(event, strlen(event), 0));
+    bool known = false;
+
+    vv_mutex_lock(&r->lock);
+    for (unsigned i = 0; i < r->reported_count && !known; i++) {
+        known = r->reported[i] == hash;
+    }
+    if (!known && r->reported_count < REPORTED_MAX) {
+        r->reported[r->reported_count++] = hash;
+    }
+    vv_mutex_unlock(&r->lock);
+    if (!known) {
+        vv_emit(r->events, VV_EVENT_PROBLEM, event, vv_span(about, strlen(about)), "%s", text);
+    }
+}
+
+enum vv_rc
+repo_has_recovery(struct repo *r, bool *ret, struct vv_error *err)
+{
+    struct slot_list l;
+
+    VV_TRY(key_slots_list(r->storage, &l, err));
+    *ret = false;
+    for (size_t i = 0; i < l.count; i++) {
+        if (l.slots[i].type == KEY_SLOT_RECOVERY) {
+            *ret = true;
+        }
+    }
+    slot_list_release(&l);
+    return VV_OK;
+}
+
+bool
+repo_cache_path(struct repo *r, const char *name, struct vv_buf *out)
+{
+    if (r->cache == NULL) {
+        return false;
+    }
+    vv_buf_reset(out);
+    vv_buf_printf(out, "%s/%s", r->cache, name);
+    (void)vv_buf_text(out);
+    return !out->failed;
+}
+
+static bool
+identity(const char *path, uint64_t *ret_device, uint64_t *ret_inode)
+{
+    struct stat st;
+
+    if (path == NULL || stat(path, &st) != 0) {
+        return false;
+    }
+    *ret_device = st.st_dev;
+    *ret_inode = st.st_ino;
+    return true;
+}
+
+bool
+repo_cache_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode)
+{
+    return identity(r->cache_root, ret_device, ret_inode);
+}
+
+bool
+repo_state_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode)
+{
+    return identity(r->state_root, ret_device, ret_inode);
+}
+
+const char *
+repo_temp_dir(struct repo *r)
+{
+    const char *dir;
+
+    if (r->cache != NULL) {
+        return r->cache;
+    }
+    dir = getenv("TMPDIR");
+    return dir != NULL && dir[0] == '/' ? dir : "/tmp";
+}
+
+enum vv_rc
+repo_read_object(struct repo *r, const char *name, enum format_kind kind, uint64_t limit,
+                 struct vv_buf *out, struct vv_reader *ret_body, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    vv_buf_reset(out);
+    if (!storage_name_valid(name)) { /* listed, but never one of ours */
+        return vv_error_set(err, VV_ECORRUPT, "no name of an object");
+    }
+    VV_TRY(storage_read_all(r->storage, name, limit, out, err));
+    rc = container_open(vv_buf_span(out), kind, repo_id(r), ret_body, err);
+    if (rc != VV_OK) {
+        (void)vv_error_prefix(err, "'%s'", name);
+        return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+collect_name(void *ctx, const char *name, uint64_t size, struct vv_error *err)
+{
+    struct name_list *l = ctx;
+
+    if ((l->count & (l->count - 1)) == 0) {
+        size_t room = l->count == 0 ? 1 : l->count * 2;
+        char **names = vv_realloc_array(l->names, room, sizeof(*names));
+        uint64_t *sizes;
+        if (names == NULL) {
+            return vv_error_nomem(err);
+        }
+        l->names = names;
+        sizes = vv_realloc_array(l->sizes, room, sizeof(*sizes));
+        if (sizes == NULL) {
+            return vv_error_nomem(err);
+        }
+        l->sizes = sizes;
+    }
+    l->names[l->count] = vv_strdup(name);
+    if (l->names[l->count] == NULL) {
+        return vv_error_nomem(err);
+    }
+    l->sizes[l->count++] = size;
+    return VV_OK;
+}
+
+struct named {
+    char *name;
+    uint64_t size;
+};
+
+static int
+compare_named(const void *a, const void *b)
+{
+    return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+/** Sort names and sizes together. */
+static enum vv_rc
+sort_names(struct name_list *l, struct vv_error *err)
+{
+    struct named *pairs = vv_alloc_array(l->count + 1, sizeof(*pairs));
+
+    if (pairs == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        pairs[i] = (struct named){l->names[i], l->sizes[i]};
+    }
+    qsort(pairs, l->count, sizeof(*pairs), compare_named);
+    for (size_t i = 0; i < l->count; i++) {
+        l->names[i] = pairs[i].name;
+        l->sizes[i] = pairs[i].size;
+    }
+    vv_free(pairs);
+    return VV_OK;
+}
+
+enum vv_rc
+repo_list(struct repo *r, const char *directory, struct name_list *ret, struct vv_error *err)
+{
+    struct name_list l = {0};
+    enum vv_rc rc = storage_list(r->storage, directory, collect_name, &l, err);
+
+    if (rc == VV_OK) {
+        rc = sort_names(&l, err);
+    }
+    if (rc != VV_OK) {
+        name_list_release(&l);
+        return rc;
+    }
+    *ret = l;
+    return VV_OK;
+}
+
+void
+name_list_release(struct name_list *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        vv_free(l->names[i]);
+    }
+    vv_free(l->names);
+    vv_free(l->sizes);
+    memset(l, 0, sizeof(*l));
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_REPO_H
+#define VARVE_REPO_REPO_H
+
+#include "core/clock.h"
+#include "core/event.h"
+#include "core/thread.h"
+#include "format/admin.h"
+#include "repo/key_slots.h"
+#include "repo/keyring.h"
+#include "repo/local_state.h"
+#include "storage/storage.h"
+
+/** An opened repository: storage, keys, site, this host's state and cache, the index (lazily). */
+struct repo;
+struct index; /* repo/index.h */
+
+struct repo_options {
+    const char *state_dir;        /* VARVE_STATE_DIR; NULL: no state (freshness not checked) */
+    const char *cache_dir;        /* VARVE_CACHE_DIR; NULL: no cache (temporary memory instead) */
+    const struct vv_clock *clock; /* NULL: the system's */
+    struct vv_events *events;
+    struct vv_cancel *cancel;
+};
+
+struct repo_init_options {
+    const struct slot_secret *secret; /* the first slot */
+    const char *label;
+    struct slot_cost cost;
+    const struct slot_secret *recovery; /* recovery words' 32 bytes, or NULL */
+    uint64_t reserve;                   /* bytes set aside, 0: none */
+    uint32_t chunk_min, chunk_max;      /* 0: defaults */
+    uint64_t chunk_threshold;
+};
+/**
+ * repo_init(st, init, options, ret, err): Make a repository: layout, keys, config, site, README,
+ * reserve, slots.  Commit point is `config`, published last: an init that dies before leaves a
+ * directory that a second init refuses with a hint.  VV_EREFUSED if the place is not empty.
+ */
+MUST_CHECK enum vv_rc repo_init(struct storage *st, const struct repo_init_options *init,
+                                const struct repo_options *options, struct repo **ret,
+                                struct vv_error *err);
+/** repo_open(st, secret, options, ret, err): ${st} is borrowed and must outlive the repository.
+ *  VV_ENOREPO, VV_EKEY, VV_ECORRUPT (config does not fit the slot: VV_EFORGED). */
+MUST_CHECK enum vv_rc repo_open(struct storage *st, const struct slot_secret *secret,
+                                const struct repo_options *options, struct repo **ret,
+                                struct vv_error *err);
+void repo_free(struct repo *r);
+VV_DEFINE_CLEANUP(struct repo, repo_free);
+
+struct storage *repo_storage(struct repo *r);
+const struct keyring *repo_keyring(const struct repo *r);
+struct local_state *repo_state(struct repo *r); /* NULL without a (usable) state directory */
+const struct vv_clock *repo_clock(const struct repo *r);
+struct vv_events *repo_events(const struct repo *r);
+struct vv_cancel *repo_cancel(const struct repo *r);
+const struct site *repo_site(const struct repo *r);
+const struct vv_uuid *repo_id(const struct repo *r);
+const struct slot_info *repo_slot(const struct repo *r); /* which slot opened it */
+uint32_t repo_epoch(const struct repo *r);               /* newest epoch, used for writing */
+/** repo_note_epoch(r, epoch): an epoch the administrator has started; never goes back.  Before any
+ *  thread uses the repository. */
+void repo_note_epoch(struct repo *r, uint32_t epoch);
+/** repo_has_recovery(r, ret, err): is there a recovery-words slot? */
+MUST_CHECK enum vv_rc repo_has_recovery(struct repo *r, bool *ret, struct vv_error *err);
+/** repo_cache_path(r, name, out): "<cache>/<repository id>/<name>"; false without a cache. */
+MUST_CHECK bool repo_cache_path(struct repo *r, const char *name, struct vv_buf *out);
+/** repo_cache_identity / repo_state_identity(r, device, inode): the directories this process
+ *  writes to locally, so that a backup can leave them out; false if there is none. */
+bool repo_cache_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode);
+bool repo_state_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode);
+/** repo_temp_dir(r): a directory for unnamed temporary files (the cache, else TMPDIR or /tmp). */
+const char *repo_temp_dir(struct repo *r);
+
+/** repo_read_object(r, name, kind, limit, out, ret_body, err): read a plain container and check it
+ *  (trailer, kind, repository). */
+MUST_CHECK enum vv_rc repo_read_object(struct repo *r, const char *name, enum format_kind kind,
+                                       uint64_t limit, struct vv_buf *out,
+                                       struct vv_reader *ret_body, struct vv_error *err);
+
+/** repo_report(r, event, about, text): a problem with an object, told once per opened repository
+ *  however often the object is met.  Thread-safe. */
+void repo_report(struct repo *r, const char *event, const char *about, const char *text);
+
+/** repo_scan_number(r) / repo_scan_begins(r): how many times slots have been listed; whoever has
+ *  read something since the last time has seen all that the snapshots listed then refer to.
+ *  Thread-safe. */
+uint64_t repo_scan_number(const struct repo *r);
+void repo_scan_begins(struct repo *r);
+
+/** Names of a directory, as an array of strings (sorted), released with name_list_release. */
+struct name_list {
+    char **names;
+    uint64_t *sizes;
+    size_t count;
+};
+MUST_CHECK enum vv_rc repo_list(struct repo *r, const char *directory, struct name_list *ret,
+                                struct vv_error *err);
+void name_list_release(struct name_list *l);
+
+#endif

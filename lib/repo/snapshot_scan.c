@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading slots: which snapshots are visible. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "crypto/asymmetric.h"
+#include "crypto/hash.h"
+#include "crypto/secret.h"
+#include "format/slot.h"
+#include "repo/sealed_envelope.h"
+#include "repo/snapshots_internal.h"
+
+#define READ_ATTEMPTS 10
+
+void
+snapshot_list_release(struct snapshot_list *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        snapshot_body_release(&l->snapshots[i].body);
+    }
+    vv_free(l->snapshots);
+    memset(l, 0, sizeof(*l));
+}
+
+void
+slot_scan_release(struct slot_scan *s)
+{
+    snapshot_list_release(&s->list);
+    vv_free(s->seen);
+    vv_buf_release(&s->passed_over);
+    admin_records_release(&s->admin);
+    memset(s, 0, sizeof(*s));
+}
+
+/** Decrypt the body of a record whose signature has been checked. */
+static enum vv_rc
+open_body(struct repo *r, const struct snapshot_record *record, struct snapshot_body *ret,
+          struct vv_error *err)
+{
+    uint8_t secret[32];
+    struct vv_buf plain = {0};
+    struct vv_span sealed = record->sealed_body;
+    enum vv_rc rc;
+
+    if (sealed.len < PACK_SEALED_LEN ||
+        !keyring_unseal(repo_keyring(r), record->head.epoch, vv_span(sealed.data, PACK_SEALED_LEN),
+                        secret)) {
+        return vv_error_set(err, VV_ECORRUPT,
+                            "the snapshot's body is not sealed to this repository");
+    }
+    rc = envelope_open(secret, "snapshot", record->prefix,
+                       vv_span(sealed.data + PACK_SEALED_LEN, sealed.len - PACK_SEALED_LEN), &plain,
+                       err);
+    crypto_wipe(secret, sizeof(secret));
+    if (rc == VV_EKEY) {
+        rc = vv_error_set(err, VV_ECORRUPT, "the snapshot's body does not fit its head");
+    }
+    if (rc == VV_OK) {
+        rc = snapshot_body_decode(vv_buf_span(&plain), ret, err);
+    }
+    vv_buf_release(&plain);
+    return rc;
+}
+
+static enum vv_rc
+add_seen(struct slot_scan *s, const struct snapshot_head *head, struct vv_error *err)
+{
+    struct seen_head *grown;
+
+    if (head->seen_count == 0) {
+        return VV_OK;
+    }
+    grown = vv_realloc_array(s->seen, s->seen_count + head->seen_count, sizeof(*grown));
+    if (grown == NULL) {
+        return vv_error_nomem(err);
+    }
+    s->seen = grown;
+    for (uint32_t i = 0; i < head->seen_count; i++) {
+        s->seen[s->seen_count].site = head->site;
+        s->seen[s->seen_count].client = head->client;
+        if (snapshot_seen_at(head, i, &s->seen[s->seen_count].seen)) {
+            s->seen_count++;
+        }
+    }
+    return VV_OK;
+}
+
+/** Is this record signed by a client that may make snapshots? */
+static bool
+is_authentic(const struct slot_scan *s, const struct snapshot_record *record)
+{
+    const struct certificate *c = admin_certificate(&s->admin, &record->head.client);
+
+    return certificate_may_write(c) &&
+           ed25519_verify(c->ed25519, record->signed_part, record->signature.data);
+}
+
+/** One record of a slot: believed only with a certified client's signature. */
+static enum vv_rc
+take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session,
+            struct vv_span bytes, int with_bodies, struct slot_scan *s, struct vv_error *err)
+{
+    struct snapshot_record record;
+    struct snapshot item = {.session = *session};
+    struct snapshot *grown;
+    bool revoked;
+
+    VV_TRY(snapshot_record_decode(bytes, repo_id(r), &record, err));
+    if (!is_authentic(s, &record)) {
+        repo_report(r, "forged-record", slot_name,
+                    "a snapshot without the signature of a client the administrator certified for "
+                    "writing; ignored");
+        s->list.forged++;
+        return VV_OK;
+    }
+    sha256(bytes.data, bytes.len, item.hash.b);
+    revoked = admin_revoked(&s->admin, &record.head.client, record.head.sequence);
+    if (revoked || admin_buried(&s->admin, session, &record.head.id)) {
+        s->list.revoked += revoked;
+        vv_buf_put(&s->passed_over, &item.hash, sizeof(item.hash));
+        return vv_buf_check(&s->passed_over, err);
+    }
+    item.id = record.head.id;
+    item.client = record.head.client;
+    item.sequence = record.head.sequence;
+    item.previous = record.head.previous;
+    item.site = record.head.site;
+    item.time = record.head.time;
+    item.epoch = record.head.epoch;
+    if (s->list.count == 0 || (s->list.count & (s->list.count - 1)) == 0) {
+        grown = vv_realloc_array(s->list.snapshots, s->list.count == 0 ? 1 : s->list.count * 2,
+                                 sizeof(*grown));
+        if (grown == NULL) {
+            return vv_error_nomem(err);
+        }
+        s->list.snapshots = grown;
+    }
+    if (with_bodies) {
+        VV_TRY(open_body(r, &record, &item.body, err));
+    }
+    s->list.snapshots[s->list.count++] = item;
+    return add_seen(s, &record.head, err);
+}
+
+static bool
+is_damage(enum vv_rc rc)
+{
+    return rc == VV_ECORRUPT || rc == VV_EUNSUPPORTED || rc == VV_ELIMIT || rc == VV_EIO;
+}
+
+/** Note damage and go on; any other failure stays one. */
+static enum vv_rc
+pass_over_damage(struct repo *r, const char *name, struct slot_scan *s, enum vv_rc rc,
+                 struct vv_error *err)
+{
+    if (!is_damage(rc)) {
+        return rc;
+    }
+    repo_report(r, "snapshot-damaged", name, err->message);
+    vv_error_clear(err);
+    s->list.damaged++;
+    return VV_OK;
+}
+
+/** One slot, already read. */
+static enum vv_rc
+take_slot(struct repo *r, const char *name, struct vv_span object, int with_bodies,
+          struct slot_scan *s, struct vv_error *err)
+{
+    struct slot slot;
+    struct vv_reader in;
+    struct vv_span bytes;
+    char text[VV_UUID_TEXT];
+
+    VV_TRY(slot_decode(object, repo_id(r), &slot, err));
+    vv_uuid_text(&slot.session, text);
+    if (strcmp(text, name + strlen("snapshots/")) != 0) {
+        return vv_error_set(err, VV_ECORRUPT, "the slot belongs to session %s", text);
+    }
+    if (slot.status == SLOT_FENCE) {
+        if (!keyring_admin_verify_object(repo_keyring(r), object)) {
+            repo_report(r, "forged-record", name,
+                        "a fence not signed by the administrator; ignored");
+            s->list.forged++;
+        } else {
+            s->list.fenced++;
+        }
+        return VV_OK;
+    }
+    if (slot.status == SLOT_EMPTY || admin_buried(&s->admin, &slot.session, NULL)) {
+        return VV_OK;
+    }
+    in = vv_reader(slot.records.data, slot.records.len);
+    while (slot_next_record(&in, &bytes)) {
+        enum vv_rc rc = take_record(r, name, &slot.session, bytes, with_bodies, s, err);
+        VV_TRY(pass_over_damage(r, name, s, rc, err));
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+read_slots(struct repo *r, int with_bodies, struct slot_scan *s, struct vv_error *err)
+{
+    struct name_list names;
+    struct vv_buf object = {0};
+    struct vv_buf name = {0};
+    enum vv_rc rc = VV_OK;
+
+    repo_scan_begins(r);
+    VV_TRY(repo_list(r, "snapshots", &names, err));
+    for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
+        const char *text;
+        vv_buf_reset(&object);
+        vv_buf_reset(&name);
+        vv_buf_printf(&name, "snapshots/%s", names.names[i]);
+        text = vv_buf_text(&name);
+        rc = vv_buf_check(&name, err);
+        if (rc == VV_OK && !storage_name_valid(text)) {
+            rc = vv_error_set(err, VV_ECORRUPT, "no name of a slot");
+        } else if (rc == VV_OK) {
+            rc = storage_read_all(repo_storage(r), text, LIMIT_SLOT, &object, err);
+        }
+        if (rc == VV_ENOTFOUND) { /* buried meanwhile: the records in admin/ have changed */
+            vv_error_clear(err);
+            rc = VV_OK;
+        } else if (rc == VV_OK) {
+            rc = take_slot(r, text, vv_buf_span(&object), with_bodies, s, err);
+        }
+        rc = pass_over_damage(r, text, s, rc, err);
+    }
+    vv_buf_release(&object);
+    vv_buf_release(&name);
+    name_list_release(&names);
+    return rc;
+}
+
+static int
+compare_hashes(const void *a, const void *b)
+{
+    return memcmp(((const struct snapshot *)a)->hash.b, ((const struct snapshot *)b)->hash.b, 32);
+}
+
+/** A record that lies in several slots (replication repeated) is one snapshot. */
+static void
+drop_doubles(struct snapshot_list *l)
+{
+    size_t kept = 0;
+
+    if (l->count > 0) {
+        qsort(l->snapshots, l->count, sizeof(*l->snapshots), compare_hashes);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        if (kept > 0 && compare_hashes(&l->snapshots[kept - 1], &l->snapshots[i]) == 0) {
+            snapshot_body_release(&l->snapshots[i].body);
+        } else {
+            l->snapshots[kept++] = l->snapshots[i];
+        }
+    }
+    l->count = kept;
+}
+
+static int
+compare_age(const void *a, const void *b)
+{
+    const struct snapshot *x = a;
+    const struct snapshot *y = b;
+
+    if (x->time != y->time) {
+        return x->time < y->time ? -1 : 1;
+    }
+    if (x->sequence != y->sequence) {
+        return x->sequence < y->sequence ? -1 : 1;
+    }
+    return memcmp(x->id.b, y->id.b, 16);
+}
+
+static int
+compare_sequence(const void *a, const void *b)
+{
+    const struct snapshot *x = a;
+    const struct snapshot *y = b;
+    int c = memcmp(x->client.b, y->client.b, 16);
+
+    if (c != 0) {
+        return c;
+    }
+    return x->sequence != y->sequence ? (x->sequence < y->sequence ? -1 : 1) : compare_age(a, b);
+}
+
+/** A place in the list by age, and whose snapshot the clocks put there. */
+struct turn {
+    struct vv_uuid client;
+    size_t place;
+};
+
+static int
+compare_turns(const void *a, const void *b)
+{
+    const struct turn *x = a;
+    const struct turn *y = b;
+    int c = memcmp(x->client.b, y->client.b, 16);
+
+    return c != 0 ? c : x->place < y->place ? -1 : x->place > y->place;
+}
+
+/** Oldest first by the clocks; but where a client's clock was wrong, the order in which it made its
+ *  snapshots counts: they share out the places their times gave them. */
+static enum vv_rc
+sort_by_age(struct snapshot_list *l, struct vv_error *err)
+{
+    struct turn *turns = vv_alloc_array(l->count + 1, sizeof(*turns));
+    struct snapshot *sorted = vv_alloc_array(l->count + 1, sizeof(*sorted));
+
+    if (turns == NULL || sorted == NULL) {
+        vv_free(turns);
+        vv_free(sorted);
+        return vv_error_nomem(err);
+    }
+    if (l->count > 0) {
+        qsort(l->snapshots, l->count, sizeof(*l->snapshots), compare_age);
+        for (size_t i = 0; i < l->count; i++) {
+            turns[i] = (struct turn){l->snapshots[i].client, i};
+        }
+        qsort(turns, l->count, sizeof(*turns), compare_turns);
+        qsort(l->snapshots, l->count, sizeof(*l->snapshots), compare_sequence);
+    }
+    for (size_t i = 0; i < l->count; i++) { /* both by client: turn i belongs to snapshot i's */
+        sorted[turns[i].place] = l->snapshots[i];
+    }
+    vv_free(l->snapshots);
+    l->snapshots = sorted;
+    vv_free(turns);
+    return VV_OK;
+}
+
+/*
+ * Certificates and graves are read before the slots.  What happens in between must not look like a
+ * forgery (a client certified meanwhile) or a loss (a slot buried meanwhile), so all is read again
+ * until admin/ holds nothing new behind the slots.
+ */
+enum vv_rc
+slot_scan_read(struct repo *r, int with_bodies, struct slot_scan *ret, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc rc = VV_OK;
+
+    for (int attempt = 0; attempt < READ_ATTEMPTS && rc == VV_OK; attempt++) {
+        struct slot_scan s = {0};
+        bool changed = false;
+        rc = admin_records_read(r, &s.admin, &why);
+        if (rc == VV_OK) {
+            rc = read_slots(r, with_bodies, &s, &why);
+        }
+        if (rc == VV_OK) {
+            rc = admin_records_changed(r, &s.admin, &changed, &why);
+        }
+        if (rc == VV_OK && !changed) {
+            drop_doubles(&s.list);
+            rc = sort_by_age(&s.list, &why);
+            if (rc == VV_OK) {
+                s.list.forged += s.admin.forged;
+                *ret = s;
+                return VV_OK;
+            }
+        }
+        slot_scan_release(&s);
+    }
+    if (rc == VV_OK) {
+        rc = vv_error_set(&why, VV_ETRANSIENT, "the records in 'admin' keep changing");
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+}
+
+enum vv_rc
+snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *err)
+{
+    struct slot_scan s;
+    enum vv_rc rc;
+
+    VV_TRY(slot_scan_read(r, 1, &s, err));
+    rc = chain_check(r, &s, err);
+    if (rc == VV_OK) {
+        *ret = s.list;
+        memset(&s.list, 0, sizeof(s.list));
+    }
+    slot_scan_release(&s);
+    return rc;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Choosing snapshots: what a person types, heads, and a backup's parent. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/clock.h"
+#include "repo/snapshots_internal.h"
+
+#define PREFIX_MIN 4u
+
+void
+head_text(const struct vv_uuid *client, uint64_t sequence, const struct vv_id *hash,
+          char out[HEAD_TEXT])
+{
+    char id[VV_UUID_TEXT];
+    char digest[65];
+
+    vv_uuid_text(client, id);
+    vv_hex(digest, hash->b, 32);
+    (void)snprintf(out, HEAD_TEXT, "%.8s:%llu:%.16s", id, (unsigned long long)sequence, digest);
+}
+
+enum vv_rc
+head_check(const struct snapshot_list *l, const char *text, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    if (l->freshness == FRESHNESS_ROLLED_BACK) {
+        return vv_error_set(err, VV_EFORGED, "records are missing from this repository");
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        char head[HEAD_TEXT];
+        head_text(&l->snapshots[i].client, l->snapshots[i].sequence, &l->snapshots[i].hash, head);
+        if (strcmp(head, text) == 0) {
+            return VV_OK;
+        }
+    }
+    rc = vv_error_set(err, VV_EFORGED, "the expected head '%s' is not in this repository", text);
+    vv_error_hint(err, "this copy is older than the backup that printed it, or was rolled back");
+    return rc;
+}
+
+/** Put a snapshot into a list for a person. */
+static void
+mention(struct vv_buf *out, const struct snapshot *s)
+{
+    char id[VV_UUID_TEXT];
+    char when[VV_TIME_TEXT];
+
+    vv_uuid_text(&s->id, id);
+    vv_time_format(s->time, when);
+    vv_buf_printf(out, "%s%.8s of %s on %s", out->len > 0 ? "; " : "", id, when,
+                  s->body.host != NULL ? s->body.host : "?");
+}
+
+static enum vv_rc
+ambiguous(const struct snapshot_list *l, const char *what,
+          bool (*wanted)(const struct snapshot *, const void *), const void *ctx,
+          struct vv_error *err)
+{
+    struct vv_buf text = {0};
+    size_t listed = 0;
+
+    for (size_t i = l->count; i > 0 && listed < 6; i--) {
+        if (wanted(&l->snapshots[i - 1], ctx)) {
+            mention(&text, &l->snapshots[i - 1]);
+            listed++;
+        }
+    }
+    (void)vv_error_set(err, VV_EUSAGE, "%s", what);
+    vv_error_hint(err, "there are: %s", vv_buf_text(&text));
+    vv_buf_release(&text);
+    return VV_EUSAGE;
+}
+
+static bool
+has_prefix(const struct snapshot *s, const void *prefix)
+{
+    char id[VV_UUID_TEXT];
+
+    vv_uuid_text(&s->id, id);
+    return strncmp(id, prefix, strlen(prefix)) == 0;
+}
+
+static bool
+any(const struct snapshot *s, const void *ctx)
+{
+    (void)s;
+    (void)ctx;
+    return true;
+}
+
+static enum vv_rc
+resolve_prefix(const struct snapshot_list *l, const char *text, const struct snapshot **ret,
+               struct vv_error *err)
+{
+    const struct snapshot *found = NULL;
+    struct vv_buf lower = {0};
+    enum vv_rc rc = VV_OK;
+
+    if (strlen(text) < PREFIX_MIN || strspn(text, "0123456789abcdefABCDEF") != strlen(text)) {
+        rc = vv_error_set(err, VV_EUSAGE, "'%s' is no snapshot id", text);
+        vv_error_hint(err, "give %u or more digits of an id, 'latest', 'latest~1' or 'latest@HOST'",
+                      PREFIX_MIN);
+        return rc;
+    }
+    for (const char *c = text; *c != '\0'; c++) {
+        vv_buf_put_u8(&lower, (uint8_t)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c));
+    }
+    for (size_t i = 0; i < l->count && rc == VV_OK; i++) {
+        if (!has_prefix(&l->snapshots[i], vv_buf_text(&lower))) {
+            continue;
+        }
+        if (found != NULL) {
+            rc = ambiguous(l, "several snapshots begin with these digits", has_prefix,
+                           vv_buf_text(&lower), err);
+        }
+        found = &l->snapshots[i];
+    }
+    if (rc == VV_OK && found == NULL) {
+        rc = vv_error_set(err, VV_ENOTFOUND, "there is no snapshot '%s'", text);
+        vv_error_hint(err, "'varve snapshots' lists them");
+    }
+    vv_buf_release(&lower);
+    if (rc == VV_OK) {
+        *ret = found;
+    }
+    return rc;
+}
+
+static bool
+host_is(const struct snapshot *s, const char *host)
+{
+    return host != NULL && s->body.host != NULL && strcmp(s->body.host, host) == 0;
+}
+
+/** "latest" alone: this host's, if it has any; else the only host's; else nobody can tell. */
+static enum vv_rc
+choose_host(const struct snapshot_list *l, const char *host, const char **ret, struct vv_error *err)
+{
+    bool differ = false;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (host_is(&l->snapshots[i], host)) {
+            *ret = host;
+            return VV_OK;
+        }
+        differ = differ || !host_is(&l->snapshots[i], l->snapshots[0].body.host);
+    }
+    if (differ) {
+        return ambiguous(l,
+                         "'latest' could be any of several hosts' snapshots, and none is of this "
+                         "host: give 'latest@HOST' or an id",
+                         any, NULL, err);
+    }
+    *ret = l->count > 0 ? l->snapshots[0].body.host : host;
+    return VV_OK;
+}
+
+enum vv_rc
+snapshot_resolve(const struct snapshot_list *l, const char *text, const char *host,
+                 const struct snapshot **ret, struct vv_error *err)
+{
+    const char *rest;
+    const char *wanted = NULL;
+    unsigned long back = 0;
+    enum vv_rc rc;
+
+    if (strncmp(text, "latest", 6) != 0) {
+        return resolve_prefix(l, text, ret, err);
+    }
+    rest = text + 6;
+    if (*rest == '~') {
+        char *end = NULL;
+        back = rest[1] >= '0' && rest[1] <= '9' ? strtoul(rest + 1, &end, 10) : 0;
+        if (end == NULL) {
+            return vv_error_set(err, VV_EUSAGE, "'%s': a number must follow '~'", text);
+        }
+        rest = end;
+    }
+    if (*rest == '@' && rest[1] != '\0') {
+        wanted = rest + 1;
+    } else if (*rest != '\0') {
+        return vv_error_set(err, VV_EUSAGE, "'%s' is no snapshot", text);
+    }
+    if (wanted == NULL) {
+        VV_TRY(choose_host(l, host, &wanted, err));
+    }
+    for (size_t i = l->count; i > 0; i--) {
+        if (host_is(&l->snapshots[i - 1], wanted) && back-- == 0) {
+            *ret = &l->snapshots[i - 1];
+            return VV_OK;
+        }
+    }
+    rc = vv_error_set(err, VV_ENOTFOUND, "there is no snapshot '%s'", text);
+    vv_error_hint(err, "'varve snapshots' lists them");
+    return rc;
+}
+
+const struct snapshot *
+snapshot_parent(const struct snapshot_list *l, const struct vv_uuid *client,
+                const struct vv_span *sources, size_t count)
+{
+    const struct snapshot *best = NULL;
+    size_t best_common = 0;
+
+    for (size_t i = l->count; i > 0; i--) { /* newest first, so that ties go to the newest */
+        const struct snapshot *s = &l->snapshots[i - 1];
+        size_t common = 0;
+        if (!vv_uuid_equal(&s->client, client)) {
+            continue;
+        }
+        for (uint32_t j = 0; j < s->body.source_count; j++) {
+            for (size_t k = 0; k < count; k++) {
+                common += s->body.sources[j].len == sources[k].len && sources[k].len > 0 &&
+                          memcmp(s->body.sources[j].data, sources[k].data, sources[k].len) == 0;
+            }
+        }
+        if (common > best_common) {
+            best = s;
+            best_common = common;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_SNAPSHOTS_INTERNAL_H
+#define VARVE_REPO_SNAPSHOTS_INTERNAL_H
+
+#include "repo/snapshots.h"
+
+/** One head another record says it has seen. */
+struct seen_head {
+    struct vv_uuid site;   /* of the record that says so */
+    struct vv_uuid client; /* that says so */
+    struct snapshot_seen seen;
+};
+/** Everything a scan of the slots found, bodies optional. */
+struct slot_scan {
+    struct snapshot_list list;
+    struct seen_head *seen;
+    size_t seen_count;
+    struct vv_buf passed_over; /* hashes of authentic records that are buried or revoked */
+    struct admin_records admin;
+};
+void slot_scan_release(struct slot_scan *s);
+/** slot_scan_read(r, with_bodies, ret, err): read slots; without bodies nothing is decrypted (id,
+ * client, sequence, hash, site and time only). */
+MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, int with_bodies, struct slot_scan *ret,
+                                     struct vv_error *err);
+/** newest_heads(l, ret, ret_count, err): the record with the highest sequence of every client,
+ *  sorted by client. */
+MUST_CHECK enum vv_rc newest_heads(const struct snapshot_list *l, struct head **ret,
+                                   size_t *ret_count, struct vv_error *err);
+/** head_find(heads, count, client): in an array sorted by client; NULL if there is none. */
+const struct head *head_find(const struct head *heads, size_t count, const struct vv_uuid *client);
+/** chain_check(r, scan, err): set scan->list.freshness; report holes, forks and roll-backs. */
+MUST_CHECK enum vv_rc chain_check(struct repo *r, struct slot_scan *scan, struct vv_error *err);
+
+#endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The writer's half of the prune protocol: steps W1, W2, W6, W7 and heartbeats. */
+
+#include "repo/writer_session.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+#include "core/random.h"
+#include "crypto/asymmetric.h"
+#include "format/slot.h"
+
+#define HEARTBEAT_NS (600ull * 1000 * 1000 * 1000)
+#define HEARTBEAT_POLL_MS 1000u
+
+struct writer_session {
+    struct repo *repo;
+    struct vv_uuid id;
+    enum session_kind kind;
+    const struct client_keys *client; /* borrowed from local state */
+    char certificate[STORAGE_COMPONENT_MAX + 1];
+    struct condemned_set condemned;
+    struct admin_records admin;
+    bool parent_reuse; /* no list was pending at the first read after registering */
+    uint64_t beats;
+    uint64_t last_beat; /* monotonic ns */
+    struct vv_thread heart;
+    struct vv_mutex lock; /* guards stop, beats, last_beat */
+    struct vv_cond wake;
+    bool stop;
+};
+
+/** Publish the registration (beat 0) or a heartbeat. */
+static enum vv_rc
+publish_session(struct writer_session *s, uint64_t beat, struct vv_error *err)
+{
+    struct session_record record = {.session = s->id, .kind = s->kind, .beat = beat};
+    struct vv_buf object = {0};
+    struct vv_buf name = {0};
+    char text[VV_UUID_TEXT];
+    enum vv_rc rc;
+
+    record.client = s->client->id;
+    record.time = repo_clock(s->repo)->realtime(repo_clock(s->repo));
+    vv_random(record.nonce, sizeof(record.nonce));
+    vv_uuid_text(&s->id, text);
+    vv_buf_printf(&name, "sessions/%s", text);
+    if (beat > 0) {
+        vv_buf_printf(&name, ".%llu", (unsigned long long)beat);
+    }
+    (void)vv_buf_text(&name);
+    rc = vv_buf_check(&name, err);
+    if (rc == VV_OK) {
+        rc = session_encode(&record, repo_id(s->repo), &object, err);
+    }
+    if (rc == VV_OK) {
+        rc = storage_publish(repo_storage(s->repo), vv_buf_text(&name), vv_buf_span(&object), err);
+    }
+    vv_buf_release(&object);
+    vv_buf_release(&name);
+    return rc;
+}
+
+enum vv_rc
+writer_session_beat(struct writer_session *s, struct vv_error *err)
+{
+    const struct vv_clock *clock = repo_clock(s->repo);
+    uint64_t now = clock->monotonic(clock);
+    uint64_t beat;
+
+    vv_mutex_lock(&s->lock);
+    if (now - s->last_beat < HEARTBEAT_NS) {
+        vv_mutex_unlock(&s->lock);
+        return VV_OK;
+    }
+    s->last_beat = now;
+    beat = ++s->beats;
+    vv_mutex_unlock(&s->lock);
+    return publish_session(s, beat, err);
+}
+
+/** Heartbeats are an aid for prune's patience, never a condition of safety: a failed one is only
+ *  reported, and the next one is tried in its time. */
+static void
+heart(void *arg)
+{
+    struct writer_session *s = arg;
+    struct vv_error err = {0};
+
+    vv_mutex_lock(&s->lock);
+    while (!s->stop) {
+        (void)vv_cond_wait_ms(&s->wake, &s->lock, HEARTBEAT_POLL_MS);
+        if (s->stop) {
+            break;
+        }
+        vv_mutex_unlock(&s->lock);
+        if (writer_session_beat(s, &err) != VV_OK) {
+            vv_emit(repo_events(s->repo), VV_EVENT_WARNING, "heartbeat-failed", vv_span(NULL, 0),
+                    "%s", err.message);
+        }
+        vv_mutex_lock(&s->lock);
+    }
+    vv_mutex_unlock(&s->lock);
+}
+
+/** Publish this client's certificate as its ${n}th, signed by the administrator who opened the
+ *  repository. */
+static enum vv_rc
+certify(struct writer_session *s, unsigned n, struct vv_error *err)
+{
+    struct certificate c = {.client = s->client->id, .role = KEY_ROLE_ADMIN};
+    struct vv_buf payload = {0};
+    struct vv_buf name = {0};
+    char text[VV_UUID_TEXT];
+    enum vv_rc rc;
+
+    memcpy(c.ed25519, s->client->ed25519_public, 32);
+    x25519_public(s->client->x25519_secret, c.x25519);
+    certificate_encode(&c, &payload);
+    vv_uuid_text(&c.client, text);
+    vv_buf_printf(&name, "certificate-%s-%u", text, n);
+    (void)vv_buf_text(&name);
+    rc = payload.failed || name.failed ? vv_error_nomem(err) : VV_OK;
+    if (rc == VV_OK) {
+        rc = admin_publish(s->repo, 0, ADMIN_CERTIFICATE, vv_buf_text(&name), vv_buf_span(&payload),
+                           err);
+    }
+    vv_buf_release(&payload);
+    vv_buf_release(&name);
+    return rc;
+}
+
+/** Is this client certified here, with the keys it has?  What it may do is checked too: what a
+ *  client commits that others will not believe is lost. */
+static enum vv_rc
+check_certificate(struct writer_session *s, bool *ret, struct vv_error *err)
+{
+    const struct certified *c = admin_certified(&s->admin, &s->client->id);
+
+    *ret = c != NULL;
+    if (admin_revoked(&s->admin, &s->client->id, UINT64_MAX)) {
+        enum vv_rc rc = vv_error_set(err, VV_EREFUSED, "this client's certificate was revoked");
+        vv_error_hint(err, "move its state directory away to go on as a new client");
+        return rc;
+    }
+    if (c == NULL) {
+        return VV_OK;
+    }
+    if (memcmp(c->certificate.ed25519, s->client->ed25519_public, 32) != 0) {
+        return vv_error_set(err, VV_EFORGED,
+                            "this client's certificate names another key than local state");
+    }
+    if (!certificate_may_write(&c->certificate)) {
+        return vv_error_set(err, VV_EREFUSED, "this client's certificate allows reading only");
+    }
+    memcpy(s->certificate, c->name, sizeof(s->certificate));
+    return VV_OK;
+}
+
+#define CERTIFICATES_MAX 16u /* names tried: what lies there may be no certificate */
+
+/** Make sure the certificate is in this copy of the repository. */
+static enum vv_rc
+ensure_certificate(struct writer_session *s, struct vv_error *err)
+{
+    bool certified = false;
+
+    VV_TRY(check_certificate(s, &certified, err));
+    for (unsigned n = 1; !certified && n <= CERTIFICATES_MAX; n++) {
+        enum vv_rc rc = certify(s, n, err);
+        if (rc != VV_OK && rc != VV_EEXISTS) { /* exists: another run of this client was faster */
+            return rc;
+        }
+        vv_error_clear(err);
+        admin_records_release(&s->admin);
+        VV_TRY(admin_records_read(s->repo, &s->admin, err));
+        VV_TRY(admin_records_conclusive(&s->admin, err));
+        VV_TRY(check_certificate(s, &certified, err));
+    }
+    if (!certified) {
+        return vv_error_set(err, VV_EFORGED,
+                            "this client cannot be certified: the names of its certificates are "
+                            "taken by something else");
+    }
+    return s->client->certified ? VV_OK : local_state_set_certified(repo_state(s->repo), err);
+}
+
+enum vv_rc
+writer_session_refresh(struct writer_session *s, struct vv_error *err)
+{
+    struct condemned_set condemned;
+    struct admin_records admin;
+
+    VV_TRY(condemned_read(s->repo, &condemned, err));
+    condemned_set_release(&s->condemned);
+    s->condemned = condemned;
+    if (s->condemned.lists > 0) {
+        s->parent_reuse = false;
+    }
+    VV_TRY(admin_records_read(s->repo, &admin, err));
+    admin_records_release(&s->admin);
+    s->admin = admin;
+    return admin_records_conclusive(&s->admin, err);
+}
+
+enum vv_rc
+writer_session_begin(struct repo *r, enum session_kind kind, struct writer_session **ret,
+                     struct vv_error *err)
+{
+    VV_CLEANUP(writer_session_freep) struct writer_session *s = vv_alloc_array(1, sizeof(*s));
+    char text[VV_UUID_TEXT];
+
+    if (s == NULL) {
+        return vv_error_nomem(err);
+    }
+    s->repo = r;
+    s->kind = kind;
+    vv_mutex_init(&s->lock);
+    vv_cond_init(&s->wake);
+    if (repo_state(r) == NULL) {
+        return vv_error_set(err, VV_EUSAGE, "a state directory is needed to write snapshots");
+    }
+    if (vv_uuid_is_zero(
+            &repo_site(r)->id)) { /* graves of this site could not be told from others */
+        (void)vv_error_set(err, VV_EREFUSED,
+                           "'site' is missing or damaged: nothing can be written");
+        vv_error_hint(err, "snapshots can be restored from here, and copied to a new place");
+        return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EREFUSED);
+    }
+    VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
+    vv_random(s->id.b, sizeof(s->id.b));
+    vv_uuid_text(&s->id, text);
+    storage_set_session(repo_storage(r), text);
+    s->last_beat = repo_clock(r)->monotonic(repo_clock(r));
+    VV_TRY(publish_session(s, 0, err)); /* W1 */
+    s->parent_reuse = true;
+    VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
+    VV_TRY(ensure_certificate(s, err));
+    repo_note_epoch(r, s->admin.newest_epoch);
+    VV_TRY(vv_thread_start(&s->heart, "heartbeat", heart, s, err));
+    *ret = TAKE(s);
+    return VV_OK;
+}
+
+static void
+stop_heart(struct writer_session *s)
+{
+    vv_mutex_lock(&s->lock);
+    s->stop = true;
+    vv_cond_broadcast(&s->wake);
+    vv_mutex_unlock(&s->lock);
+    vv_thread_join(&s->heart);
+}
+
+void
+writer_session_free(struct writer_session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    stop_heart(s);
+    condemned_set_release(&s->condemned);
+    admin_records_release(&s->admin);
+    vv_cond_release(&s->wake);
+    vv_mutex_release(&s->lock);
+    vv_free(s);
+}
+
+const struct vv_uuid *
+writer_session_id(const struct writer_session *s)
+{
+    return &s->id;
+}
+
+const struct condemned_set *
+writer_session_condemned(const struct writer_session *s)
+{
+    return &s->condemned;
+}
+
+const struct admin_records *
+writer_session_admin(const struct writer_session *s)
+{
+    return &s->admin;
+}
+
+bool
+writer_session_parent_reuse(const struct writer_session *s)
+{
+    return s->parent_reuse;
+}
+
+const struct client_keys *
+writer_session_client(const struct writer_session *s)
+{
+    return s->client;
+}
+
+const char *
+writer_session_certificate(const struct writer_session *s)
+{
+    return s->certificate;
+}
+
+static enum vv_rc
+fenced(struct vv_error *err)
+{
+    (void)vv_error_set(err, VV_EREFUSED,
+                       "this run was fenced: a prune closed its session, nothing was committed");
+    vv_error_hint(err, "run the command again; what was stored serves the next run");
+    return VV_EREFUSED;
+}
+
+/** Creating the slot failed with ${rc}: what lies there now?  (A reply may have been lost, and 128
+ *  random bits tell our slot from any other.) */
+static enum vv_rc
+settle_slot(struct writer_session *s, const char *name, struct vv_span object, enum vv_rc rc,
+            struct vv_error *err)
+{
+    struct vv_buf found = {0};
+    struct slot slot;
+    bool read = storage_read_all(repo_storage(s->repo), name, LIMIT_SLOT, &found, NULL) == VV_OK;
+    bool ours = read && found.len == object.len && memcmp(found.data, object.data, object.len) == 0;
+
+    if (ours && (rc == VV_EEXISTS || rc == VV_ETRANSIENT)) {
+        vv_error_clear(err);
+        rc = VV_OK;
+    } else if (ours) {
+        (void)vv_error_prefix(err, "the snapshot is visible, but may not survive a power failure");
+    } else if (rc == VV_EEXISTS && read &&
+               slot_decode(vv_buf_span(&found), repo_id(s->repo), &slot, NULL) == VV_OK &&
+               slot.status == SLOT_FENCE &&
+               keyring_admin_verify_object(repo_keyring(s->repo), vv_buf_span(&found))) {
+        rc = fenced(err);
+    } else if (rc == VV_EEXISTS) {
+        rc = vv_error_set(err, VV_EREFUSED,
+                          "something that is no fence lies in the place of this run's snapshot; "
+                          "nothing was committed");
+        vv_error_hint(err, "run the command again; what was stored serves the next run");
+    }
+    vv_buf_release(&found);
+    return rc;
+}
+
+/** W6 */
+static enum vv_rc
+create_slot(struct writer_session *s, struct vv_span records, uint32_t count, struct vv_error *err)
+{
+    struct slot slot = {.session = s->id, .record_count = count, .records = records};
+    struct vv_buf object = {0};
+    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+    enum vv_rc rc;
+
+    slot.status = count > 0 ? SLOT_RECORDS : SLOT_EMPTY;
+    vv_random(slot.nonce, sizeof(slot.nonce));
+    vv_uuid_text(&s->id, name + strlen(name));
+    rc = slot_encode(&slot, repo_id(s->repo), &object, err);
+    if (rc == VV_OK) {
+        rc = container_finish(&object, err);
+    }
+    if (rc == VV_OK) {
+        rc = storage_publish(repo_storage(s->repo), name, vv_buf_span(&object), err);
+        if (rc != VV_OK) {
+            rc = settle_slot(s, name, vv_buf_span(&object), rc, err);
+        }
+    }
+    vv_buf_release(&object);
+    return rc;
+}
+
+enum vv_rc
+writer_session_commit(struct writer_session *s, struct vv_span records, uint32_t count,
+                      struct vv_error *err)
+{
+    struct admin_records admin = {0};
+    enum vv_rc rc;
+    bool buried;
+
+    VV_TRY(create_slot(s, records, count, err));   /* W6 */
+    rc = admin_records_read(s->repo, &admin, err); /* W7 */
+    if (rc == VV_OK) {
+        rc = admin_records_conclusive(&admin, err);
+    }
+    buried = rc == VV_OK && admin_buried(&admin, &s->id, NULL);
+    admin_records_release(&admin);
+    if (rc != VV_OK) {
+        (void)vv_error_prefix(err, "the snapshot was stored, but whether it counts is not known");
+        return rc;
+    }
+    return buried ? fenced(err) : VV_OK;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a host remembers: client keys, numbers and heads. */
+#include "helper_repository.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** Run a command line that names the world's directory as $DIR. */
+static void
+shell(const char *command, const char *dir)
+{
+    assert_int_equal(setenv("DIR", dir, 1), 0);
+    assert_int_equal(system(command), 0);
+}
+
+static struct local_state *
+open_state(struct world *w, struct repo *repo)
+{
+    struct local_state *s = NULL;
+    char dir[128];
+
+    (void)snprintf(dir, sizeof(dir), "%s/state-x", w->dir);
+    must(local_state_open(dir, repo_keyring(repo), &s, E));
+    return s;
+}
+
+static void
+local_state__draws_a_client_once(void **state)
+{
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+    struct local_state *t;
+    const struct client_keys *a = NULL;
+    const struct client_keys *b = NULL;
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    t = open_state(&w, repo);
+    assert_int_equal(local_state_client(s, 0, &a, E), VV_ENOTFOUND);
+    must(local_state_client(s, 1, &a, E));
+    must(local_state_client(t, 1, &b, E)); /* another run: the same client */
+    assert_memory_equal(a->id.b, b->id.b, 16);
+    assert_memory_equal(a->ed25519_secret, b->ed25519_secret, 64);
+    assert_int_equal(a->sequence, 0);
+    local_state_free(s);
+    local_state_free(t);
+    repo_free(repo);
+    world_end(&w);
+}
+
+static void
+local_state__keeps_the_newest_number_of_several_runs(void **state)
+{
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+    struct local_state *t;
+    const struct client_keys *a = NULL;
+    const struct client_keys *b = NULL;
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    t = open_state(&w, repo);
+    must(local_state_client(s, 1, &a, E));
+    must(local_state_client(t, 1, &b, E));
+    must(local_state_lock(s, E));
+    must(local_state_set_sequence(s, 41, E));
+    local_state_unlock(s);
+    must(local_state_set_certified(t, E)); /* knew nothing of 41 */
+    must(local_state_lock(t, E));
+    assert_int_equal(b->sequence, 41);
+    local_state_unlock(t);
+    must(local_state_lock(s, E));
+    assert_int_equal(a->sequence, 41);
+    assert_true(a->certified);
+    local_state_unlock(s);
+    local_state_free(s);
+    local_state_free(t);
+    repo_free(repo);
+    world_end(&w);
+}
+
+static void
+local_state__never_replaces_a_damaged_client(void **state)
+{
+    struct world w;
+    struct world other;
+    struct repo *repo;
+    struct repo *foreign;
+    struct local_state *s;
+    const struct client_keys *a = NULL;
+
+    (void)state;
+    world_begin(&w);
+    world_begin(&other);
+    repo = world_open(&w, "a");
+    foreign = world_open(&other, "a");
+    s = open_state(&w, repo);
+    must(local_state_client(s, 1, &a, E));
+    local_state_free(s);
+    /* The file of another repository. */
+    s = open_state(&other, foreign);
+    must(local_state_client(s, 1, &a, E));
+    local_state_free(s);
+    {
+        char command[256];
+        (void)snprintf(command, sizeof(command), "cp %s/state-x/*/client %s/state-x/*/client",
+                       other.dir, w.dir);
+        assert_int_equal(system(command), 0);
+    }
+    s = open_state(&w, repo);
+    assert_int_equal(local_state_client(s, 1, &a, E), VV_ECORRUPT);
+    assert_int_not_equal(E->hint[0], '\0');
+    local_state_free(s);
+    shell("for f in $DIR/state-x/*/client; do echo bad > $f; done", w.dir);
+    s = open_state(&w, repo);
+    assert_int_equal(local_state_client(s, 1, &a, E), VV_ECORRUPT);
+    local_state_free(s);
+    shell("rm $DIR/state-x/*/client", w.dir);
+    s = open_state(&w, repo);
+    must(local_state_client(s, 1, &a, E));
+    shell("rm $DIR/state-x/*/client", w.dir); /* under a running program */
+    assert_int_equal(local_state_lock(s, E), VV_ECORRUPT);
+    local_state_free(s);
+    repo_free(repo);
+    repo_free(foreign);
+    world_end(&other);
+    world_end(&w);
+}
+
+static void
+local_state__remembers_heads_by_site(void **state)
+{
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+    const struct vv_uuid here = {{1}};
+    const struct vv_uuid there = {{2}};
+    const struct head two[2] = {{{{3}}, 7, {{4}}}, {{{5}}, 9, {{6}}}};
+    const struct head *heads = NULL;
+    size_t count = 99;
+    bool known = true;
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    must(local_state_heads(s, &here, &heads, &count, &known, E));
+    assert_false(known);
+    assert_int_equal(count, 0);
+    must(local_state_remember(s, &here, two, 2, E));
+    local_state_free(s);
+    s = open_state(&w, repo);
+    must(local_state_heads(s, &here, &heads, &count, &known, E));
+    assert_true(known);
+    assert_int_equal(count, 2);
+    assert_memory_equal(heads, two, sizeof(two));
+    must(local_state_heads(s, &there, &heads, &count, &known, E));
+    assert_false(known);
+    must(local_state_remember(s, &there, NULL, 0, E));
+    must(local_state_heads(s, &there, &heads, &count, &known, E));
+    assert_true(known);
+    assert_int_equal(count, 0);
+    shell("for f in $DIR/state-x/*/site-01*; do head -c 20 $f > $f.x; mv $f.x $f; done", w.dir);
+    assert_int_equal(local_state_heads(s, &here, &heads, &count, &known, E), VV_ECORRUPT);
+    local_state_free(s);
+    repo_free(repo);
+    world_end(&w);
+}
+
+static void
+local_state__that_cannot_be_written_does_not_stop_readers(void **state)
+{
+    struct world w;
+    struct repo *repo;
+    struct writer_session *s = NULL;
+
+    (void)state;
+    world_begin(&w);
+    shell("echo not a directory > $DIR/state-a", w.dir);
+    repo = world_open(&w, "a");
+    assert_null(repo_state(repo));
+    assert_int_equal(world_told(&w, "state-unusable"), 1);
+    assert_int_equal(writer_session_begin(repo, SESSION_BACKUP, &s, E), VV_EUSAGE);
+    repo_free(repo);
+    world_end(&w);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(local_state__draws_a_client_once),
+        cmocka_unit_test(local_state__keeps_the_newest_number_of_several_runs),
+        cmocka_unit_test(local_state__never_replaces_a_damaged_client),
+        cmocka_unit_test(local_state__remembers_heads_by_site),
+        cmocka_unit_test(local_state__that_cannot_be_written_does_not_stop_readers),
+    };
+
+    return cmocka_run_group_tests_name("repo/local_state", tests, NULL, NULL);
+}

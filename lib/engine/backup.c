@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Backup: puts session, sources, baseline, workers and tree together. */
+
+#include "engine/backup.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "core/alloc.h"
+#include "engine/backup_internal.h"
+
+#define THREADS_MAX 64u
+
+void
+backup_add(struct backup *b, uint64_t *counter, uint64_t n)
+{
+    vv_mutex_lock(&b->count_lock);
+    *counter += n;
+    vv_mutex_unlock(&b->count_lock);
+}
+
+void
+backup_problem(struct backup *b, const struct source_item *item, const char *event,
+               const char *text)
+{
+    bool expected = item->may_change && strcmp(event, "content-changed-silently") != 0;
+
+    if (expected) {
+        backup_add(b, &b->statistics.volatile_changed, 1);
+        vv_emit(repo_events(b->repo), VV_EVENT_NOTICE, event, item->entry.path, "%s (expected)",
+                text);
+        return;
+    }
+    backup_add(b, &b->statistics.problems, 1);
+    atomic_fetch_add_explicit(&b->progress->problems, 1, memory_order_relaxed);
+    vv_emit(repo_events(b->repo), VV_EVENT_PROBLEM, event, item->entry.path, "%s", text);
+}
+
+/** Things that live for one run and are always released. */
+static void
+release(struct backup *b)
+{
+    pool_free(b);
+    baseline_free(b->baseline);
+    checkpoint_free(b->checkpoint);
+    source_free(b->source);
+    pack_writer_free(b->packs);
+    chunk_reader_free(b->reader);
+    chunk_index_free(b->index);
+    writer_session_free(b->session);
+    snapshot_list_release(&b->list);
+    vv_free(b->sequence);
+    vv_arena_release(&b->sequence_arena);
+    vv_cond_release(&b->work);
+    vv_cond_release(&b->finished);
+    vv_mutex_release(&b->lock);
+    vv_mutex_release(&b->count_lock);
+}
+
+static unsigned
+thread_count(const struct backup_options *o)
+{
+    unsigned n = o->threads != 0 ? o->threads : vv_cpu_count();
+
+    return n > THREADS_MAX ? THREADS_MAX : n;
+}
+
+/** The source's own problems (attributes it could not read) count like any other. */
+static void
+pass_on(struct vv_events *self, const struct vv_event *event)
+{
+    struct backup *b = ((struct counting_events *)(void *)self)->b;
+    struct vv_events *sink = repo_events(b->repo);
+
+    if (event->kind == VV_EVENT_PROBLEM) {
+        backup_add(b, &b->statistics.problems, 1);
+        atomic_fetch_add_explicit(&b->progress->problems, 1, memory_order_relaxed);
+    }
+    if (sink != NULL) {
+        sink->emit(sink, event);
+    }
+}
+
+/** The directories that are never backed up: repository, cache and state. */
+static size_t
+never_list(struct backup *b, struct source_identity out[4])
+{
+    size_t count = 0;
+    uint64_t device;
+    uint64_t inode;
+
+    if (storage_local_identity(repo_storage(b->repo), &device, &inode)) {
+        out[count++] = (struct source_identity){device, inode};
+    }
+    if (repo_cache_identity(b->repo, &device, &inode)) {
+        out[count++] = (struct source_identity){device, inode};
+    }
+    if (repo_state_identity(b->repo, &device, &inode)) {
+        out[count++] = (struct source_identity){device, inode};
+    }
+    return count;
+}
+
+static enum vv_rc
+open_source(struct backup *b, struct source_identity never[4], struct vv_error *err)
+{
+    const struct backup_options *o = b->options;
+    struct source_fs_options fs = {.paths = o->paths,
+                                   .path_count = o->path_count,
+                                   .excludes = o->excludes,
+                                   .may_change = o->may_change,
+                                   .exclude_caches = o->exclude_caches,
+                                   .exclude_larger_than = o->exclude_larger_than,
+                                   .one_file_system = o->one_file_system,
+                                   .never = never,
+                                   .events = &b->source_events.base,
+                                   .cancel = repo_cancel(b->repo)};
+
+    if (o->path_count == 0) {
+        return VV_OK;
+    }
+    b->source_events = (struct counting_events){{pass_on}, b};
+    fs.never_count = never_list(b, never);
+    return source_fs_new(&fs, &b->source, err);
+}
+
+/** Sources as the snapshot names them: absolute paths, then names of commands and archive. */
+static enum vv_rc
+collect_sources(struct backup *b, struct vv_buf **ret, uint32_t *ret_count, struct vv_error *err)
+{
+    const struct backup_options *o = b->options;
+    size_t roots = 0;
+    const struct vv_span *root = b->source != NULL ? source_fs_roots(b->source, &roots) : NULL;
+    size_t room = roots + o->command_count + 1;
+    struct vv_buf *sources = vv_alloc_array(room, sizeof(*sources));
+    uint32_t count = 0;
+
+    if (sources == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < roots; i++) {
+        vv_buf_put(&sources[count++], root[i].data, root[i].len);
+    }
+    for (size_t i = 0; i < o->command_count; i++) {
+        vv_buf_printf(&sources[count++], "%s:%s", o->commands[i].command != NULL ? "exec" : "stdin",
+                      o->commands[i].name);
+    }
+    if (o->archive != NULL) {
+        vv_buf_printf(&sources[count++], "archive:%s", o->archive);
+    }
+    *ret = sources;
+    *ret_count = count;
+    return VV_OK;
+}
+
+/** Choose the parent (W8: looked up after registering) and open the baseline. */
+static enum vv_rc
+open_baseline(struct backup *b, const struct snapshot_body *body, struct vv_error *err)
+{
+    struct vv_span *sources = vv_alloc_array(body->source_count + 1, sizeof(*sources));
+    const struct client_keys *client = NULL;
+    enum vv_rc rc;
+
+    if (sources == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (uint32_t i = 0; i < body->source_count; i++) {
+        sources[i] = vv_buf_span(&body->sources[i]);
+    }
+    rc = snapshot_list_read(b->repo, &b->list, err);
+    if (rc == VV_OK && repo_state(b->repo) != NULL &&
+        local_state_client(repo_state(b->repo), 0, &client, NULL) == VV_OK) {
+        b->parent = snapshot_parent(&b->list, &client->id, sources, body->source_count);
+    }
+    vv_free(sources);
+    VV_TRY(rc);
+    b->parent_trusted = b->session != NULL && writer_session_parent_reuse(b->session) &&
+                        writer_session_admin(b->session)->suspect_count == 0;
+    return baseline_open(b, &b->baseline, err);
+}
+
+/** Walk thread's body. */
+static void
+walk_main(void *arg)
+{
+    struct backup *b = arg;
+    struct vv_error err = {0};
+    enum vv_rc rc = walk_run(b, &err);
+
+    if (rc != VV_OK) {
+        backup_fail(b, rc, &err);
+    }
+    pool_walk_ended(b);
+}
+
+/** Run walk and workers beside the tree; everything has ended when this returns. */
+static enum vv_rc
+run_threads(struct backup *b, struct tree_root *root, struct vv_error *err)
+{
+    unsigned count = thread_count(b->options);
+    struct worker *workers = vv_alloc_array(count, sizeof(*workers));
+    struct vv_thread walker = {0};
+    struct vv_error own = {0};
+    unsigned opened = 0;
+    enum vv_rc rc = workers == NULL ? vv_error_nomem(&own) : VV_OK;
+
+    b->in_flight_limit = count * 2 + 4;
+    for (; rc == VV_OK && opened < count; opened++) {
+        rc = worker_open(b, &workers[opened], &own);
+        if (rc == VV_OK) {
+            rc = vv_thread_start(&workers[opened].thread, "worker", worker_main, &workers[opened],
+                                 &own);
+        }
+    }
+    if (rc == VV_OK && (b->options->command_count > 0 || b->options->archive != NULL)) {
+        struct worker reader;
+        rc = worker_open(b, &reader, &own);
+        if (rc == VV_OK) {
+            rc = sequences_read(b, &reader, &own);
+        }
+        worker_close(&reader);
+    }
+    if (rc == VV_OK) {
+        rc = vv_thread_start(&walker, "walk", walk_main, b, &own);
+    }
+    if (rc == VV_OK) {
+        rc = tree_run(b, root, &own);
+    }
+    if (rc != VV_OK) {
+        backup_fail(b, rc, &own);
+    }
+    vv_thread_join(&walker);
+    pool_walk_ended(b);
+    for (unsigned i = 0; i < opened; i++) {
+        vv_thread_join(&workers[i].thread);
+        worker_close(&workers[i]);
+    }
+    vv_free(workers);
+    if (b->failed) {
+        if (err != NULL) {
+            *err = b->error;
+        }
+        return b->error.rc;
+    }
+    return VV_OK;
+}
+
+/** Fill the parts of the snapshot's body known before the run. */
+static enum vv_rc
+begin_body(struct backup *b, struct snapshot_body *body, struct vv_error *err)
+{
+    const struct backup_options *o = b->options;
+
+    VV_TRY(collect_sources(b, &body->sources, &body->source_count, err));
+    body->host = vv_strdup(o->host != NULL ? o->host : "");
+    body->user = vv_strdup(o->user != NULL ? o->user : "");
+    body->program = vv_strdup("varve " VARVE_VERSION);
+    body->tags = vv_alloc_array(o->tag_count + 1, sizeof(*body->tags));
+    if (body->host == NULL || body->user == NULL || body->program == NULL || body->tags == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < o->tag_count; i++) {
+        body->tags[i] = vv_strdup(o->tags[i]);
+        if (body->tags[i] == NULL) {
+            return vv_error_nomem(err);
+        }
+        body->tag_count++;
+    }
+    body->mode = o->full ? SNAPSHOT_FULL : SNAPSHOT_INCREMENTAL;
+    body->start = b->start;
+    return VV_OK;
+}
+
+static enum vv_rc
+end_body(struct backup *b, const struct tree_root *root, struct snapshot_body *body,
+         struct vv_error *err)
+{
+    const struct vv_clock *clock = repo_clock(b->repo);
+    const struct pack_writer_counts *packs = pack_writer_counts(b->packs);
+    const struct snapshot_file_system *table = NULL;
+    uint32_t count = 0;
+    time_t seconds;
+    struct tm local;
+
+    body->root = *root;
+    body->end = clock->realtime(clock);
+    seconds = (time_t)(body->end / 1000000000);
+    if (localtime_r(&seconds, &local) != NULL) {
+        body->zone = local.tm_gmtoff;
+    }
+    if (b->parent != NULL) {
+        body->has_parent = true;
+        body->parent = b->parent->id;
+    }
+    if (b->parent == NULL && !b->options->full) {
+        body->mode = SNAPSHOT_FULL; /* nothing to be incremental against */
+    }
+    if (b->source != NULL) {
+        table = source_fs_file_systems(b->source, &count);
+        b->statistics.sockets += b->source->counts.sockets;
+        b->statistics.excluded += b->source->counts.excluded;
+    }
+    body->file_systems = vv_alloc_array((size_t)count + 1, sizeof(*table));
+    if (body->file_systems == NULL) {
+        return vv_error_nomem(err);
+    }
+    if (count > 0) {
+        memcpy(body->file_systems, table, count * sizeof(*table));
+    }
+    body->file_system_count = count;
+    b->statistics.bytes_new = atomic_load(&packs->bytes_new);
+    b->statistics.bytes_stored = atomic_load(&packs->bytes_stored);
+    b->statistics.chunks_new = atomic_load(&packs->chunks_new);
+    b->statistics.duration_ns = body->end > b->start ? (uint64_t)(body->end - b->start) : 0;
+    body->statistics = b->statistics;
+    return VV_OK;
+}
+
+/** All paths missing and nothing else given: there is nothing to make a snapshot of. */
+static enum vv_rc
+refuse_nothing(struct backup *b, struct vv_error *err)
+{
+    if (b->source == NULL || b->source->counts.roots_found > 0 || b->sequence_count > 0) {
+        return VV_OK;
+    }
+    (void)vv_error_set(err, VV_ENOTFOUND, "none of the paths to back up exists");
+    vv_error_hint(err, "no snapshot was made");
+    return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_ENOTFOUND);
+}
+
+static enum vv_rc
+prepare_writing(struct backup *b, struct vv_error *err)
+{
+    struct pack_writer_options packs = {.level = b->options->level,
+                                        .threads = thread_count(b->options) + 2};
+
+    VV_TRY(writer_session_begin(b->repo, SESSION_BACKUP, &b->session, err));
+    chunk_index_for_writing(b->index, writer_session_condemned(b->session),
+                            writer_session_admin(b->session),
+                            &writer_session_client(b->session)->id);
+    return pack_writer_new(b->repo, b->session, b->index, &packs, &b->packs, err);
+}
+
+static enum vv_rc
+commit(struct backup *b, struct snapshot_body *body, const struct tree_root *root,
+       struct backup_summary *ret, struct vv_error *err)
+{
+    VV_CLEANUP(block_builder_freep) struct block_builder *builder = NULL;
+
+    atomic_store(&b->progress->phase, BACKUP_COMMITTING);
+    VV_TRY(refuse_nothing(b, err));
+    VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
+    VV_TRY(pack_writer_flush(b->packs, err)); /* B4 */
+    VV_TRY(end_body(b, root, body, err));
+    VV_TRY(block_builder_new(b->packs, &builder, err));
+    VV_TRY(snapshot_commit(b->repo, b->session, b->packs, builder, body, &ret->snapshot, err));
+    ret->committed = true;
+    b->statistics.bytes_stored = atomic_load(&pack_writer_counts(b->packs)->bytes_stored);
+    baseline_discard(b->baseline);
+    if (b->checkpoint != NULL) {
+        checkpoint_discard(b->checkpoint);
+    }
+    return VV_OK;
+}
+
+static void
+summarize(struct backup *b, struct backup_summary *ret)
+{
+    ret->statistics = b->statistics;
+    ret->parent_used = b->parent != NULL;
+    if (b->parent != NULL) {
+        ret->parent = b->parent->id;
+    }
+    if (b->packs != NULL) {
+        ret->packs_data = atomic_load(&pack_writer_counts(b->packs)->packs_data);
+        ret->packs_metadata = atomic_load(&pack_writer_counts(b->packs)->packs_metadata);
+    }
+    ret->problems = b->statistics.problems > 0;
+    ret->index_loaded = b->index != NULL && chunk_index_was_loaded(b->index);
+    ret->resumed = b->baseline != NULL && baseline_resumed(b->baseline);
+    ret->dry_run = b->options->dry_run;
+}
+
+/** Totals for the display until a count is done: the parent's. */
+static void
+expect_parents_totals(struct backup *b)
+{
+    if (b->parent != NULL) {
+        atomic_store(&b->progress->bytes_total, b->parent->body.statistics.bytes);
+        atomic_store(&b->progress->files_total, b->parent->body.statistics.files);
+    }
+}
+
+static enum vv_rc
+run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, struct vv_error *err)
+{
+    struct source_identity never[4];
+    struct tree_root root = {0};
+    enum vv_rc rc;
+
+    VV_TRY(chunk_index_open(b->repo, &b->index, err));
+    VV_TRY(chunk_reader_new(b->repo, b->index, 16u << 20, &b->reader, err));
+    if (!b->options->dry_run) {
+        VV_TRY(prepare_writing(b, err));
+    }
+    VV_TRY(open_source(b, never, err));
+    VV_TRY(begin_body(b, body, err));
+    VV_TRY(open_baseline(b, body, err));
+    if (!b->options->dry_run) { /* not before: the baseline must not find it */
+        VV_TRY(checkpoint_new(b, &b->checkpoint, err));
+    }
+    expect_parents_totals(b);
+    atomic_store(&b->progress->phase, BACKUP_READING);
+    if (b->options->dry_run) {
+        VV_TRY(dry_run(b, err));
+        return refuse_nothing(b, err);
+    }
+    rc = run_threads(b, &root, err);
+    if (rc == VV_OK) {
+        rc = commit(b, body, &root, ret, err);
+    }
+    if (rc != VV_OK && b->checkpoint != NULL) {
+        checkpoint_flush(b->checkpoint); /* what was read serves the next run */
+    }
+    return rc;
+}
+
+static enum vv_rc
+run_once(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
+         struct backup_summary *ret, struct vv_error *err)
+{
+    struct backup *b = vv_alloc_array(1, sizeof(*b));
+    struct snapshot_body body = {0};
+    enum vv_rc rc;
+
+    if (b == NULL) {
+        return vv_error_nomem(err);
+    }
+    b->repo = r;
+    b->options = o;
+    b->progress = progress;
+    b->start = repo_clock(r)->realtime(repo_clock(r));
+    vv_mutex_init(&b->lock);
+    vv_mutex_init(&b->count_lock);
+    vv_cond_init(&b->work);
+    vv_cond_init(&b->finished);
+    memset(ret, 0, sizeof(*ret));
+    rc = run(b, &body, ret, err);
+    summarize(b, ret);
+    release(b);
+    snapshot_body_release(&body);
+    vv_free(b);
+    return rc;
+}
+
+enum vv_rc
+backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
+           struct backup_summary *ret, struct vv_error *err)
+{
+    enum vv_rc rc = run_once(r, o, progress, ret, err);
+    bool repeatable = o->archive == NULL || strcmp(o->archive, "-") != 0;
+
+    for (size_t i = 0; i < o->command_count; i++) {
+        repeatable = repeatable && o->commands[i].command != NULL;
+    }
+    if (rc == VV_EREFUSED && (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed &&
+        repeatable) {
+        vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
+                "a prune closed this run's session; starting once more");
+        vv_error_clear(err);
+        rc = run_once(r, o, progress, ret, err);
+    }
+    atomic_store(&progress->phase, BACKUP_DONE);
+    return rc;
+}

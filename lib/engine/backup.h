@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_BACKUP_H
+#define VARVE_ENGINE_BACKUP_H
+
+#include "repo/snapshots.h"
+#include "source/pattern.h"
+#include "source/source.h"
+
+/*
+ * Backup: sources -> chunks -> tree -> snapshot.
+ *
+ *   walk thread     source_next, merge join with the baseline (parent snapshot and checkpoint),
+ * windows worker threads  open, read, cut, hash, look up, compress, encrypt; run to completion per
+ * window tree thread     windows in walk order -> tree_writer, checkpoint
+ *
+ * Invariants:
+ * B1  an entry is taken over from the baseline only if type, size, mtime, ctime and (same file
+ *     system) inode agree and it is neither racy nor torn, and its chunks may be relied on (W8, or
+ *     looked up).
+ * B2  windows reach the tree in walk order, whatever the workers do; the tree does not depend on
+ *     threads.
+ * B3  trouble of the source is counted and named and never ends the run; trouble of the repository
+ *     always does, and then nothing is committed.
+ * B4  commit happens only after every worker ended well, all packs and index records are durable.
+ * B5  memory does not depend on the number of files: windows in flight are bounded.
+ */
+struct backup_command {
+    const char *name;    /* relative path in the snapshot */
+    const char *command; /* NULL: standard input */
+};
+struct backup_options {
+    const char *const *paths;
+    size_t path_count;
+    const struct backup_command *commands;
+    size_t command_count;
+    const char *archive; /* file name or "-", NULL: none */
+    bool allow_empty;    /* commands may end without output */
+    const struct pattern_set *excludes;
+    const struct pattern_set *may_change;
+    bool exclude_caches;
+    uint64_t exclude_larger_than;
+    bool one_file_system;
+    const char *const *tags;
+    size_t tag_count;
+    const char *host;
+    const char *user;
+    bool full;
+    bool dry_run;
+    bool verbose;     /* emit VV_EVENT_ENTRY for new, changed and vanished files */
+    bool count_first; /* count concurrently for the display's time left */
+    unsigned threads; /* 0: by CPU */
+    int level;        /* zstd level, 0: off */
+};
+/** Phases, as vv_progress.phase. */
+enum backup_phase { BACKUP_STARTING, BACKUP_READING, BACKUP_COMMITTING, BACKUP_DONE };
+
+struct backup_summary {
+    bool committed;
+    struct snapshot snapshot; /* id, sequence, hash, time; body empty */
+    struct snapshot_statistics statistics;
+    bool parent_used;
+    struct vv_uuid parent;
+    uint64_t packs_data;
+    uint64_t packs_metadata;
+    bool problems; /* exit code 3 */
+    bool dry_run;
+    bool index_loaded;
+    bool resumed; /* a checkpoint of an interrupted run was used */
+};
+
+/**
+ * backup_run(r, o, progress, ret, err): one snapshot of everything given.  Fails without a
+ * snapshot if all paths are missing (VV_ENOTFOUND, VV_ORIGIN_SOURCE), a command or archive fails,
+ * or the repository does.
+ */
+MUST_CHECK enum vv_rc backup_run(struct repo *r, const struct backup_options *o,
+                                 struct vv_progress *progress, struct backup_summary *ret,
+                                 struct vv_error *err);
+
+#endif

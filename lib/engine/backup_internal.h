@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_BACKUP_INTERNAL_H
+#define VARVE_ENGINE_BACKUP_INTERNAL_H
+
+#include "core/arena.h"
+#include "core/thread.h"
+#include "crypto/hash.h"
+#include "engine/backup.h"
+#include "repo/tree.h"
+
+/* Shared by the files backup*.c, baseline.c and checkpoint.c. */
+
+#define WINDOW_ITEMS 512u           /* entries in a window at most */
+#define WINDOW_BYTES (4u << 20)     /* file bytes to read in a window, unless one file is larger */
+#define LARGE_FILE (1u << 20)       /* larger files are read segment by segment */
+#define SEGMENT_BYTES (4u << 20)    /* a segment's buffer */
+#define LISTED_BYTES (16u << 20)    /* content behind lists that may wait in an open block */
+#define IN_FLIGHT_BYTES (48u << 20) /* content in windows between walk and tree */
+#define SEGMENT_CHUNKS 512u         /* chunks in a segment at most */
+
+/** What is to be done about an item. */
+enum item_state {
+    ITEM_TAKEN,   /* as in the baseline, which may be relied on */
+    ITEM_CHECK,   /* as in the baseline, if its chunks can be relied on; else read */
+    ITEM_READ,    /* look at it and read it */
+    ITEM_READY,   /* complete already (from a sequence) */
+    ITEM_DROPPED, /* not in the snapshot; has been reported */
+};
+struct window_item {
+    struct source_item item; /* path and stat live here until the window is released */
+    struct entry entry;      /* what goes into the tree */
+    struct entry base;       /* the baseline's entry; type 0: none */
+    enum item_state state;
+    bool same_stat;     /* the baseline's metadata agrees (--full: content is compared) */
+    bool changed;       /* base existed but differs */
+    bool from_sequence; /* item is empty: nothing to release */
+    bool read;          /* content or attributes were read in this run */
+};
+
+/** Consecutive entries that travel together from walk to tree. */
+struct window {
+    uint64_t number;
+    struct vv_arena arena;
+    struct window_item items[WINDOW_ITEMS];
+    uint32_t count;
+    uint64_t bytes;
+    bool done;
+    struct window *next; /* in lists */
+};
+
+/** A piece of a large file: whole chunks, to be hashed and stored by any worker. */
+struct segment {
+    uint8_t *buffer; /* SEGMENT_BYTES */
+    size_t len;      /* bytes in the buffer, cut or not */
+    struct hash_job jobs[SEGMENT_CHUNKS];
+    uint32_t chunks;
+    enum block_kind kind;
+    bool done;
+    struct segment *next;
+};
+
+struct baseline;
+struct checkpoint;
+
+struct backup;
+
+/** Passes the source's events on, and counts the problems among them. */
+struct counting_events {
+    struct vv_events base;
+    struct backup *b;
+};
+
+/** One backup run. */
+struct backup {
+    struct counting_events source_events;
+    struct repo *repo;
+    const struct backup_options *options;
+    struct vv_progress *progress;
+    struct writer_session *session;
+    struct chunk_index *index;
+    struct chunk_reader *reader;
+    struct pack_writer *packs;
+    struct source *source; /* the file system; NULL: none */
+    struct baseline *baseline;
+    struct checkpoint *checkpoint; /* NULL: none */
+    const struct snapshot *parent; /* NULL: none; in `list` */
+    struct snapshot_list list;
+    bool parent_trusted; /* W8: taken over without look-ups */
+    int64_t start;
+
+    /* entries of commands and archives, sorted */
+    struct vv_arena sequence_arena;
+    struct entry *sequence;
+    size_t sequence_count;
+    size_t sequence_room;
+
+    /* the pool: all below is guarded by lock */
+    struct vv_mutex lock;
+    struct vv_cond work;     /* windows or segments to work on, or the end */
+    struct vv_cond finished; /* a window or segment is done, or a window was released */
+    struct window *todo_first;
+    struct window *todo_last;
+    struct segment *segments; /* waiting segments */
+    unsigned idle;            /* workers waiting */
+    uint64_t in_flight_bytes; /* in those windows */
+    unsigned in_flight;       /* windows between walk and tree */
+    unsigned in_flight_limit;
+    struct window *done_windows; /* finished, waiting for their turn in the tree */
+    struct window *spare;
+    bool walk_ended;
+    uint64_t windows_made;
+    bool failed;
+    struct vv_error error; /* the first failure */
+
+    struct snapshot_statistics statistics; /* walk, workers and tree add through backup_count */
+    struct vv_mutex count_lock;
+};
+
+/** One worker's tools. */
+struct worker {
+    struct backup *b;
+    struct block_builder *builder;
+    struct stream_writer *stream;
+    struct stream_writer *pages; /* fixed-size streams */
+    uint8_t *buffer;             /* WINDOW_BYTES + LARGE_FILE: small files of a window */
+    struct segment *segments[8]; /* of large files; made when first needed */
+    unsigned segment_count;
+    uint64_t listed_bytes; /* content whose lists are in the open block */
+    struct vv_thread thread;
+};
+
+/** backup_fail(b, rc, err): note the first failure and wake everybody. */
+void backup_fail(struct backup *b, enum vv_rc rc, const struct vv_error *err);
+bool backup_failed(struct backup *b);
+/** backup_add(b, &b->statistics.x, n): count. */
+void backup_add(struct backup *b, uint64_t *counter, uint64_t n);
+/** backup_problem(b, item, event, text): name and count trouble with one entry; expected
+ *  (--may-change) trouble only counts as such. */
+void backup_problem(struct backup *b, const struct source_item *item, const char *event,
+                    const char *text);
+
+/* backup_pool.c */
+MUST_CHECK struct window *pool_new_window(struct backup *b);
+void pool_submit(struct backup *b, struct window *w, bool needs_work);
+void pool_walk_ended(struct backup *b);
+/** pool_next_in_order(b, number): wait for window ${number} to be done; NULL at the end or on
+ *  failure. */
+struct window *pool_next_in_order(struct backup *b, uint64_t number);
+void pool_release_window(struct backup *b, struct window *w);
+/** pool_take(b, ret_window, ret_segment): wait for work; false at the end. */
+MUST_CHECK bool pool_take(struct backup *b, struct window **ret_window,
+                          struct segment **ret_segment);
+void pool_window_done(struct backup *b, struct window *w);
+/** pool_offer_segment(b, s): let an idle worker have it; false: nobody is idle, do it yourself. */
+MUST_CHECK bool pool_offer_segment(struct backup *b, struct segment *s);
+void pool_segment_done(struct backup *b, struct segment *s);
+/** pool_wait_segment(b, s): until it is done; takes it back if nobody has begun (then false). */
+MUST_CHECK bool pool_wait_segment(struct backup *b, struct segment *s);
+void pool_free(struct backup *b);
+
+/* backup_worker.c */
+MUST_CHECK enum vv_rc worker_open(struct backup *b, struct worker *w, struct vv_error *err);
+void worker_close(struct worker *w);
+void worker_main(void *arg);
+/** worker_segment(w, s, err): hash and store the chunks of a segment. */
+MUST_CHECK enum vv_rc worker_segment(struct worker *w, struct segment *s, struct vv_error *err);
+/** worker_hash_and_put(w, jobs, count, kind, err): hash and store; ids end up in jobs[].out. */
+MUST_CHECK enum vv_rc worker_hash_and_put(struct worker *w, struct hash_job *jobs, uint32_t count,
+                                          enum block_kind kind, struct vv_error *err);
+/** worker_out_of_line(w, e, arena, err): move large xattr sets and extent maps into streams. */
+MUST_CHECK enum vv_rc worker_out_of_line(struct worker *w, struct entry *e, struct vv_arena *arena,
+                                         struct vv_error *err);
+
+/* backup_content.c */
+/** content_read_large(w, f, e, arena, ret_status, ret_problem, err): read a file segment by
+ *  segment, store it, and set e->content.  The source's trouble is ${ret_status}; enum vv_rc is the
+ *  repository's. */
+MUST_CHECK enum vv_rc content_read_large(struct worker *w, struct source_file *f, struct entry *e,
+                                         struct vv_arena *arena, enum source_status *ret_status,
+                                         struct source_problem *ret_problem, struct vv_error *err);
+/** content_prefix_equal(w, f, e): does the stored content still read the same?  (a file that
+ *  grew) */
+bool content_prefix_equal(struct worker *w, struct source_file *f, const struct entry *e);
+/** content_is_paged(path, head): is it a database or disk image, to be cut at fixed places? */
+bool content_is_paged(struct vv_span path, struct vv_span head, uint64_t size);
+
+/* backup_walk.c, backup_tree.c, backup_sequence.c */
+/** walk_same_metadata(b, now, base, table, count): B1, but for racy and torn: does the metadata say
+ *  that nothing has changed? */
+bool walk_same_metadata(struct backup *b, const struct entry *now, const struct entry *base,
+                        const struct snapshot_file_system *table, uint32_t table_count);
+/** dry_run(b, err): count what would be read (backup_dry_run.c). */
+MUST_CHECK enum vv_rc dry_run(struct backup *b, struct vv_error *err);
+MUST_CHECK enum vv_rc walk_run(struct backup *b, struct vv_error *err);
+MUST_CHECK enum vv_rc tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err);
+MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct vv_error *err);
+
+/* baseline.c: the parent's tree and checkpoints of interrupted runs as one sorted sequence */
+MUST_CHECK enum vv_rc baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err);
+void baseline_free(struct baseline *l);
+/** baseline_find(l, path, ret, ret_trusted, err): the entry for ${path} (paths asked for ascend),
+ *  NULL if none; *ret_trusted: its chunks need no look-up.  *ret_file_systems: table its number
+ *  counts in. */
+MUST_CHECK enum vv_rc baseline_find(struct baseline *l, struct vv_span path,
+                                    const struct entry **ret, bool *ret_trusted,
+                                    const struct snapshot_file_system **ret_table,
+                                    uint32_t *ret_table_count, struct vv_error *err);
+/** baseline_resumed(l): were there checkpoints?  baseline_discard(l): remove them (after a
+ *  commit). */
+bool baseline_resumed(const struct baseline *l);
+void baseline_discard(struct baseline *l);
+
+/* checkpoint.c: what this run has read so far, for the run after it is killed */
+MUST_CHECK enum vv_rc checkpoint_new(struct backup *b, struct checkpoint **ret,
+                                     struct vv_error *err);
+/** checkpoint_add(c, e, err): entries ascend.  Failing to write it is a warning, never more. */
+void checkpoint_add(struct checkpoint *c, const struct entry *e);
+void checkpoint_flush(struct checkpoint *c);
+/** checkpoint_discard(c): remove the file (the run is committed). */
+void checkpoint_discard(struct checkpoint *c);
+void checkpoint_free(struct checkpoint *c);
+/** Reading one. */
+struct checkpoint_reader;
+MUST_CHECK enum vv_rc checkpoint_reader_open(struct repo *r, const char *path,
+                                             struct checkpoint_reader **ret, struct vv_error *err);
+/** checkpoint_reader_next(c, ret): the next entry, NULL at the (possibly torn) end. */
+void checkpoint_reader_next(struct checkpoint_reader *c, const struct entry **ret);
+const struct snapshot_file_system *checkpoint_reader_table(const struct checkpoint_reader *c,
+                                                           uint32_t *ret_count);
+void checkpoint_reader_free(struct checkpoint_reader *c);
+
+#endif

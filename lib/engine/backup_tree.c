@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tree thread: windows in walk order become the tree (B2). */
+
+#include "engine/backup_internal.h"
+
+/** What the tree thread counts; written back at the end. */
+static void
+count_entry(struct snapshot_statistics *s, const struct window_item *it, struct vv_progress *p)
+{
+    switch (it->entry.type) {
+    case ENTRY_FILE:
+        s->files++;
+        s->bytes += it->entry.size;
+        atomic_fetch_add_explicit(&p->files_done, 1, memory_order_relaxed);
+        if (it->state == ITEM_TAKEN || it->state == ITEM_CHECK || (it->same_stat && !it->changed)) {
+            s->files_unchanged++;
+            atomic_fetch_add_explicit(&p->files_unchanged, 1, memory_order_relaxed);
+        } else if (it->base.type == ENTRY_FILE) {
+            s->files_changed++;
+            atomic_fetch_add_explicit(&p->files_changed, 1, memory_order_relaxed);
+        } else {
+            s->files_new++;
+            atomic_fetch_add_explicit(&p->files_new, 1, memory_order_relaxed);
+        }
+        break;
+    case ENTRY_DIRECTORY:
+        s->directories++;
+        break;
+    case ENTRY_SYMLINK:
+        s->symlinks++;
+        break;
+    case ENTRY_FIFO:
+    case ENTRY_CHARACTER_DEVICE:
+    case ENTRY_BLOCK_DEVICE:
+        s->others++;
+        break;
+    }
+}
+
+/** With -v: say what is news. */
+static void
+mention(struct backup *b, const struct window_item *it)
+{
+    const char *what = NULL;
+
+    if (!b->options->verbose || it->state == ITEM_TAKEN || it->state == ITEM_CHECK) {
+        return;
+    }
+    if (it->base.type == 0) {
+        what = "new";
+    } else if (!it->same_stat || it->changed) {
+        what = "changed";
+    }
+    if (what != NULL) {
+        vv_emit(repo_events(b->repo), VV_EVENT_ENTRY, "entry", it->entry.path, "%s", what);
+    }
+}
+
+static enum vv_rc
+add_window(struct backup *b, struct tree_writer *t, const struct window *w,
+           struct snapshot_statistics *s, struct vv_error *err)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        const struct window_item *it = &w->items[i];
+        enum vv_rc rc;
+        if (it->state == ITEM_DROPPED) {
+            continue;
+        }
+        rc = tree_writer_add(t, &it->entry, err);
+        if (rc == VV_ELIMIT) { /* one entry too large for the format: the source's trouble */
+            backup_problem(b, &it->item, "entry-too-large", err != NULL ? err->message : "");
+            vv_error_clear(err);
+            continue;
+        }
+        VV_TRY(rc);
+        count_entry(s, it, b->progress);
+        mention(b, it);
+        if (b->checkpoint != NULL && (it->read || it->state == ITEM_CHECK)) {
+            checkpoint_add(b->checkpoint, &it->entry);
+        }
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+add_windows(struct backup *b, struct tree_writer *t, struct snapshot_statistics *s,
+            struct vv_error *err)
+{
+    struct window *w;
+
+    for (uint64_t number = 0; (w = pool_next_in_order(b, number)) != NULL; number++) {
+        enum vv_rc rc = add_window(b, t, w, s, err);
+        pool_release_window(b, w);
+        VV_TRY(rc);
+    }
+    return backup_failed(b) ? vv_error_set(err, VV_ECANCELLED, "stopped") : VV_OK;
+}
+
+enum vv_rc
+tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err)
+{
+    VV_CLEANUP(block_builder_freep) struct block_builder *builder = NULL;
+    VV_CLEANUP(tree_writer_freep) struct tree_writer *t = NULL;
+    struct snapshot_statistics s = {0};
+
+    VV_TRY(block_builder_new(b->packs, &builder, err));
+    VV_TRY(tree_writer_new(b->repo, builder, &t, err));
+    VV_TRY(add_windows(b, t, &s, err));
+    VV_TRY(tree_writer_finish(t, ret, err));
+    VV_TRY(block_builder_flush(builder, err));
+    backup_add(b, &b->statistics.files, s.files);
+    backup_add(b, &b->statistics.bytes, s.bytes);
+    backup_add(b, &b->statistics.directories, s.directories);
+    backup_add(b, &b->statistics.symlinks, s.symlinks);
+    backup_add(b, &b->statistics.others, s.others);
+    backup_add(b, &b->statistics.files_new, s.files_new);
+    backup_add(b, &b->statistics.files_changed, s.files_changed);
+    backup_add(b, &b->statistics.files_unchanged, s.files_unchanged);
+    return VV_OK;
+}

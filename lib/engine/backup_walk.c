@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The walk: items of the source, merged with the baseline and with what sequences brought. */
+
+#include <string.h>
+
+#include "engine/backup_internal.h"
+
+/** The walk's state. */
+struct walk {
+    struct backup *b;
+    struct window *win;
+    bool needs_work;
+    size_t sequence_at; /* next entry of b->sequence */
+};
+
+bool
+walk_same_metadata(struct backup *b, const struct entry *now, const struct entry *base,
+                   const struct snapshot_file_system *table, uint32_t table_count)
+{
+    uint32_t count = 0;
+    const struct snapshot_file_system *ours = source_fs_file_systems(b->source, &count);
+
+    if (now->type != base->type || now->size != base->size || now->mtime.sec != base->mtime.sec ||
+        now->mtime.nsec != base->mtime.nsec || now->ctime.sec != base->ctime.sec ||
+        now->ctime.nsec != base->ctime.nsec) {
+        return false;
+    }
+    if (now->file_system == 0 || now->file_system > count || base->file_system == 0 ||
+        base->file_system > table_count) {
+        return true; /* inode numbers mean nothing without an identity */
+    }
+    if (ours[now->file_system - 1].type != table[base->file_system - 1].type ||
+        ours[now->file_system - 1].identity != table[base->file_system - 1].identity) {
+        return true; /* another file system: its inode numbers cannot be compared */
+    }
+    return now->inode == base->inode;
+}
+
+/** Take the baseline's entry, with what belongs to this run's look at it. */
+static void
+take_over(struct window_item *it)
+{
+    const struct entry *now = &it->item.entry;
+
+    it->entry = it->base;
+    it->entry.path = now->path;
+    it->entry.file_system = now->file_system;
+    it->entry.inode = now->inode;
+    it->entry.user = now->user;
+    it->entry.group = now->group;
+    it->entry.flags &= ~(ENTRY_IMPLIED | ENTRY_MAY_CHANGE);
+    it->entry.flags |= now->flags & ENTRY_IMPLIED;
+}
+
+/** Decide what is to be done with an item, from the baseline. */
+static enum vv_rc
+classify(struct walk *k, struct window_item *it, struct vv_error *err)
+{
+    struct backup *b = k->b;
+    const struct entry *base = NULL;
+    const struct snapshot_file_system *table = NULL;
+    uint32_t table_count = 0;
+    bool trusted = false;
+
+    it->state = ITEM_READ;
+    it->entry = it->item.entry;
+    if (b->baseline == NULL) {
+        return VV_OK;
+    }
+    VV_TRY(baseline_find(b->baseline, it->item.entry.path, &base, &trusted, &table, &table_count,
+                         err));
+    if (base == NULL) {
+        return VV_OK;
+    }
+    VV_TRY(entry_copy(&k->win->arena, base, &it->base, err));
+    it->same_stat = walk_same_metadata(b, &it->item.entry, &it->base, table, table_count);
+    if (!it->same_stat || (it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) ||
+        b->options->full) {
+        return VV_OK;
+    }
+    take_over(it);
+    it->state = trusted ? ITEM_TAKEN : ITEM_CHECK;
+    return VV_OK;
+}
+
+static enum vv_rc
+new_window(struct walk *k, struct vv_error *err)
+{
+    k->win = pool_new_window(k->b);
+    k->needs_work = false;
+    if (k->win == NULL) {
+        return vv_error_nomem(err);
+    }
+    return backup_failed(k->b) ? vv_error_set(err, VV_ECANCELLED, "stopped") : VV_OK;
+}
+
+static void
+submit(struct walk *k)
+{
+    pool_submit(k->b, k->win, k->needs_work);
+    k->win = NULL;
+}
+
+/** The next place in the current window. */
+static enum vv_rc
+place(struct walk *k, struct window_item **ret, struct vv_error *err)
+{
+    if (k->win != NULL && (k->win->count == WINDOW_ITEMS || k->win->bytes >= WINDOW_BYTES)) {
+        submit(k);
+    }
+    if (k->win == NULL) {
+        VV_TRY(new_window(k, err));
+    }
+    *ret = &k->win->items[k->win->count];
+    memset(*ret, 0, sizeof(**ret));
+    return VV_OK;
+}
+
+/** Put one entry of a sequence into the tree's order. */
+static enum vv_rc
+add_sequence_entry(struct walk *k, struct vv_error *err)
+{
+    struct window_item *it;
+
+    VV_TRY(place(k, &it, err));
+    it->entry = k->b->sequence[k->sequence_at++];
+    it->from_sequence = true;
+    it->state = ITEM_READY;
+    k->win->count++;
+    return VV_OK;
+}
+
+/** Sequence entries that come before ${path} (all, if NULL); *ret_same: one has that very path. */
+static enum vv_rc
+add_sequence_before(struct walk *k, const struct vv_span *path, bool *ret_same,
+                    struct vv_error *err)
+{
+    struct backup *b = k->b;
+
+    *ret_same = false;
+    while (k->sequence_at < b->sequence_count) {
+        int order = path != NULL ? path_compare(b->sequence[k->sequence_at].path, *path) : -1;
+        if (order > 0) {
+            break;
+        }
+        if (order == 0) {
+            /* Directories may come from both: the file system's is the real one. */
+            if (b->sequence[k->sequence_at].type == ENTRY_DIRECTORY) {
+                k->sequence_at++;
+            } else {
+                *ret_same = true;
+            }
+            break;
+        }
+        VV_TRY(add_sequence_entry(k, err));
+    }
+    return VV_OK;
+}
+
+static void
+report_item(struct backup *b, const struct source_item *item)
+{
+    const char *event = "file-unreadable";
+
+    if (item->status == SOURCE_VANISHED) {
+        event = "file-vanished";
+    } else if (item->status == SOURCE_REPLACED) {
+        event = "file-replaced";
+    }
+    backup_problem(b, item, event, item->problem.text);
+}
+
+/** One item of the file system. */
+static enum vv_rc
+add_item(struct walk *k, struct source_item *item, struct vv_error *err)
+{
+    struct backup *b = k->b;
+    struct window_item *it;
+    bool replaced = false;
+    enum vv_rc rc;
+
+    if (item->status != SOURCE_OK) {
+        report_item(b, item);
+        if (item->status != SOURCE_UNREADABLE || item->entry.type != ENTRY_DIRECTORY) {
+            source_item_release(b->source, item);
+            return VV_OK;
+        } /* else a directory whose names could not be listed: itself it is kept */
+    }
+    rc = add_sequence_before(k, &item->entry.path, &replaced, err);
+    if (rc == VV_OK && replaced) {
+        vv_emit(repo_events(b->repo), VV_EVENT_WARNING, "name-taken", item->entry.path,
+                "a command's or archive's output has this name; the file was left out");
+        source_item_release(b->source, item);
+        return VV_OK;
+    }
+    if (rc == VV_OK) {
+        rc = place(k, &it, err);
+    }
+    if (rc != VV_OK) {
+        source_item_release(b->source, item);
+        return rc;
+    }
+    it->item = *item;
+    k->win->count++; /* from here on the window owns the item */
+    VV_TRY(classify(k, it, err));
+    if (it->state == ITEM_READ || it->state == ITEM_CHECK) {
+        k->needs_work = true;
+        if (it->state == ITEM_READ && it->entry.type == ENTRY_FILE) {
+            k->win->bytes += it->entry.size;
+        }
+    } else if (it->entry.type == ENTRY_FILE) {
+        atomic_fetch_add_explicit(&b->progress->bytes_done, it->entry.size, memory_order_relaxed);
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+walk_items(struct walk *k, struct vv_error *err)
+{
+    struct backup *b = k->b;
+    bool end = b->source == NULL;
+    bool same;
+
+    while (!end) {
+        struct source_item item = {0};
+        VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
+        VV_TRY(source_next(b->source, &item, &end, err));
+        if (!end) {
+            VV_TRY(add_item(k, &item, err));
+        }
+    }
+    VV_TRY(add_sequence_before(k, NULL, &same, err));
+    return b->source != NULL ? source_end(b->source, err) : VV_OK;
+}
+
+enum vv_rc
+walk_run(struct backup *b, struct vv_error *err)
+{
+    struct walk k = {.b = b};
+    enum vv_rc rc = walk_items(&k, err);
+
+    if (k.win != NULL) {
+        submit(&k);
+    }
+    return rc;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_VERIFY_H
+#define VARVE_ENGINE_VERIFY_H
+
+#include "repo/snapshots.h"
+
+/*
+ * Verify: what restore would need is there and right.  Structure: config, key slots (both copies),
+ * site, admin records, sessions, slots, signatures and chains, index segments, every reachable node
+ * and list is read, every reachable chunk has a location in a pack that exists with the size the
+ * index says. With data: every pack is read whole and checked (name, directory, blocks, ids,
+ * padding), also packs no snapshot needs.  Damage is named by object and, for reachable chunks, by
+ * snapshot, path and byte range.
+ */
+enum verify_phase { VERIFY_OBJECTS, VERIFY_TREES, VERIFY_PACKS, VERIFY_PATHS, VERIFY_DONE };
+struct verify_options {
+    const struct snapshot *const *snapshots; /* NULL: all */
+    size_t snapshot_count;
+    bool data;
+    unsigned threads; /* 0: by CPU */
+};
+struct verify_summary {
+    uint64_t snapshots;
+    uint64_t entries; /* in nodes that were read; a node several trees share is read once */
+    uint64_t chunks;  /* references to chunks in these, each looked up */
+    uint64_t packs;   /* listed */
+    uint64_t packs_read;
+    uint64_t bytes_read;
+    uint64_t objects_damaged;
+    uint64_t paths_damaged; /* pairs of snapshot and path */
+    uint64_t chunks_missing;
+    uint64_t packs_unindexed; /* of sessions that never committed: a notice, no damage */
+    uint64_t duration_ns;
+    bool forged; /* missing or forged records: exit 14 */
+};
+/** verify_run: nothing is written, nothing is taken from a cache.  A pack that no index segment
+ * names is damage if its session committed or a snapshot needs it (index segments are published
+ * before slots).  README, site and sessions are looked at, but are never worth more than a notice.
+ * VV_OK if it could do its work, whatever it found; look at the summary. */
+MUST_CHECK enum vv_rc verify_run(struct repo *r, const struct snapshot_list *l,
+                                 const struct verify_options *o, struct vv_progress *progress,
+                                 struct verify_summary *ret, struct vv_error *err);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_VERIFY_INTERNAL_H
+#define VARVE_ENGINE_VERIFY_INTERNAL_H
+
+#include "core/thread.h"
+#include "engine/id_table_internal.h"
+#include "engine/look_internal.h"
+#include "engine/verify.h"
+
+/* Shared by verify*.c. */
+
+/** A pack as listed or as the index names it. */
+struct verify_pack {
+    struct pack_name name;
+    uint64_t size;       /* listed */
+    uint64_t index_size; /* 0: no index segment names it */
+    bool listed;
+    bool metadata;
+    bool damaged;    /* reported: wrong size, missing, or its content */
+    bool complained; /* reported as unindexed */
+};
+
+struct verify {
+    struct repo *repo;
+    const struct verify_options *options;
+    const struct snapshot_list *list;
+    const struct snapshot **snapshots; /* those to be verified */
+    size_t snapshot_count;
+    struct vv_progress *progress; /* may be NULL */
+    struct verify_summary s;
+    struct looker look;
+    struct admin_records admin;
+    struct condemned_set condemned;
+    struct name_list slots;  /* names in snapshots/: sessions that ended */
+    struct vv_buf pack_list; /* struct verify_pack, sorted by name */
+    struct id_table seen;    /* nodes and lists read */
+    struct id_table bad;     /* chunks that cannot be read */
+    bool unreadable;         /* a node or list could not be read */
+    struct vv_mutex lock;    /* reports and counts, while packs are read in parallel */
+};
+
+/** verify_report(v, event, object, fmt, ...): one damaged object.  Thread-safe. */
+void verify_report(struct verify *v, const char *event, const char *object, const char *fmt, ...)
+    VV_PRINTF(4, 5);
+/** verify_read(v, name, limit, out, err): an object from the device. */
+MUST_CHECK enum vv_rc verify_read(struct verify *v, const char *name, uint64_t limit,
+                                  struct vv_buf *out, struct vv_error *err);
+
+static inline struct verify_pack *
+verify_packs(const struct verify *v)
+{
+    return (struct verify_pack *)(void *)v->pack_list.data;
+}
+static inline size_t
+verify_pack_count(const struct verify *v)
+{
+    return v->pack_list.len / sizeof(struct verify_pack);
+}
+struct verify_pack *verify_find_pack(const struct verify *v, const struct pack_name *name);
+
+/** The steps, in this order. */
+MUST_CHECK enum vv_rc verify_small_objects(struct verify *v, struct vv_error *err);
+MUST_CHECK enum vv_rc verify_index(struct verify *v, struct vv_error *err);
+MUST_CHECK enum vv_rc verify_trees(struct verify *v, struct vv_error *err);
+MUST_CHECK enum vv_rc verify_pack_data(struct verify *v, struct vv_error *err);
+/** verify_name_paths(v, err): name every path that damage found so far reaches. */
+MUST_CHECK enum vv_rc verify_name_paths(struct verify *v, struct vv_error *err);
+
+#endif

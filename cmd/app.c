@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One run of the command: arguments, opening, ending. */
+#include "app.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/text.h"
+#include "directories.h"
+#include "render.h"
+#include "signals.h"
+
+const struct option_spec global_specs[] = {
+    {"repo", 'r', OPTION_TEXT, offsetof(struct global_options, repository), "REPO",
+     "the repository: a path (default: VARVE_REPO)", NULL},
+    {"key-file", '\0', OPTION_TEXT, offsetof(struct global_options, key_file), "FILE",
+     "open with this key file (default: VARVE_KEY_FILE)", NULL},
+    {"passphrase-file", '\0', OPTION_TEXT, offsetof(struct global_options, passphrase_file), "FILE",
+     "open with the passphrase in this file (default: VARVE_PASSPHRASE_FILE)", NULL},
+    {"passphrase-command", '\0', OPTION_TEXT, offsetof(struct global_options, passphrase_command),
+     "COMMAND", "open with the passphrase it prints (default: VARVE_PASSPHRASE_COMMAND)", NULL},
+    {"recovery-file", '\0', OPTION_TEXT, offsetof(struct global_options, recovery_file), "FILE",
+     "open with the recovery words in this file", NULL},
+    {"expect-head", '\0', OPTION_TEXT, offsetof(struct global_options, expect_head), "HEAD",
+     "fail unless the backup that printed this head is there", NULL},
+    {"json", '\0', OPTION_FLAG, offsetof(struct global_options, json), NULL,
+     "print the result as JSON", NULL},
+    {"quiet", 'q', OPTION_FLAG, offsetof(struct global_options, quiet), NULL,
+     "print no summary if nothing went wrong, and no progress", NULL},
+    {"progress", '\0', OPTION_FLAG, offsetof(struct global_options, progress), NULL,
+     "tell the progress without a terminal too, once a minute", NULL},
+    {"verbose", 'v', OPTION_COUNT, offsetof(struct global_options, verbose), NULL,
+     "name every file that is worked on", NULL},
+    {"help", 'h', OPTION_FLAG, offsetof(struct global_options, help), NULL, "print this", NULL},
+    {"version", '\0', OPTION_FLAG, offsetof(struct global_options, version), NULL,
+     "print the version", NULL},
+    OPTION_END,
+};
+
+void
+app_init(struct app *app)
+{
+    memset(app, 0, sizeof(*app));
+    messages_init(&app->messages);
+}
+
+void
+app_release(struct app *app)
+{
+    repo_free(app->repo);
+    if (app->storage != NULL) {
+        storage_free(app->storage);
+    }
+    vv_buf_release(&app->state_dir);
+    vv_buf_release(&app->cache_dir);
+    messages_release(&app->messages);
+}
+
+enum vv_rc
+app_usage(struct app *app, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    if (vsnprintf(text, sizeof(text), fmt, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    (void)vv_error_set(&app->err, VV_EUSAGE, "%s", text);
+    vv_error_hint(&app->err, "'varve %s%s%s --help' tells how it is used", app->path[0],
+                  app->path[1] != NULL ? " " : "", app->path[1] != NULL ? app->path[1] : "");
+    return VV_EUSAGE;
+}
+
+bool
+app_arguments(struct app *app, void *values, int argc, char **argv, size_t least, size_t most,
+              struct arguments *ret)
+{
+    const struct option_set sets[] = {{app->command->specs, values}, {global_specs, &app->global}};
+    struct arguments a = {0};
+
+    if (options_parse(sets, VV_COUNT(sets), argc, argv, false, &a, NULL, &app->err) != VV_OK) {
+        if (app->err.hint[0] == '\0') {
+            vv_error_hint(&app->err, "'varve %s --help' lists the options", app->path[0]);
+        }
+        return false;
+    }
+    app->messages.keep = app->global.json;
+    app->messages.names = app->global.verbose > 0;
+    if (app->global.help) {
+        print_help(app->command, app->path, stdout);
+    } else if (a.count < least) {
+        (void)app_usage(app, "missing argument: %s", app->command->arguments);
+    } else if (a.count > most) {
+        (void)app_usage(app, "unexpected argument '%s'", a.items[most]);
+    } else {
+        *ret = a;
+        return true;
+    }
+    arguments_release(&a);
+    return false;
+}
+
+enum vv_rc
+app_open_storage(struct app *app)
+{
+    const char *url =
+        app->global.repository != NULL ? app->global.repository : getenv("VARVE_REPO");
+    enum vv_rc rc;
+
+    if (url == NULL || url[0] == '\0') {
+        rc = vv_error_set(&app->err, VV_EUSAGE, "no repository was named");
+        vv_error_hint(&app->err, "give -r REPO or set VARVE_REPO");
+        return rc;
+    }
+    app->global.repository = url;
+    return storage_open(url, &app->storage, &app->err);
+}
+
+enum vv_rc
+app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
+{
+    struct vv_error why = {0};
+
+    *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
+    if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
+        directories_make(&app->state_dir, &why) != VV_OK) {
+        if (use == APP_WRITE) {
+            app->err = why;
+            vv_error_hint(&app->err, "set VARVE_STATE_DIR to a directory of this user");
+            return why.rc;
+        }
+        messages_warning(&app->messages, "state-unusable", "%s; going on without it", why.message);
+    } else {
+        ret->state_dir = vv_buf_text(&app->state_dir);
+    }
+    if (directories_find(DIRECTORY_CACHE, &app->cache_dir, &why) == VV_OK &&
+        directories_make(&app->cache_dir, &why) == VV_OK) {
+        ret->cache_dir = vv_buf_text(&app->cache_dir);
+    } else {
+        messages_warning(&app->messages, "cache-unusable", "%s; going on without a cache",
+                         why.message);
+    }
+    return VV_OK;
+}
+
+struct secret_ways
+app_secret_ways(const struct app *app)
+{
+    return (struct secret_ways){.key_file = app->global.key_file,
+                                .passphrase_file = app->global.passphrase_file,
+                                .passphrase_command = app->global.passphrase_command,
+                                .recovery_file = app->global.recovery_file,
+                                .use_environment = true};
+}
+
+/* Nobody should type a passphrase for a repository that is not there. */
+enum vv_rc
+app_expect_repository(struct app *app)
+{
+    struct slot_list slots = {0};
+    enum vv_rc rc = key_slots_list(app->storage, &slots, &app->err);
+    bool empty = rc == VV_OK && slots.count == 0 && slots.damaged == 0;
+
+    slot_list_release(&slots);
+    if (rc == VV_ENOTFOUND || empty) {
+        (void)vv_error_set(&app->err, VV_ENOREPO, "there is no varve repository at '%s'",
+                           app->storage->url);
+        vv_error_hint(&app->err, "'varve -r %s init' makes one", app->global.repository);
+        return VV_ENOREPO;
+    }
+    return rc;
+}
+
+/** A key file says which repository it is for: say so if it is another one. */
+static void
+explain_key(struct app *app, const struct secret_value *v)
+{
+    uint8_t head[FORMAT_HEADER_LEN];
+    char id[VV_UUID_TEXT];
+    size_t len = 0;
+
+    if (v->type != KEY_SLOT_KEY_FILE || vv_uuid_is_zero(&v->repository) ||
+        storage_read(app->storage, "config", 0, head, sizeof(head), &len, NULL) != VV_OK ||
+        len < sizeof(head) || memcmp(head + 8, v->repository.b, 16) == 0) {
+        return;
+    }
+    vv_uuid_text(&v->repository, id);
+    (void)vv_error_prefix(&app->err, "this key file is for another repository (%s)", id);
+}
+
+enum vv_rc
+app_open(struct app *app, enum app_use use)
+{
+    struct secret_ways ways;
+    struct repo_options options;
+    struct vv_buf what = {0};
+    enum vv_rc rc;
+
+    VV_TRY(app_open_storage(app));
+    VV_TRY(app_expect_repository(app));
+    VV_TRY(app_repo_options(app, use, &options));
+    ways = app_secret_ways(app);
+    vv_buf_printf(&what, "'%s'", app->storage->url);
+    for (unsigned attempt = 1;; attempt++) {
+        struct secret_value v = {0};
+        struct slot_secret secret;
+        bool again;
+        rc = secret_get(&ways, vv_buf_text(&what), &app->messages, &v, &app->err);
+        if (rc == VV_OK) {
+            secret = secret_value_slot(&v);
+            rc = repo_open(app->storage, &secret, &options, &app->repo, &app->err);
+        }
+        if (rc == VV_EKEY) {
+            explain_key(app, &v);
+        }
+        again = rc == VV_EKEY && v.prompted && attempt < 3;
+        secret_value_release(&v);
+        if (!again) {
+            break;
+        }
+        messages_say(&app->messages, "varve: %s; try again", app->err.message);
+    }
+    vv_buf_release(&what);
+    app->slots_wanted = rc == VV_EKEY;
+    return rc;
+}
+
+enum vv_rc
+app_snapshots(struct app *app, struct snapshot_list *ret)
+{
+    struct snapshot_list l = {0};
+    enum vv_rc rc = snapshot_list_read(app->repo, &l, &app->err);
+
+    VV_TRY(rc);
+    if (app->global.expect_head != NULL) {
+        rc = head_check(&l, app->global.expect_head, &app->err);
+    } else if (l.freshness == FRESHNESS_LAG) {
+        messages_warning(&app->messages, "freshness-lag",
+                         "this copy of the repository is behind what this host has seen elsewhere");
+    } else if (l.freshness == FRESHNESS_NOT_CHECKED && l.count > 0 && !app->global.quiet) {
+        messages_say(&app->messages,
+                     "freshness not checked: this host sees this copy for the first "
+                     "time (--expect-head compares)");
+    }
+    if (rc != VV_OK) {
+        snapshot_list_release(&l);
+        return rc;
+    }
+    *ret = l;
+    return VV_OK;
+}
+
+enum exit_code
+app_list_verdict(const struct snapshot_list *l)
+{
+    enum exit_code code = EXIT_DONE;
+
+    if (l->forged > 0 || l->freshness == FRESHNESS_ROLLED_BACK) {
+        code = exit_code_worse(code, EXIT_FORGED);
+    }
+    if (l->damaged > 0) {
+        code = exit_code_worse(code, EXIT_CORRUPT);
+    }
+    return code;
+}
+
+struct json *
+app_json(struct app *app)
+{
+    if (!app->global.json) {
+        return NULL;
+    }
+    if (!app->json_open) {
+        json_begin(&app->json, stdout);
+        app->json_open = true;
+    }
+    return &app->json;
+}
+
+enum vv_rc
+app_output_check(struct app *app, struct vv_error *err)
+{
+    VV_TRY(vv_cancel_check(signals_cancel(), err));
+    if (!ferror(stdout)) {
+        return VV_OK;
+    }
+    if (errno == EPIPE) {
+        app->output_closed = true;
+        return vv_error_set(err, VV_ECANCELLED, "nobody reads standard output any more");
+    }
+    app->output_failed = true;
+    return vv_error_sys(err, errno, "cannot write to standard output");
+}
+
+struct vv_progress *
+app_progress(struct app *app, const char *const *phases, unsigned count)
+{
+    enum progress_style style = PROGRESS_NONE;
+
+    if (tty_is_terminal(STDERR_FILENO) && !app->global.quiet) {
+        style = PROGRESS_LINE;
+    } else if (app->global.progress) {
+        style = PROGRESS_LOG;
+    }
+    progress_start(&app->progress, &app->messages, style, phases, count);
+    return &app->progress.counters;
+}
+
+const char *
+app_host(void)
+{
+    static char name[HOST_NAME_MAX + 1];
+
+    if (name[0] == '\0' && gethostname(name, sizeof(name) - 1) != 0) {
+        memcpy(name, "localhost", 10);
+    }
+    return name;
+}
+
+/** The slots there are, one a line, for whoever has the wrong key. */
+static void
+tell_slots(struct app *app, struct json *j)
+{
+    struct slot_list slots = {0};
+
+    if (app->storage == NULL || key_slots_list(app->storage, &slots, NULL) != VV_OK) {
+        return;
+    }
+    if (j != NULL) {
+        json_put_array(j, "slots");
+    } else {
+        messages_say(&app->messages, "key slots of this repository:");
+    }
+    for (size_t i = 0; i < slots.count; i++) {
+        const struct slot_info *s = &slots.slots[i];
+        const char *kind = render_slot_kind(s->type);
+        char when[VV_TIME_TEXT];
+        if (j != NULL) {
+            json_put_object(j, NULL);
+            json_put_text(j, "id", s->id);
+            json_put_text(j, "kind", kind);
+            json_put_text(j, "label", s->label);
+            json_put_time(j, "created", s->created);
+            json_put_end(j);
+            continue;
+        }
+        vv_time_format(s->created, when);
+        messages_say(&app->messages, "  %.8s  %s  '%s'  %s", s->id, kind, s->label, when);
+    }
+    if (j != NULL) {
+        json_put_end(j);
+    }
+    slot_list_release(&slots);
+}
+
+/** The error as text, and in the document. */
+static void
+tell_error(struct app *app, enum exit_code code)
+{
+    struct json *j = app_json(app);
+
+    if (app->slots_wanted && strncmp(app->err.hint, "key slots:", 10) == 0) {
+        app->err.hint[0] = '\0'; /* they are listed below */
+    }
+    messages_error(&app->messages, &app->err);
+    if (app->slots_wanted) {
+        tell_slots(app, NULL);
+    }
+    if (j == NULL) {
+        return;
+    }
+    while (j->depth > 1) {
+        json_put_end(j);
+    }
+    json_put_object(j, "error");
+    json_put_text(j, "code", vv_rc_name(app->err.rc));
+    json_put_text(j, "message", app->err.message);
+    json_put_text(j, "hint", app->err.hint[0] != '\0' ? app->err.hint : NULL);
+    json_put_u64(j, "exit", (uint64_t)code);
+    json_put_end(j);
+    if (app->slots_wanted) {
+        tell_slots(app, j);
+    }
+}
+
+/** Standard output is only done when it is flushed.  Nobody reading any more is no failure. */
+static enum exit_code
+flush_output(struct app *app)
+{
+    bool failed = fflush(stdout) != 0 || ferror(stdout) != 0;
+    int sys = errno;
+    struct vv_error err = {0};
+    enum vv_rc rc;
+
+    if (!failed || sys == EPIPE || app->output_closed || app->output_failed) {
+        return EXIT_DONE;
+    }
+    rc = vv_error_sys(&err, sys, "cannot write to standard output");
+    messages_error(&app->messages, &err);
+    return exit_code_of(rc, VV_ORIGIN_NONE);
+}
+
+enum exit_code
+app_finish(struct app *app, enum vv_rc rc, enum exit_code code)
+{
+    struct json *j;
+
+    progress_stop(&app->progress);
+    if (rc == VV_ECANCELLED && app->output_closed) {
+        rc = VV_OK;
+    }
+    if (rc != VV_OK) {
+        app->err.rc = rc;
+        app->global.json = app->global.json || (rc == VV_EUSAGE && app->json_guess);
+        code = exit_code_worse(code, exit_code_of(rc, app->err.origin));
+        tell_error(app, code);
+    }
+    if (app->messages.problems > 0) {
+        code = exit_code_worse(code, EXIT_PROBLEMS);
+    }
+    j = app->json_open ? &app->json : NULL;
+    if (j != NULL) {
+        while (j->depth > 1) {
+            json_put_end(j);
+        }
+        messages_json(&app->messages, j);
+        json_put_u64(j, "exit", (uint64_t)code);
+        json_finish(j);
+        app->json_open = false;
+    }
+    return exit_code_worse(code, flush_output(app));
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_CMD_APP_H
+#define VARVE_CMD_APP_H
+
+#include "exit_code.h"
+#include "message.h"
+#include "options.h"
+#include "progress.h"
+#include "repo/repo.h"
+#include "repo/snapshots.h"
+#include "report/json.h"
+#include "secret_input.h"
+
+/* One run of the command: options for all commands, what is open, what is said at the end. */
+
+struct global_options {
+    const char *repository;
+    const char *key_file;
+    const char *passphrase_file;
+    const char *passphrase_command;
+    const char *recovery_file;
+    const char *expect_head;
+    bool json;
+    bool quiet;
+    bool progress;
+    unsigned verbose;
+    bool help;
+    bool version;
+};
+extern const struct option_spec global_specs[];
+
+struct app;
+/** A command, or a subcommand of one. */
+struct command {
+    const char *name;
+    const char *arguments; /* synopsis after the options: "PATH..." */
+    const char *summary;   /* one line */
+    const char *details;   /* paragraphs for --help; may be NULL */
+    const struct option_spec *specs;
+    enum exit_code (*run)(struct app *app, int argc, char **argv);
+    const struct command *const *subcommands; /* NULL-terminated; instead of run */
+};
+
+struct app {
+    struct messages messages;
+    struct global_options global;
+    const char *path[2]; /* names of command and subcommand, for --help */
+    const struct command *command;
+    struct storage *storage;
+    struct repo *repo;
+    struct progress progress;
+    struct vv_buf state_dir;
+    struct vv_buf cache_dir;
+    struct json json;
+    bool json_open;
+    bool json_guess;     /* --json stands somewhere on a command line that cannot be taken apart */
+    bool output_closed;  /* nobody reads standard output any more */
+    bool output_failed;  /* that is app->err */
+    bool slots_wanted;   /* exit 11: list the slots */
+    struct vv_error err; /* what a command fails with */
+};
+
+void app_init(struct app *app);
+void app_release(struct app *app);
+
+/**
+ * app_arguments(app, values, argc, argv, least, most, ret): take apart the command's own options
+ * (into ${values}) and those for all commands.  False: the command ends here (help, or usage error:
+ * app->err says which).
+ */
+MUST_CHECK bool app_arguments(struct app *app, void *values, int argc, char **argv, size_t least,
+                              size_t most, struct arguments *ret);
+/** app_usage(app, fmt, ...): a usage error of the command. */
+enum vv_rc app_usage(struct app *app, const char *fmt, ...) VV_PRINTF(2, 3);
+
+/** app_open_storage(app): the storage named by -r or VARVE_REPO. */
+MUST_CHECK enum vv_rc app_open_storage(struct app *app);
+/** app_expect_repository(app): VV_ENOREPO unless there are key slots. */
+MUST_CHECK enum vv_rc app_expect_repository(struct app *app);
+/** app_repo_options(app, use, ret): directories, events, cancellation.  APP_READ: a state directory
+ *  that cannot be used is a warning. */
+enum app_use { APP_READ, APP_WRITE };
+MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct repo_options *ret);
+/** app_open(app, use): storage and repository, with a secret from wherever it comes. */
+MUST_CHECK enum vv_rc app_open(struct app *app, enum app_use use);
+/** app_snapshots(app, ret): the list, checked against --expect-head; freshness and forged records
+ *  are told. */
+MUST_CHECK enum vv_rc app_snapshots(struct app *app, struct snapshot_list *ret);
+/** app_list_verdict(l): the exit code that a list of snapshots alone calls for. */
+enum exit_code app_list_verdict(const struct snapshot_list *l);
+
+/** app_json(app): the document (begun if it is not yet), NULL without --json. */
+struct json *app_json(struct app *app);
+/** app_output_check(app, err): after writing to standard output: can it be gone on with?  When its
+ *  reader has left, VV_ECANCELLED, which app_finish passes over in silence; other failures as they
+ *  are.  Also a request to stop. */
+MUST_CHECK enum vv_rc app_output_check(struct app *app, struct vv_error *err);
+/** app_progress(app, phases, count): start the display as options and terminal allow. */
+struct vv_progress *app_progress(struct app *app, const char *const *phases, unsigned count);
+
+/** app_finish(app, rc, code): say app->err if ${rc} is a failure, end the document, flush: the exit
+ *  code is the worse of both. */
+enum exit_code app_finish(struct app *app, enum vv_rc rc, enum exit_code code);
+
+/** app_host(): this host's name. */
+const char *app_host(void);
+/** app_secret_ways(app): as given for all commands. */
+struct secret_ways app_secret_ways(const struct app *app);
+
+/** SNAP or SNAP:PATH; text owned. */
+struct snapshot_path {
+    struct vv_buf snapshot;
+    struct vv_buf path; /* relative, normalised; empty: the root */
+    bool path_given;
+};
+void snapshot_path_release(struct snapshot_path *p);
+MUST_CHECK enum vv_rc snapshot_path_parse(const char *text, struct snapshot_path *ret,
+                                          struct vv_error *err);
+/** snapshot_path_normalise(text, out, err): leading and trailing slashes, "//" and "." go; ".." is
+ *  VV_EUSAGE. */
+MUST_CHECK enum vv_rc snapshot_path_normalise(const char *text, struct vv_buf *out,
+                                              struct vv_error *err);
+
+/** print_help(command, path, file), print_overview(commands, file). */
+void print_help(const struct command *command, const char *const path[2], FILE *file);
+void print_overview(const struct command *const *commands, FILE *file);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* varve restore SNAP[:PATH] --target DIR [option]...: bring files back, and prove it. */
+#include "commands.h"
+#include "pattern_options.h"
+#include "render.h"
+#include "snapshot_argument.h"
+
+struct restore_command_line {
+    const char *target;
+    const char *host;
+    struct option_list includes;
+    struct option_list excludes;
+    int overwrite;
+    unsigned threads;
+    bool delete_extra;
+    bool no_verify;
+    bool dry_run;
+    bool owner_by_name;
+    bool no_owner;
+};
+#define AT(member) offsetof(struct restore_command_line, member)
+/* In the order of enum sink_overwrite. */
+static const char *const overwrite_choices[] = {"never", "changed", "always", NULL};
+static const struct option_spec specs[] = {
+    {"target", 't', OPTION_TEXT, AT(target), "DIR", "where to (made if it is missing)", NULL},
+    {"include", '\0', OPTION_LIST, AT(includes), "PATTERN", "restore only what matches", NULL},
+    {"include-from", '\0', OPTION_LIST, AT(includes), "FILE", "patterns from a file, one a line",
+     NULL},
+    {"exclude", '\0', OPTION_LIST, AT(excludes), "PATTERN", "leave out what matches", NULL},
+    {"exclude-from", '\0', OPTION_LIST, AT(excludes), "FILE", "patterns from a file, one a line",
+     NULL},
+    {"overwrite", '\0', OPTION_CHOICE, AT(overwrite), "WHEN",
+     "never, changed or always: what to do about different entries (default: never)",
+     overwrite_choices},
+    {"delete", '\0', OPTION_FLAG, AT(delete_extra), NULL,
+     "remove what the snapshot does not have (look with --dry-run first)", NULL},
+    {"no-verify", '\0', OPTION_FLAG, AT(no_verify), NULL, "do not read back what was written",
+     NULL},
+    {"dry-run", 'n', OPTION_FLAG, AT(dry_run), NULL,
+     "write nothing; tell what would be read, how fast, and when it would be ready", NULL},
+    {"owner-by-name", '\0', OPTION_FLAG, AT(owner_by_name), NULL,
+     "owners and groups by name instead of number", NULL},
+    {"no-owner", '\0', OPTION_FLAG, AT(no_owner), NULL, "leave owners and groups alone", NULL},
+    {"host", '\0', OPTION_TEXT, AT(host), "HOST", "whose 'latest' is meant (default: this host)",
+     NULL},
+    {"threads", '\0', OPTION_NUMBER, AT(threads), "N", "worker threads (default: by processors)",
+     NULL},
+    OPTION_END,
+};
+
+/** What the command line asks for; the sets are the caller's to free. */
+static enum vv_rc
+make_options(struct app *app, const struct restore_command_line *o, struct pattern_set **includes,
+             struct pattern_set **excludes, struct restore_options *ret)
+{
+    if (o->target == NULL) {
+        return app_usage(app, "where to? give --target DIR");
+    }
+    if (o->owner_by_name && o->no_owner) {
+        return app_usage(app, "--owner-by-name and --no-owner exclude each other");
+    }
+    VV_TRY(pattern_options_add(&o->includes, includes, &app->err));
+    VV_TRY(pattern_options_add(&o->excludes, excludes, &app->err));
+    *ret = (struct restore_options){
+        .includes = *includes,
+        .excludes = *excludes,
+        .overwrite = (enum sink_overwrite)o->overwrite,
+        .owner = o->no_owner        ? SINK_OWNER_NONE
+                 : o->owner_by_name ? SINK_OWNER_NAME
+                                    : SINK_OWNER_NUMBER,
+        .target = o->target,
+        .delete_extra = o->delete_extra,
+        .verify = !o->no_verify,
+        .dry_run = o->dry_run,
+        .verbose = app->global.verbose > 0,
+        .threads = o->threads,
+    };
+    return VV_OK;
+}
+
+static void
+report(struct app *app, const struct snapshot *snap, const struct restore_options *o,
+       const struct restore_summary *s)
+{
+    struct json *j = app_json(app);
+    char id[RENDER_ID];
+    char when[VV_TIME_TEXT];
+
+    if (j != NULL) {
+        render_json_uuid(j, "snapshot", &snap->id);
+        json_put_text(j, "target", o->target);
+        json_put_bool(j, "dry_run", o->dry_run);
+        render_restore_json(j, s);
+    } else if (!app->global.quiet || s->problems || app->messages.problems > 0) {
+        render_short_id(&snap->id, id);
+        vv_time_format(snap->time, when);
+        printf("snapshot %s of %s\n", id, when);
+        render_restore(s, o, stdout);
+    }
+}
+
+static enum exit_code
+restore(struct app *app, const struct restore_command_line *o, struct snapshot_argument *a,
+        const char *text, enum vv_rc *ret_rc)
+{
+    static const char *const phases[] = {"planning", "restoring", "finishing", "verifying", "done"};
+    VV_CLEANUP(pattern_set_freep) struct pattern_set *includes = NULL;
+    VV_CLEANUP(pattern_set_freep) struct pattern_set *excludes = NULL;
+    struct restore_options options = {0};
+    struct restore_summary summary = {0};
+    enum exit_code code = EXIT_DONE;
+    enum vv_rc rc = make_options(app, o, &includes, &excludes, &options);
+
+    if (rc == VV_OK) {
+        rc = snapshot_argument_open(app, text, o->host, a);
+    }
+    if (rc == VV_OK) {
+        struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
+        options.path = vv_buf_span(&a->path.path);
+        options.path_given = a->path.path_given;
+        rc = restore_run(app->repo, a->snapshot, &options, progress, &summary, &app->err);
+        progress_stop(&app->progress);
+    }
+    if (rc == VV_OK) {
+        report(app, a->snapshot, &options, &summary);
+        code = summary.problems ? EXIT_PROBLEMS : EXIT_DONE;
+        if (app_list_verdict(&a->list) == EXIT_FORGED) {
+            code = exit_code_worse(code, EXIT_FORGED);
+        }
+    }
+    *ret_rc = rc;
+    return code;
+}
+
+static enum exit_code
+run(struct app *app, int argc, char **argv)
+{
+    struct restore_command_line o = {0};
+    struct snapshot_argument a = {0};
+    struct arguments args = {0};
+    enum exit_code code = EXIT_DONE;
+    enum vv_rc rc;
+
+    if (!app_arguments(app, &o, argc, argv, 1, 1, &args)) {
+        rc = app->err.rc;
+    } else {
+        code = restore(app, &o, &a, args.items[0], &rc);
+    }
+    snapshot_argument_release(&a);
+    arguments_release(&args);
+    option_list_release(&o.includes);
+    option_list_release(&o.excludes);
+    return app_finish(app, rc, code);
+}
+
+const struct command cmd_restore = {
+    .name = "restore",
+    .arguments = "SNAP[:PATH] --target DIR",
+    .summary = "bring files back, and read them back to prove it",
+    .details =
+        "SNAP: the beginning of an id, latest, latest~2 or latest@HOST.  Without PATH full paths\n"
+        "are made below DIR; SNAP:/srv/shop puts the content of /srv/shop into DIR, and\n"
+        "SNAP:/etc/passwd makes DIR/passwd.  A restore that was interrupted continues where\n"
+        "it was when it is repeated.",
+    .specs = specs,
+    .run = run,
+};

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* varve verify [--data] [SNAP...]: check that everything can be restored. */
+#include "commands.h"
+#include "core/alloc.h"
+#include "engine/verify.h"
+#include "render.h"
+#include "snapshot_argument.h"
+
+struct verify_command_line {
+    const char *host;
+    unsigned threads;
+    bool data;
+};
+static const struct option_spec specs[] = {
+    {"data", '\0', OPTION_FLAG, offsetof(struct verify_command_line, data), NULL,
+     "read every pack and check every byte of it", NULL},
+    {"host", '\0', OPTION_TEXT, offsetof(struct verify_command_line, host), "HOST",
+     "whose 'latest' is meant (default: this host)", NULL},
+    {"threads", '\0', OPTION_NUMBER, offsetof(struct verify_command_line, threads), "N",
+     "worker threads (default: by processors)", NULL},
+    OPTION_END,
+};
+
+static enum exit_code
+verdict(const struct verify_summary *s, const struct snapshot_list *l)
+{
+    enum exit_code code = app_list_verdict(l);
+
+    if (s->objects_damaged > 0 || s->paths_damaged > 0 || s->chunks_missing > 0) {
+        code = exit_code_worse(code, EXIT_CORRUPT);
+    }
+    return s->forged ? exit_code_worse(code, EXIT_FORGED) : code;
+}
+
+static void
+report_json(struct json *j, const struct verify_summary *s, bool data)
+{
+    json_put_bool(j, "data", data);
+    json_put_u64(j, "snapshots", s->snapshots);
+    json_put_u64(j, "entries", s->entries);
+    json_put_u64(j, "chunks", s->chunks);
+    json_put_u64(j, "packs", s->packs);
+    json_put_u64(j, "packs_read", s->packs_read);
+    json_put_u64(j, "bytes_read", s->bytes_read);
+    json_put_u64(j, "objects_damaged", s->objects_damaged);
+    json_put_u64(j, "paths_damaged", s->paths_damaged);
+    json_put_u64(j, "chunks_missing", s->chunks_missing);
+    json_put_u64(j, "packs_unindexed", s->packs_unindexed);
+    json_put_bool(j, "forged", s->forged);
+    json_put_real(j, "seconds", (double)s->duration_ns / 1e9);
+}
+
+static void
+put_damage(uint64_t n, const char *one, const char *many)
+{
+    if (n > 0) {
+        printf("  ");
+        render_count(n, one, many, stdout);
+        printf(" (named above)\n");
+    }
+}
+
+/** The last line says what was read, from where, and when; nothing that was not read is called
+ *  verified. */
+static void
+report(struct app *app, const struct verify_summary *s, bool data)
+{
+    const struct vv_clock *clock = vv_clock_system();
+    char when[VV_TIME_TEXT];
+    bool clean =
+        s->objects_damaged == 0 && s->paths_damaged == 0 && s->chunks_missing == 0 && !s->forged;
+
+    put_damage(s->objects_damaged, "object is damaged", "objects are damaged");
+    put_damage(s->chunks_missing, "chunk is missing", "chunks are missing");
+    put_damage(s->paths_damaged, "path is damaged", "paths are damaged");
+    vv_time_format(clock->realtime(clock), when);
+    printf("  ");
+    render_count(s->snapshots, "snapshot", "snapshots", stdout);
+    printf(", ");
+    render_count(s->entries, "entry", "entries", stdout);
+    printf(", ");
+    render_count(s->chunks, "reference to a chunk", "references to chunks", stdout);
+    printf(", ");
+    render_count(s->packs, "pack", "packs", stdout);
+    printf(" in ");
+    render_duration(s->duration_ns, stdout);
+    if (data) {
+        printf("\n%s: all data, ", clean ? "verified" : "damaged");
+        render_count(s->packs_read, "pack", "packs", stdout);
+    } else {
+        printf("\n%s: structure and metadata, without the data (--data)",
+               clean ? "verified" : "damaged");
+    }
+    if (s->bytes_read > 0) {
+        printf("; ");
+        render_size(s->bytes_read, stdout);
+    }
+    printf(" read from '");
+    message_print(app->storage->url, stdout);
+    printf("', %s\n", when);
+}
+
+/** The snapshots named by arguments; NULL if there are none: all. */
+static enum vv_rc
+choose(struct app *app, const struct arguments *args, const char *host,
+       const struct snapshot_list *l, const struct snapshot ***ret)
+{
+    const struct snapshot **chosen;
+    enum vv_rc rc = VV_OK;
+
+    if (args->count == 0) {
+        return VV_OK;
+    }
+    chosen = vv_alloc_array(args->count, sizeof(*chosen));
+    if (chosen == NULL) {
+        return vv_error_nomem(&app->err);
+    }
+    for (size_t i = 0; i < args->count && rc == VV_OK; i++) {
+        struct snapshot_path p = {0};
+        rc = snapshot_path_parse(args->items[i], &p, &app->err);
+        if (rc == VV_OK && p.path_given) {
+            rc = app_usage(app, "'%s': whole snapshots are verified", args->items[i]);
+        }
+        if (rc == VV_OK) {
+            rc = snapshot_argument_resolve(app, l, &p, host, &chosen[i]);
+        }
+        snapshot_path_release(&p);
+    }
+    *ret = chosen;
+    return rc;
+}
+
+static enum vv_rc
+verify(struct app *app, const struct verify_command_line *o, const struct arguments *args,
+       enum exit_code *ret_code)
+{
+    static const char *const phases[] = {"checking objects", "checking trees", "reading packs",
+                                         "naming paths", "done"};
+    struct snapshot_list l = {0};
+    const struct snapshot **chosen = NULL;
+    struct verify_summary s = {0};
+    struct json *j;
+    enum vv_rc rc;
+
+    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(app_snapshots(app, &l));
+    rc = choose(app, args, o->host, &l, &chosen);
+    if (rc == VV_OK) {
+        struct verify_options options = {.snapshots = chosen,
+                                         .snapshot_count = args->count,
+                                         .data = o->data,
+                                         .threads = o->threads};
+        struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
+        rc = verify_run(app->repo, &l, &options, progress, &s, &app->err);
+        progress_stop(&app->progress);
+    }
+    if (rc == VV_OK) {
+        *ret_code = verdict(&s, &l);
+        j = app_json(app);
+        if (j != NULL) {
+            report_json(j, &s, o->data);
+        } else if (!app->global.quiet || *ret_code != EXIT_DONE) {
+            report(app, &s, o->data);
+        }
+    }
+    vv_free(chosen);
+    snapshot_list_release(&l);
+    return rc;
+}
+
+static enum exit_code
+run(struct app *app, int argc, char **argv)
+{
+    struct verify_command_line o = {0};
+    struct arguments args = {0};
+    enum exit_code code = EXIT_DONE;
+    enum vv_rc rc;
+
+    if (!app_arguments(app, &o, argc, argv, 0, SIZE_MAX, &args)) {
+        return app_finish(app, app->err.rc, EXIT_DONE);
+    }
+    rc = verify(app, &o, &args, &code);
+    arguments_release(&args);
+    return app_finish(app, rc, code);
+}
+
+const struct command cmd_verify = {
+    .name = "verify",
+    .arguments = "[SNAP...]",
+    .summary = "check that everything can be restored",
+    .specs = specs,
+    .run = run,
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_CMD_COMMANDS_H
+#define VARVE_CMD_COMMANDS_H
+
+#include "app.h"
+
+/* Every command, one cmd_NAME.c each. */
+extern const struct command cmd_backup;
+extern const struct command cmd_cat;
+extern const struct command cmd_diff;
+extern const struct command cmd_export;
+extern const struct command cmd_find;
+extern const struct command cmd_history;
+extern const struct command cmd_init;
+extern const struct command cmd_key;
+extern const struct command cmd_ls;
+extern const struct command cmd_restore;
+extern const struct command cmd_snapshots;
+extern const struct command cmd_stats;
+extern const struct command cmd_verify;
+extern const struct command cmd_version;
+
+#endif

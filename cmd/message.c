@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is said on standard error, and kept for the JSON document. */
+#include "message.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/text.h"
+
+enum { KEPT_PROBLEMS, KEPT_WARNINGS };
+
+void
+message_escape(struct vv_buf *out, const char *text)
+{
+    const char *end;
+
+    while ((end = strchr(text, '\n')) != NULL) {
+        vv_text_escape(out, vv_span(text, (size_t)(end - text)));
+        vv_buf_put_text(out, "\n    ");
+        text = end + 1;
+    }
+    vv_text_escape(out, vv_span(text, strlen(text)));
+}
+
+void
+message_print(const char *text, FILE *file)
+{
+    struct vv_buf escaped = {0};
+
+    message_escape(&escaped, text);
+    fprintf(file, "%s", vv_buf_text(&escaped));
+    vv_buf_release(&escaped);
+}
+
+/** One line on standard error; the lock is held. */
+static void
+print_line(struct messages *m, struct vv_buf *line)
+{
+    tty_line_clear(&m->line);
+    fprintf(m->line.file, "%s\n", line->failed ? "varve: out of memory" : vv_buf_text(line));
+}
+
+static void
+put_field(struct vv_buf *to, struct vv_span field)
+{
+    vv_buf_put_u64(to, field.len);
+    vv_buf_put(to, field.data, field.len);
+}
+
+/** Paths of entries are stored without the slash that people expect; names of objects have none. */
+static const char *
+slash_for(const struct vv_event *event)
+{
+    static const char *const about_entries[] = {
+        "attributes-", "chunk-",  "content-", "delete-", "entry",  "file-",
+        "hard-",       "member-", "name-",    "output-", "proc-",  "restore-",
+        "source-",     "tree-",   "verify-",  "would-",  "xattr-",
+    };
+
+    if (event->path.len > 0 && event->path.data[0] != '/') {
+        for (size_t i = 0; i < VV_COUNT(about_entries); i++) {
+            if (strncmp(event->name, about_entries[i], strlen(about_entries[i])) == 0) {
+                return "/";
+            }
+        }
+    }
+    return "";
+}
+
+/** Remember an event for the document. */
+static void
+keep(struct messages *m, const struct vv_event *event)
+{
+    bool problem = event->kind == VV_EVENT_PROBLEM;
+    struct vv_buf *to = &m->kept[problem ? KEPT_PROBLEMS : KEPT_WARNINGS];
+
+    if (!m->keep || (problem ? m->problems : m->warnings) > MESSAGES_KEPT) {
+        return;
+    }
+    put_field(to, vv_span(event->name, strlen(event->name)));
+    vv_buf_put_u64(to, event->path.len + strlen(slash_for(event)));
+    vv_buf_put_text(to, slash_for(event));
+    vv_buf_put(to, event->path.data, event->path.len);
+    put_field(to, vv_span(event->text, strlen(event->text)));
+}
+
+static void
+print_event(struct messages *m, const struct vv_event *event)
+{
+    struct vv_buf line = {0};
+
+    vv_buf_put_text(&line, event->kind == VV_EVENT_ENTRY ? "" : "varve: ");
+    if (event->kind == VV_EVENT_WARNING) {
+        vv_buf_put_text(&line, "warning: ");
+    }
+    if (event->kind == VV_EVENT_ENTRY) {
+        message_escape(&line, event->text);
+        vv_buf_printf(&line, " %s", slash_for(event));
+        vv_text_escape(&line, event->path);
+    } else {
+        if (event->path.len > 0) {
+            vv_buf_printf(&line, "'%s", slash_for(event));
+            vv_text_escape(&line, event->path);
+            vv_buf_put_text(&line, "': ");
+        }
+        message_escape(&line, event->text);
+    }
+    print_line(m, &line);
+    vv_buf_release(&line);
+}
+
+static void
+deliver(struct messages *m, const struct vv_event *event)
+{
+    vv_mutex_lock(&m->lock);
+    if (event->kind == VV_EVENT_PROBLEM) {
+        m->problems++;
+        keep(m, event);
+    } else if (event->kind == VV_EVENT_WARNING) {
+        m->warnings++;
+        keep(m, event);
+    }
+    if (m->names || event->kind == VV_EVENT_PROBLEM || event->kind == VV_EVENT_WARNING) {
+        print_event(m, event);
+    }
+    vv_mutex_unlock(&m->lock);
+}
+
+static void
+on_event(struct vv_events *self, const struct vv_event *event)
+{
+    deliver((struct messages *)self, event);
+}
+
+void
+messages_init(struct messages *m)
+{
+    memset(m, 0, sizeof(*m));
+    m->events.emit = on_event;
+    m->line.file = stderr;
+    vv_mutex_init(&m->lock);
+}
+
+void
+messages_release(struct messages *m)
+{
+    vv_buf_release(&m->kept[KEPT_PROBLEMS]);
+    vv_buf_release(&m->kept[KEPT_WARNINGS]);
+    vv_mutex_release(&m->lock);
+}
+
+void
+messages_error(struct messages *m, const struct vv_error *err)
+{
+    struct vv_buf line = {0};
+
+    vv_buf_put_text(&line, "varve: ");
+    message_escape(&line, err->message[0] != '\0' ? err->message : vv_rc_name(err->rc));
+    if (err->hint[0] != '\0') {
+        vv_buf_put_text(&line, "\nhint: ");
+        message_escape(&line, err->hint);
+    }
+    vv_mutex_lock(&m->lock);
+    print_line(m, &line);
+    vv_mutex_unlock(&m->lock);
+    vv_buf_release(&line);
+}
+
+void
+messages_warning(struct messages *m, const char *name, const char *fmt, ...)
+{
+    char text[2048];
+    va_list args;
+
+    va_start(args, fmt);
+    if (vsnprintf(text, sizeof(text), fmt, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    struct vv_event event = {.kind = VV_EVENT_WARNING, .name = name, .text = text};
+    deliver(m, &event);
+}
+
+void
+messages_say(struct messages *m, const char *fmt, ...)
+{
+    char text[2048];
+    struct vv_buf line = {0};
+    va_list args;
+
+    va_start(args, fmt);
+    if (vsnprintf(text, sizeof(text), fmt, args) < 0) {
+        text[0] = '\0';
+    }
+    va_end(args);
+    message_escape(&line, text);
+    vv_mutex_lock(&m->lock);
+    print_line(m, &line);
+    vv_mutex_unlock(&m->lock);
+    vv_buf_release(&line);
+}
+
+static struct vv_span
+get_field(struct vv_reader *r)
+{
+    return vv_get_bytes(r, vv_get_u64(r), 1);
+}
+
+static void
+put_kept(struct json *j, const char *key, const struct vv_buf *kept)
+{
+    struct vv_reader r = vv_reader(kept->data, kept->failed ? 0 : kept->len);
+
+    json_put_array(j, key);
+    while (vv_reader_left(&r) > 0) {
+        struct vv_span name = get_field(&r);
+        struct vv_span path = get_field(&r);
+        struct vv_span text = get_field(&r);
+        json_put_object(j, NULL);
+        json_put_bytes(j, "name", name);
+        if (path.len > 0) {
+            json_put_bytes(j, "path", path);
+        }
+        json_put_bytes(j, "text", text);
+        json_put_end(j);
+    }
+    json_put_end(j);
+}
+
+void
+messages_json(const struct messages *m, struct json *j)
+{
+    json_put_u64(j, "problem_count", m->problems);
+    put_kept(j, "problems", &m->kept[KEPT_PROBLEMS]);
+    put_kept(j, "warnings", &m->kept[KEPT_WARNINGS]);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What signals do. */
+#include "signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exit_code.h"
+
+#define GRACE_NS 900000000
+
+static struct vv_cancel cancel;
+static timer_t grace_timer;
+static volatile sig_atomic_t grace_timer_made;
+static volatile sig_atomic_t terminal_fd = -1;
+static struct termios terminal_saved;
+
+static void
+end_now(void)
+{
+    static const char text[] = "varve: interrupted\n";
+
+    if (terminal_fd >= 0) {
+        (void)tcsetattr((int)terminal_fd, TCSANOW, &terminal_saved);
+    }
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
+        /* nobody is left to tell */
+    }
+    _exit(EXIT_INTERRUPTED);
+}
+
+static void
+on_stop(int number)
+{
+    const struct itimerspec grace = {.it_value = {.tv_nsec = GRACE_NS}};
+    int saved = errno;
+
+    (void)number;
+    if (atomic_exchange(&cancel.wanted, true)) {
+        end_now();
+    }
+    if (grace_timer_made) {
+        (void)timer_settime(grace_timer, 0, &grace, NULL);
+    }
+    errno = saved;
+}
+
+static void
+on_grace_over(int number)
+{
+    (void)number;
+    end_now();
+}
+
+/** A handler, unlike SIG_IGN, is not passed on to commands that are started. */
+static void
+on_nothing(int number)
+{
+    (void)number;
+}
+
+static void
+install(int number, void (*handler)(int))
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handler;
+    /* No SA_RESTART: a read that waits for a person or a pipe must notice the request to stop. */
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(number, &action, NULL);
+}
+
+void
+signals_install(void)
+{
+    struct sigaction old;
+    struct sigevent event;
+
+    memset(&event, 0, sizeof(event));
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGALRM;
+    grace_timer_made = timer_create(CLOCK_MONOTONIC, &event, &grace_timer) == 0;
+    install(SIGALRM, on_grace_over);
+    install(SIGINT, on_stop);
+    install(SIGTERM, on_stop);
+    /* nohup(1) */
+    if (sigaction(SIGHUP, NULL, &old) != 0 || old.sa_handler != SIG_IGN) {
+        install(SIGHUP, on_stop);
+    }
+    install(SIGPIPE, on_nothing);
+    install(SIGXFSZ, on_nothing);
+}
+
+struct vv_cancel *
+signals_cancel(void)
+{
+    return &cancel;
+}
+
+void
+signals_terminal_changed(int fd, const struct termios *saved)
+{
+    terminal_saved = *saved;
+    atomic_signal_fence(memory_order_seq_cst);
+    terminal_fd = fd;
+}
+
+void
+signals_terminal_restored(void)
+{
+    terminal_fd = -1;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_CMD_SIGNALS_H
+#define VARVE_CMD_SIGNALS_H
+
+#include <termios.h>
+
+#include "core/thread.h"
+
+/*
+ * SIGINT, SIGTERM and SIGHUP ask for a clean stop; whatever has not stopped after 0.9 s is ended,
+ * and so is everything by a second signal (nothing committed is lost by that).  A closed pipe or a
+ * file-size limit is an error of the write that meets it, never the end of the process.
+ */
+void signals_install(void);
+/** signals_cancel(): the request to stop, set by the first signal. */
+struct vv_cancel *signals_cancel(void);
+
+/** signals_terminal_changed(fd, saved): the terminal ${fd} is without echo from now on: put
+ *  ${saved} back if the process is ended by a signal.  signals_terminal_restored(): it is back. */
+void signals_terminal_changed(int fd, const struct termios *saved);
+void signals_terminal_restored(void);
+
+#endif

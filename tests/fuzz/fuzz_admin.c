@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fuzz target: the body of an administrator's record, and its payload. */
+#include "format/admin.h"
+#include "fuzz_support.h"
+
+static const struct vv_uuid repository = FUZZ_REPOSITORY;
+
+static void
+decode_list(const struct admin_record *a, struct vv_buf *out)
+{
+    struct vv_reader r;
+    uint32_t count = 0;
+    struct grave grave;
+    struct pack_name name;
+    if (a->type == ADMIN_GRAVE && grave_list_open(a->payload, &r, &count, NULL) == VV_OK) {
+        grave_list_begin(out, count);
+        for (uint32_t i = 0; i < count; i++) {
+            grave_next(&r, &grave);
+            grave_put(out, &grave);
+        }
+        fuzz_require(vv_reader_done(&r));
+    } else if (a->type == ADMIN_SUSPECT && pack_list_open(a->payload, &r, &count, NULL) == VV_OK) {
+        vv_buf_put_u32(out, count);
+        for (uint32_t i = 0; i < count; i++) {
+            pack_list_next(&r, &name);
+            vv_buf_put(out, name.hash.b, sizeof(name.hash.b));
+            vv_buf_put(out, name.suffix.b, sizeof(name.suffix.b));
+        }
+        fuzz_require(vv_reader_done(&r));
+    }
+}
+
+/* Decode the payload and encode it again; nothing is written if it is refused. */
+static void
+payload_again(const struct admin_record *a, struct vv_buf *out)
+{
+    struct certificate certificate;
+    struct revocation revocation;
+    struct epoch_record epoch;
+    struct forget forget;
+    struct pin pin;
+    enum forget_outcome outcome;
+    if (a->type == ADMIN_CERTIFICATE &&
+        certificate_decode(a->payload, &certificate, NULL) == VV_OK) {
+        certificate_encode(&certificate, out);
+    } else if (a->type == ADMIN_REVOCATION &&
+               revocation_decode(a->payload, &revocation, NULL) == VV_OK) {
+        revocation_encode(&revocation, out);
+    } else if (a->type == ADMIN_EPOCH && epoch_decode(a->payload, &epoch, NULL) == VV_OK) {
+        epoch_encode(&epoch, out);
+    } else if (a->type == ADMIN_FORGET && forget_decode(a->payload, &forget, NULL) == VV_OK) {
+        forget_encode(&forget, out);
+    } else if (a->type == ADMIN_FORGET_END &&
+               forget_end_decode(a->payload, &outcome, NULL) == VV_OK) {
+        forget_end_encode(outcome, out);
+    } else if (a->type == ADMIN_PIN && pin_decode(a->payload, &pin, NULL) == VV_OK) {
+        pin_encode(&pin, out);
+    } else {
+        decode_list(a, out);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct vv_buf object = {0};
+    struct vv_buf again = {0};
+    struct vv_buf payload = {0};
+    struct admin_record a;
+    fuzz_container(FORMAT_ADMIN, data, size, &object);
+    if (admin_decode(vv_buf_span(&object), &repository, &a, NULL) == VV_OK) {
+        payload_again(&a, &payload);
+        if (payload.len > 0) {
+            fuzz_same(a.payload, vv_buf_span(&payload));
+        }
+        fuzz_require(admin_encode(&a, &repository, &again, NULL) == VV_OK);
+        fuzz_signed_again(vv_buf_span(&object), &again);
+        fuzz_same(vv_buf_span(&object), vv_buf_span(&again));
+    }
+    vv_buf_release(&object);
+    vv_buf_release(&again);
+    vv_buf_release(&payload);
+    return 0;
+}

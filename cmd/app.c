@@ -119,7 +119,7 @@ app_open_storage(struct app *app)
         return rc;
     }
     app->global.repository = url;
-    return storage_open(url, &app->storage, &app->err);
+    return storage_open(url, &(struct storage_options){0}, &app->storage, &app->err);
 }
 
 enum vv_rc

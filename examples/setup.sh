@@ -7,13 +7,13 @@
 
 # To build the command.
 packages_build="gcc libc6-dev cmake ninja-build pkgconf libsodium-dev libssl-dev libzstd-dev \
-libxxhash-dev libarchive-dev libjansson-dev"
+libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev"
 
 # Beyond those, to run the tests: cmocka for the unit tests, the rest is what the end-to-end tests
 # compare with, and what the independent reader (examples/varve-read.py) is written in.
 packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
 attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
-tzdata"
+tzdata openssh-server openssh-sftp-server openssh-client"
 
 # shellcheck disable=SC2154 # whoever sources this file sets it
 build=${VARVE_BUILD_DIR:-$top/build}

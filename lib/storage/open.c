@@ -109,8 +109,10 @@ dispatch(const char *url, struct storage **ret, struct vv_error *err)
 }
 
 enum vv_rc
-storage_open(const char *url, struct storage **ret, struct vv_error *err)
+storage_open(const char *url, const struct storage_options *options, struct storage **ret,
+             struct vv_error *err)
 {
+    (void)options;
     enum vv_rc rc = dispatch(url, ret, err);
     return rc == VV_OK ? VV_OK : vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
 }

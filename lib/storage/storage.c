@@ -6,6 +6,7 @@
 #include "storage/storage.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "storage/storage_internal.h"
@@ -229,6 +230,46 @@ storage_set_session(struct storage *s, const char *session_text)
     if (s->ops->set_session != NULL) {
         s->ops->set_session(s, session_text);
     }
+}
+
+unsigned
+storage_parallel(struct storage *s)
+{
+    return s->ops->parallel == NULL ? 1 : s->ops->parallel(s);
+}
+
+bool
+storage_set_rate_limit(struct storage *s, struct vv_rate_limit *limit)
+{
+    return s->ops->set_rate_limit != NULL && s->ops->set_rate_limit(s, limit);
+}
+
+enum vv_rc
+storage_list_shards(struct storage *s, const char *directory, storage_list_fn *fn, void *ctx,
+                    struct vv_error *err)
+{
+    char shard[STORAGE_COMPONENT_MAX + 4];
+
+    if (!components_valid(directory, 1)) {
+        return noted(err,
+                     vv_error_set(err, VV_EUSAGE, "'%s' is not a directory of shards", directory));
+    }
+    if (s->ops->list_shards != NULL) {
+        struct list_relay r = {.fn = fn, .ctx = ctx};
+        enum vv_rc rc = s->ops->list_shards(s, directory, relay, &r, err);
+        return r.refused ? rc : noted(err, rc);
+    }
+    for (unsigned i = 0; i < 256; i++) {
+        (void)snprintf(shard, sizeof(shard), "%s/%02x", directory, i);
+        VV_TRY(storage_list(s, shard, fn, ctx, err));
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+storage_describe(struct storage *s, struct vv_buf *out, struct vv_error *err)
+{
+    return s->ops->describe == NULL ? VV_OK : noted(err, s->ops->describe(s, out, err));
 }
 
 void

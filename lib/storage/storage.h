@@ -7,6 +7,9 @@
 
 #include "core/bytes.h"
 #include "core/error.h"
+#include "core/event.h"
+#include "core/rate_limit.h"
+#include "core/thread.h"
 
 /*
  * Where objects live.  An object is an immutable byte string with a name: "config", "site",
@@ -70,6 +73,16 @@ struct storage_ops {
     void (*uncache)(struct storage *s, const char *name);
     /* optional: name of the temporaries' session, "tmp/<session>-<n>" */
     void (*set_session)(struct storage *s, const char *session_text);
+    /* optional: calls of each kind worth having in flight at once (a remote storage: many) */
+    unsigned (*parallel)(struct storage *s);
+    /* optional: hold to a limit from now on; false: the driver cannot, the caller has to */
+    bool (*set_rate_limit)(struct storage *s, struct vv_rate_limit *limit);
+    /* optional: "packs/00" to "packs/ff" (or "parity/..") at once, faster than 256 calls of list */
+    enum vv_rc (*list_shards)(struct storage *s, const char *directory, storage_list_fn *fn,
+                              void *ctx, struct vv_error *err);
+    /* optional: one line about each thing worth knowing (transport, server's extensions, what
+     * cannot be promised), for `stats --storage` */
+    enum vv_rc (*describe)(struct storage *s, struct vv_buf *out, struct vv_error *err);
 };
 struct storage {
     const struct storage_ops *ops;
@@ -121,9 +134,31 @@ void storage_set_session(struct storage *s, const char *session_text);
 void storage_free(struct storage *s);
 VV_DEFINE_CLEANUP(struct storage, storage_free);
 
-/** storage_open(url, ret, err): the driver for a REPO argument: a path or, later, a URL.  Knows
+/** storage_parallel(s): 1 for a driver that does not say. */
+unsigned storage_parallel(struct storage *s);
+/** storage_set_rate_limit(s, limit): borrowed until the storage is freed or it is set to NULL;
+ *  false: not this driver's business, wait before each call instead. */
+MUST_CHECK bool storage_set_rate_limit(struct storage *s, struct vv_rate_limit *limit);
+/** storage_list_shards(s, "packs", fn, ctx, err): the objects in all of packs/00 to packs/ff, as
+ *  storage_list of each would give them, names without the directory. */
+MUST_CHECK enum vv_rc storage_list_shards(struct storage *s, const char *directory,
+                                          storage_list_fn *fn, void *ctx, struct vv_error *err);
+/** storage_describe(s, out, err): lines of text; nothing for a driver without. */
+MUST_CHECK enum vv_rc storage_describe(struct storage *s, struct vv_buf *out, struct vv_error *err);
+
+struct ssh_options; /* ssh/ssh_connect.h */
+/** What a remote storage needs beside its URL; all may be NULL.  Borrowed while the storage lives. */
+struct storage_options {
+    const struct ssh_options *ssh;
+    struct vv_events *events;
+    struct vv_cancel *cancel;
+    const struct vv_clock *clock;
+    unsigned channels; /* at most so many connections; 0: as many as help, up to 8 */
+};
+/** storage_open(url, options, ret, err): the driver for a REPO argument: a path or a URL.  Knows
  *  nothing about whether a repository is there.  VV_EUNSUPPORTED names schemes that come later. */
-MUST_CHECK enum vv_rc storage_open(const char *url, struct storage **ret, struct vv_error *err);
+MUST_CHECK enum vv_rc storage_open(const char *url, const struct storage_options *options,
+                                   struct storage **ret, struct vv_error *err);
 
 /** storage_local_new(path, ret, err): a directory.  ${path} need not exist yet; a relative one is
  *  resolved now, so that a later chdir does no harm. */

@@ -17,7 +17,7 @@ expect_local(const char *argument, const char *path)
 {
     struct storage *s = NULL;
     struct vv_error err = {0};
-    if (storage_open(argument, &s, &err) != VV_OK) {
+    if (storage_open(argument, &(struct storage_options){0}, &s, &err) != VV_OK) {
         fail_msg("%s", err.message);
     }
     assert_string_equal(s->ops->scheme, "local");
@@ -30,7 +30,7 @@ expect_refusal(const char *argument, enum vv_rc expected)
 {
     struct storage *s = NULL;
     struct vv_error err = {0};
-    must_fail(storage_open(argument, &s, &err), expected, &err);
+    must_fail(storage_open(argument, &(struct storage_options){0}, &s, &err), expected, &err);
     assert_null(s);
     assert_true(argument[0] == '\0' || err.hint[0] != '\0');
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Sourced by the acceptance scripts: binary, work directory, a repository with a key file.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'printf "FAILED: %s, line %s: %s\n" "$0" "$LINENO" "$BASH_COMMAND" >&2' ERR # never in silence
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VARVE=${VARVE:-$here/../../build/varve}
 WORK=${WORK:-$(mktemp -d "${TMPDIR:-/tmp}/varve-acceptance-XXXXXX")}

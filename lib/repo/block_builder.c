@@ -132,6 +132,8 @@ store_block(struct block_builder *b, struct block_draft *draft, bool try_compres
     struct aead *aead;
     enum vv_rc rc;
 
+    /* A block at a high level takes as long as whoever asked to stop is ready to wait. */
+    VV_TRY(vv_cancel_check(repo_cancel(w->repo), err));
     if (try_compress && b->compressor != NULL) {
         VV_TRY(compress_draft(b, draft, err));
     }

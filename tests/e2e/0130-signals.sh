@@ -12,8 +12,11 @@ stop()
     local code processor clock
     read -r code processor clock < <(python3 "$E2E/signal-after.py" "$1" "$2" output errors \
         "$VARVE" backup --threads 1 --compression 19 source)
-    # It may have been done before.
-    [ "$code" = 0 ] || assert_eq "$code" 130 "exit code after $1"
+    # It may have been done before, or not begun (and died of the signal, on a busy machine).
+    case $code in
+    0 | -2 | -15) ;;
+    *) assert_eq "$code" 130 "exit code after $1" ;;
+    esac
     assert_le "$processor" 1500 "milliseconds of work until it was gone"
     assert_le "$clock" 60000 "milliseconds until it was gone"
     if [ "$code" = 130 ]; then

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The client against the sftp-server of OpenSSH. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "core/thread.h"
 #include "helper_server.h"
 #include "ssh/sftp_codec.h"
+#include "ssh/stream_child.h"
 
 static void
 write_local(const char *path, const void *data, size_t len)
@@ -394,6 +396,146 @@ list_many__takes_few_round_trips(void **state)
     free(seen);
 }
 
+/* ---- many threads, and the end ---- */
+
+enum { WORKERS = 8, LARGE = 64 << 20 };
+
+struct worker {
+    struct sftp_client *client;
+    const struct sftp_handle *handle;
+    uint8_t *data;
+    uint8_t *back;
+    size_t from;
+    size_t len;
+    bool for_ever; /* read again and again, until that fails */
+    enum vv_rc rc;
+    struct vv_error err;
+    struct vv_thread thread;
+};
+
+static void
+work_up(void *arg)
+{
+    struct worker *w = arg;
+
+    w->rc = sftp_write(w->client, w->handle, w->from, vv_span(w->data + w->from, w->len), &w->err);
+}
+
+static void
+work_down(void *arg)
+{
+    struct worker *w = arg;
+    size_t got = 0;
+
+    do {
+        w->rc = sftp_read(w->client, w->handle, w->from, w->back + w->from, w->len, &got, &w->err);
+        if (w->rc == VV_OK && got != w->len) {
+            w->rc = vv_error_set(&w->err, VV_ECORRUPT, "%zu bytes came", got);
+        }
+    } while (w->for_ever && w->rc == VV_OK);
+}
+
+static void
+start_workers(struct worker *w, void (*fn)(void *))
+{
+    for (size_t i = 0; i < WORKERS; i++) {
+        expect_ok(vv_thread_start(&w[i].thread, "worker", fn, &w[i], &err_));
+    }
+}
+
+static void
+expect_workers(struct worker *w, enum vv_rc rc)
+{
+    for (size_t i = 0; i < WORKERS; i++) {
+        vv_thread_join(&w[i].thread);
+        if (w[i].rc != rc) {
+            fail_msg("'%s': %s", vv_rc_name(w[i].rc), w[i].err.message);
+        }
+    }
+}
+
+static void
+threads__share_a_channel(void **state)
+{
+    struct served *s = *state;
+    struct worker w[WORKERS] = {0};
+    struct sftp_handle h;
+    struct sftp_attributes a;
+    uint8_t *data = pattern(LARGE, 4);
+    uint8_t *back = malloc(LARGE);
+
+    assert_non_null(back);
+    expect_ok(sftp_open(s->client, served_path(s, "file"),
+                        SFTP_OPEN_READ | SFTP_OPEN_WRITE | SFTP_OPEN_CREATE, 0600, &h, &err_));
+    for (size_t i = 0; i < WORKERS; i++) {
+        size_t from = LARGE / WORKERS * i - (i > 0 ? i : 0); /* pieces begin anywhere */
+        w[i] = (struct worker){
+            .client = s->client, .handle = &h, .data = data, .back = back, .from = from};
+    }
+    for (size_t i = 0; i < WORKERS; i++) {
+        w[i].len = (i + 1 < WORKERS ? w[i + 1].from : LARGE) - w[i].from;
+    }
+    start_workers(w, work_up);
+    expect_ok(sftp_stat(s->client, s->directory, &a, &err_)); /* in between */
+    expect_workers(w, VV_OK);
+    expect_ok(sftp_fstat(s->client, &h, &a, &err_));
+    assert_int_equal(a.size, LARGE);
+    start_workers(w, work_down);
+    expect_workers(w, VV_OK);
+    assert_memory_equal(data, back, LARGE);
+    assert_int_equal(sftp_client_busy(s->client), 0);
+    expect_ok(sftp_close(s->client, &h, &err_));
+    free(data);
+    free(back);
+}
+
+static void
+threads__all_learn_of_the_end_of_the_server(void **state)
+{
+    struct served *s = *state;
+    struct worker w[WORKERS] = {0};
+    struct sftp_client *c = NULL;
+    struct byte_stream *stream = NULL;
+    struct sftp_handle h;
+    uint8_t *back = malloc(LARGE);
+    const char *const argv[] = {"sh",
+                                "-c",
+                                "echo $$ >\"$0\"; echo last words >&2; exec \"$1\"",
+                                served_path(s, "pid"),
+                                server_program(),
+                                NULL};
+    struct vv_error err = {0};
+    char pid[32] = {0};
+    struct sftp_counts counts;
+
+    assert_non_null(back);
+    expect_ok(stream_child_new(argv, "doomed server", &stream, &err_));
+    expect_ok(sftp_client_new(stream, NULL, &c, &err_));
+    write_local(served_path(s, "file"), back, LARGE / 4);
+    expect_ok(sftp_open(c, served_path(s, "file"), SFTP_OPEN_READ, 0, &h, &err_));
+    for (size_t i = 0; i < WORKERS; i++) {
+        size_t len = LARGE / 4 / WORKERS;
+        w[i] = (struct worker){
+            .client = c, .handle = &h, .back = back, .from = len * i, .len = len, .for_ever = true};
+    }
+    start_workers(w, work_down);
+    do {
+        usleep(1000);
+        sftp_client_counts(c, &counts);
+    } while (counts.bytes_received < LARGE / 8);
+    int fd = open(served_path(s, "pid"), O_RDONLY);
+    assert_true(read(fd, pid, sizeof(pid) - 1) > 0);
+    close(fd);
+    assert_int_equal(kill((pid_t)strtol(pid, NULL, 10), SIGKILL), 0);
+    expect_workers(w, VV_ETRANSIENT);
+    assert_non_null(strstr(w[0].err.message, "doomed server: the server closed the connection"));
+    assert_non_null(strstr(w[0].err.message, "last words"));
+    assert_int_equal(sftp_close(c, &h, &err), VV_ETRANSIENT);
+    assert_true(sftp_client_failed(c));
+    sftp_client_free(c);
+    free(back);
+}
+
 int
 main(void)
 {
@@ -412,6 +554,8 @@ main(void)
         SERVED(list__names_every_one_once),
         SERVED(list__ends_when_told),
         SERVED(list_many__takes_few_round_trips),
+        SERVED(threads__share_a_channel),
+        SERVED(threads__all_learn_of_the_end_of_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -703,6 +703,83 @@ client__keeps_to_a_rate(void **state)
     script_end(&s);
 }
 
+/* ---- a directory without end ---- */
+
+enum { NAMES_A_PACKET = 1000 };
+
+static void
+name_for_ever(struct script *s)
+{
+    static struct script_request r;
+    static uint8_t names[4 + NAMES_A_PACKET * 34];
+
+    if (!script_greet(s) || !script_take(s, &r) || !script_reply(s, &r)) {
+        return;
+    }
+    sftp_store_u32(names, NAMES_A_PACKET);
+    for (size_t i = 0; i < NAMES_A_PACKET; i++) {
+        uint8_t *at = names + 4 + i * 34;
+        sftp_store_u32(at, 22);
+        memset(at + 4, 'n', 22);
+    }
+    while (script_take(s, &r)) {
+        if (r.type == SFTP_PACKET_READDIR) {
+            script_answer(s, SFTP_PACKET_NAME, r.id, vv_span(names, sizeof(names)));
+        } else {
+            script_status(s, r.id, SFTP_OK);
+        }
+    }
+}
+
+struct slow {
+    struct sftp_client *client;
+    unsigned names;
+    uint64_t most;
+};
+
+/* Waits at first until much has come, and then to see whether more does; ends it at the third
+ * time. */
+static enum vv_rc
+be_slow(void *ctx, struct vv_span name, const struct sftp_attributes *a, struct vv_error *err)
+{
+    struct slow *slow = ctx;
+    struct sftp_counts counts;
+
+    (void)a;
+    assert_int_equal(name.len, 22);
+    if (slow->names++ % (200 * NAMES_A_PACKET) == 0) {
+        uint64_t before;
+        sftp_client_counts(slow->client, &counts);
+        do {
+            before = counts.bytes_received;
+            usleep(50000);
+            sftp_client_counts(slow->client, &counts);
+        } while (counts.bytes_received != before || before < 4 << 20);
+        uint64_t looked_at = (uint64_t)slow->names * 34;
+        uint64_t kept = counts.bytes_received - looked_at;
+        slow->most = kept > slow->most ? kept : slow->most;
+    }
+    return slow->names < 450 * NAMES_A_PACKET ? VV_OK : vv_error_set(err, VV_EREFUSED, "enough");
+}
+
+static void
+list__keeps_little_for_a_slow_caller(void **state)
+{
+    struct script s = {0};
+    struct slow slow = {.client = script_client(&s, name_for_ever, NULL)};
+    struct vv_error err = {0};
+    struct sftp_attributes a;
+
+    (void)state;
+    assert_int_equal(sftp_list(slow.client, "d", be_slow, &slow, &err), VV_EREFUSED);
+    /* What is kept, what was taken at once, and what was under way. */
+    assert_true(slow.most > 4 << 20);
+    assert_true(slow.most < 10 << 20);
+    assert_int_not_equal(sftp_stat(slow.client, "f", &a, &err), VV_ENOMEM);
+    sftp_client_free(slow.client);
+    script_end(&s);
+}
+
 /* ---- memory ---- */
 
 static enum vv_rc
@@ -745,6 +822,7 @@ main(void)
         cmocka_unit_test(client__gives_up_a_server_that_does_not_greet),
         cmocka_unit_test(client__stops_when_told),
         cmocka_unit_test(client__keeps_to_a_rate),
+        cmocka_unit_test(list__keeps_little_for_a_slow_caller),
         cmocka_unit_test(client__copes_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,11 @@
  * F2  a short read is continued behind its last byte; only EOF or zero bytes end a file.
  * F3  once the channel has failed every call in flight and every later one returns VV_ETRANSIENT
  *     (VV_EIO after F1): nothing hangs, nothing is repeated by the client itself.
- * F4  the oldest unanswered request is at most `stall_ms` old, else the channel fails
- *     (VV_ETRANSIENT, "has not answered for N seconds").  The same while bytes are waiting that the
- *     stream does not take.  Time is the clock's.
+ * F4  while a request is unanswered, or bytes wait that the stream does not take, the other side
+ *     must do something at least every `stall_ms`: answer, send a part of an answer, take bytes.
+ *     Else the channel fails (VV_ETRANSIENT, "has not answered for N seconds").  It also fails when
+ *     one request is ten times as old: on a slow line with full windows a minute is nothing for a
+ *     request, silence for a minute is the end.  Time is the clock's.
  * F5  no memory is asked for by a length the server sent that was not bounded before.
  * F6  when a call returns, nothing refers to the caller's memory any more.
  */
@@ -65,8 +67,9 @@ uint32_t sftp_client_write_size(const struct sftp_client *c);
 bool sftp_client_failed(const struct sftp_client *c);
 /** sftp_client_busy(c): payload bytes of calls in flight, for choosing among channels. */
 uint64_t sftp_client_busy(const struct sftp_client *c);
-/** Counters since the beginning: payload and wire bytes, sequential waits (a call that had to wait
- *  for the line counts once for each time it could go on only with an answer). */
+/** Counters since the beginning: bytes on the wire, requests, and round trips: of every finished call
+ *  the longest chain of requests each of which was sent only after the answer to the one before.
+ *  Calls that ran at the same time add up, so it is the most that could have been waited for. */
 struct sftp_counts {
     uint64_t bytes_sent;
     uint64_t bytes_received;
@@ -157,7 +160,8 @@ MUST_CHECK enum vv_rc sftp_list_many(struct sftp_client *c, const char *const *p
                                      sftp_list_fn *fn, void *const *ctxs, struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_mkdir(struct sftp_client *c, const char *path, uint32_t mode,
                                  struct vv_error *err);
-/** sftp_mkdir_many(c, paths, count, mode, err): all sent at once, in order. */
+/** sftp_mkdir_many(c, paths, count, mode, err): all sent at once, in order; every one is tried, the
+ *  error is that of the first that failed. */
 MUST_CHECK enum vv_rc sftp_mkdir_many(struct sftp_client *c, const char *const *paths, size_t count,
                                       uint32_t mode, struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_remove(struct sftp_client *c, const char *path, struct vv_error *err);

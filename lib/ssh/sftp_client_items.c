@@ -10,7 +10,11 @@ sftp_words(char out[SFTP_WORDS], struct vv_span text)
     size_t len = text.len < SFTP_WORDS - 1 ? text.len : SFTP_WORDS - 1;
 
     for (size_t i = 0; i < len; i++) {
-        out[i] = text.data[i] != '\0' ? (char)text.data[i] : '?';
+        char byte = (char)text.data[i];
+        if (byte == '\0') {
+            byte = '?';
+        }
+        out[i] = byte;
     }
     out[len] = '\0';
 }

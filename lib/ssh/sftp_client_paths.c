@@ -11,6 +11,7 @@ static enum vv_rc
 ask(struct sftp_client *c, struct sftp_item *item, const char *what, const char *path,
     struct sftp_answer *ret, struct vv_error *err)
 {
+    memset(ret, 0, sizeof(*ret));
     VV_TRY(sftp_items(c, item, 1, err));
     if (item->status != SFTP_OK) {
         return sftp_refused(item->status, item->words, err, "cannot %s '%s'", what, path);

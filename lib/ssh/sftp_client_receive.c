@@ -35,20 +35,21 @@ slot_free(struct sftp_client *c, struct sftp_slot *slot)
     c->slots_used--;
 }
 
-/* The request an answer belongs to: F1, C2, C4. */
-static enum vv_rc
-find_slot(struct sftp_client *c, uint32_t id, struct sftp_slot **ret, struct vv_error *err)
+/* The request an answer belongs to: F1, C2, C4.  NULL: none, as ${err} says. */
+static struct sftp_slot *
+find_slot(struct sftp_client *c, uint32_t id, struct vv_error *err)
 {
     struct sftp_slot *slot = &c->slots[id % SFTP_SLOTS];
 
     if (!slot->used || slot->id != id) {
-        return sftp_not_sftp(c, err, "an answer to request %u, which waits for none", id);
+        (void)sftp_not_sftp(c, err, "an answer to request %u, which waits for none", id);
+        return NULL;
     }
     if (slot->end_at > c->sent_at) {
-        return sftp_not_sftp(c, err, "an answer to request %u, which has not been sent", id);
+        (void)sftp_not_sftp(c, err, "an answer to request %u, which has not been sent", id);
+        return NULL;
     }
-    *ret = slot;
-    return VV_OK;
+    return slot;
 }
 
 /* ---- answers ---- */
@@ -113,17 +114,17 @@ deliver(struct sftp_client *c, struct sftp_slot *slot, const struct sftp_answer 
     sftp_call_settle(c, call);
 }
 
-/* A whole packet, from its type byte on, that is not data on its way to its place. */
+/* A whole packet of at least 5 bytes, from its type byte on, that is not data on its way to its
+ * place. */
 static enum vv_rc
 take_packet(struct sftp_client *c, struct vv_span packet, struct vv_error *err)
 {
     struct sftp_answer answer;
-    struct sftp_slot *slot = NULL;
+    struct sftp_slot *slot = find_slot(c, sftp_load_u32(packet.data + 1), err);
 
-    if (packet.len < 5) {
-        return sftp_not_sftp(c, err, "a packet of %zu bytes", packet.len);
+    if (slot == NULL) {
+        return VV_EIO;
     }
-    VV_TRY(find_slot(c, sftp_load_u32(packet.data + 1), &slot, err));
     if (!sftp_answer_decode(packet, &answer)) {
         return sftp_not_sftp(c, err, "an answer of type %u that does not parse", packet.data[0]);
     }
@@ -151,6 +152,7 @@ take_version(struct sftp_client *c, struct vv_span packet, struct vv_error *err)
                             "%s: the server speaks SFTP version %u, version 3 is needed",
                             c->stream->name, version);
     }
+    (void)vv_buf_text(&c->extension_names); /* with a NUL behind */
     VV_TRY(vv_buf_check(&c->extension_names, err));
     vv_mutex_lock(&c->lock);
     c->extensions = extensions;
@@ -212,10 +214,12 @@ is_direct(const struct sftp_client *c, const uint8_t *head)
 static enum vv_rc
 begin_direct(struct sftp_client *c, const uint8_t *head, uint32_t len, struct vv_error *err)
 {
-    struct sftp_slot *slot = NULL;
+    struct sftp_slot *slot = find_slot(c, sftp_load_u32(head + 5), err);
     uint32_t data = sftp_load_u32(head + SFTP_PACKET_HEAD);
 
-    VV_TRY(find_slot(c, sftp_load_u32(head + 5), &slot, err));
+    if (slot == NULL) {
+        return VV_EIO;
+    }
     if ((uint64_t)data + SFTP_DATA_HEAD - 4 != len) {
         return sftp_not_sftp(c, err, "data of %u bytes in a packet of %u", data, len);
     }

@@ -5,8 +5,9 @@
 #include "ssh/sftp_client_internal.h"
 
 enum {
-    AHEAD = 65536,     /* taken at once between packets: data behind that is received in place */
-    BANNER_SHOWN = 80, /* of text before the first packet */
+    AHEAD = 65536,        /* taken at once between packets */
+    AHEAD_OF_DATA = 4096, /* the same if much data is to come: the rest of it goes to its place */
+    BANNER_SHOWN = 80,    /* of text before the first packet */
 };
 
 /* ---- slots ---- */
@@ -306,7 +307,10 @@ place(struct sftp_client *c, size_t *ret_len)
         c->in_end = have;
     }
     size_t room = SFTP_IN_SIZE - have;
-    *ret_len = have == 0 && room > AHEAD ? AHEAD : room;
+    bool data_next =
+        c->oldest != NULL && c->oldest->type == SFTP_PACKET_READ && c->oldest->len >= AHEAD;
+    size_t most = have > 0 ? room : data_next ? AHEAD_OF_DATA : AHEAD;
+    *ret_len = most < room ? most : room;
     return c->in + have;
 }
 

@@ -5,7 +5,10 @@
 #include "core/alloc.h"
 #include "ssh/sftp_client_internal.h"
 
-enum { FULL = 65536 }; /* no further packet begins behind that many bytes in the buffer */
+enum {
+    FULL = 65536,  /* no further packet begins behind that many bytes in the buffer */
+    ALONG = 16384, /* of a long payload is copied to the buffer; the rest goes from where it is */
+};
 
 bool
 sftp_unsent(const struct sftp_client *c)
@@ -57,9 +60,9 @@ put_packet(struct sftp_client *c, const struct sftp_packet *packet, struct sftp_
     } else {
         vv_buf_put(b, packet->body.data, packet->body.len);
     }
-    /* The beginning of the payload goes along, so that no tiny piece goes alone. */
+    /* A short payload is copied, of a long one the beginning, so that no tiny piece goes alone. */
     size_t room = b->len < FULL ? FULL - b->len : 0;
-    size_t along = packet->payload.len < room ? packet->payload.len : room;
+    size_t along = packet->payload.len <= room ? packet->payload.len : room < ALONG ? room : ALONG;
     vv_buf_put(b, packet->payload.data, along);
     if (along < packet->payload.len) {
         c->tail = vv_span(packet->payload.data + along, packet->payload.len - along);

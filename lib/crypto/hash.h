@@ -40,6 +40,11 @@ void sha256_free(struct sha256 *s);
 VV_DEFINE_CLEANUP(struct sha256, sha256_free);
 void sha256(const void *data, size_t len, uint8_t out[32]);
 
+/** hmac_sha1(key, key_len, data, len, out, err): only for what others have hashed so (the host names
+ *  of ssh's known_hosts files); protects nothing of ours. */
+MUST_CHECK enum vv_rc hmac_sha1(const void *key, size_t key_len, const void *data, size_t len,
+                                uint8_t out[20], struct vv_error *err);
+
 /** siphash(key, data, len): SipHash-2-4, 64 bits (libsodium's crypto_shorthash). */
 uint64_t siphash(const uint8_t key[16], const void *data, size_t len);
 

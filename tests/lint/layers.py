@@ -10,7 +10,8 @@ import re
 import sys
 
 # Layers, lowest first.  A module includes itself and lower layers, never its neighbours, except
-# that storage, source and sink may use the pure encoders and decoders of format.
+# that storage, source and sink may use the pure encoders and decoders of format, and ssh the hashes
+# of crypto.
 LAYERS = [
     ["core"],
     ["crypto", "compress", "chunker", "parity", "ssh", "http", "archive", "sqlite", "config",
@@ -20,7 +21,7 @@ LAYERS = [
     ["engine"],
     ["service"],
 ]
-MAY_ALSO = {"storage": ["format"], "source": ["format"], "sink": ["format"]}
+MAY_ALSO = {"ssh": ["crypto"], "storage": ["format"], "source": ["format"], "sink": ["format"]}
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 
 # Headers of other projects and the one folder each may appear in.

@@ -96,6 +96,11 @@ MUST_CHECK enum vv_rc index_writer_add(struct index_writer *w, const struct pack
                                        uint64_t file_size, enum pack_class class,
                                        const struct pack_directory *directory,
                                        struct vv_error *err);
+/** index_writer_attach(w, record, err): one that was made elsewhere, as it is: its signature leaves
+ *  the suffix of ${record->name} out, so it may be attached to another instance.  For this ${client}
+ *  of index_writer_new may be NULL. */
+MUST_CHECK enum vv_rc index_writer_attach(struct index_writer *w, const struct index_record *record,
+                                          struct vv_error *err);
 /** index_writer_flush(w, err): publish what is waiting. */
 MUST_CHECK enum vv_rc index_writer_flush(struct index_writer *w, struct vv_error *err);
 

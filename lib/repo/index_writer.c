@@ -15,7 +15,7 @@
 
 struct index_writer {
     struct repo *repo;
-    const struct client_keys *client;
+    const struct client_keys *client; /* NULL: records are only attached */
     struct vv_mutex lock; /* guards everything below */
     struct vv_cond idle;
     struct vv_buf records; /* waiting */
@@ -196,6 +196,20 @@ index_writer_add(struct index_writer *w, const struct pack_name *name, uint64_t 
     VV_TRY(make_record(w, name, file_size, class, directory, &record, err));
     vv_mutex_lock(&w->lock);
     rc = add_record(w, vv_buf_span(&record), err);
+    vv_mutex_unlock(&w->lock);
+    return rc;
+}
+
+enum vv_rc
+index_writer_attach(struct index_writer *w, const struct index_record *record, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf bytes = {0};
+    enum vv_rc rc;
+
+    index_record_append(record, &bytes);
+    VV_TRY(vv_buf_check(&bytes, err));
+    vv_mutex_lock(&w->lock);
+    rc = add_record(w, vv_buf_span(&bytes), err);
     vv_mutex_unlock(&w->lock);
     return rc;
 }

@@ -96,6 +96,25 @@ keyring_new(const struct key_bundle *bundle, const struct config *config, struct
     return VV_OK;
 }
 
+enum vv_rc
+keyring_new_public(const struct config *config, struct keyring **ret, struct vv_error *err)
+{
+    struct keyring *k = vv_alloc_array(1, sizeof(*k));
+
+    if (k == NULL) {
+        return vv_error_nomem(err);
+    }
+    k->config = *config;
+    *ret = k;
+    return VV_OK;
+}
+
+bool
+keyring_is_public(const struct keyring *k)
+{
+    return k->s == NULL;
+}
+
 void
 keyring_free(struct keyring *k)
 {

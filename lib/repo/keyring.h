@@ -19,6 +19,12 @@ struct keyring;
 /** keyring_new(bundle, config, ret, err): derive everything; copies, so wipe the bundle after. */
 MUST_CHECK enum vv_rc keyring_new(const struct key_bundle *bundle, const struct config *config,
                                   struct keyring **ret, struct vv_error *err);
+/** keyring_new_public(config, ret, err): for who has no key: the administrator's public key of
+ *  ${config} (whose signature has been checked) is all there is; of the calls below only
+ *  keyring_config, keyring_admin_public and keyring_admin_verify_object may be used. */
+MUST_CHECK enum vv_rc keyring_new_public(const struct config *config, struct keyring **ret,
+                                         struct vv_error *err);
+bool keyring_is_public(const struct keyring *k);
 void keyring_free(struct keyring *k);
 VV_DEFINE_CLEANUP(struct keyring, keyring_free);
 

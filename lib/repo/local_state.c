@@ -35,6 +35,7 @@ struct local_state {
     int dir;
     int lock;
     uint8_t key[32];
+    bool keyless; /* opened without a key: nothing sealed can be read or written */
     struct vv_uuid repository;
     struct secret *memory;
     struct client_keys *client; /* in memory; NULL until loaded */
@@ -71,7 +72,10 @@ local_state_open(const char *dir, const struct keyring *k, struct local_state **
             vv_error_sys(err, errno, "cannot open state directory '%s'", s->path));
     }
     VV_TRY(secret_new(sizeof(*s->client), &s->memory, err));
-    keyring_local_key(k, "state", s->key);
+    s->keyless = keyring_is_public(k);
+    if (!s->keyless) {
+        keyring_local_key(k, "state", s->key);
+    }
     *ret = TAKE(s);
     return VV_OK;
 }
@@ -92,13 +96,29 @@ local_state_free(struct local_state *s)
     vv_free(s);
 }
 
+int
+local_state_directory(const struct local_state *s, const char **ret_path)
+{
+    *ret_path = s->path;
+    return s->dir;
+}
+
+static enum vv_rc
+needs_key(const struct local_state *s, const char *name, struct vv_error *err)
+{
+    return vv_error_origin(
+        err, VV_ORIGIN_LOCAL,
+        vv_error_set(err, VV_EREFUSED, "local state '%s/%s' needs a key", s->path, name));
+}
+
 /** Read and open one sealed state file; VV_ENOTFOUND if there is none. */
 static enum vv_rc
 read_sealed(struct local_state *s, const char *name, const char *purpose, struct vv_buf *out,
             struct vv_error *err)
 {
     struct vv_buf sealed = {0};
-    enum vv_rc rc = vv_file_read(s->dir, name, STATE_LIMIT, &sealed, err);
+    enum vv_rc rc = s->keyless ? needs_key(s, name, err)
+                               : vv_file_read(s->dir, name, STATE_LIMIT, &sealed, err);
 
     if (rc == VV_OK) {
         rc = envelope_open(s->key, purpose, vv_span(s->repository.b, 16), vv_buf_span(&sealed), out,
@@ -118,7 +138,7 @@ write_sealed(struct local_state *s, const char *name, const char *purpose, struc
              bool create, struct vv_error *err)
 {
     struct vv_buf sealed = {0};
-    enum vv_rc rc = vv_buf_check(plain, err);
+    enum vv_rc rc = s->keyless ? needs_key(s, name, err) : vv_buf_check(plain, err);
 
     if (rc == VV_OK) {
         rc = envelope_seal(s->key, purpose, vv_span(s->repository.b, 16), vv_buf_span(plain),

@@ -13,6 +13,9 @@
  *   lock            flock(2) held while sequence and previous hash are assigned, and while any
  *                   file here is replaced
  *   site-<site id>  heads: the newest record seen of every client on that site
+ *   administrator   the administrator's public key, as first seen (text)
+ *   replicas        URLs of replicas that were once brought up to date (text, one a line)
+ *   replica-<site id>  journals of replicas: repo/replica_journal.h
  * Losing it is never fatal: the next commit draws a new client, freshness is "not checked".
  */
 struct local_state;
@@ -35,6 +38,8 @@ struct head {
 /** local_state_open(dir, keyring, ret, err): creates the directory (0700) if missing. */
 MUST_CHECK enum vv_rc local_state_open(const char *dir, const struct keyring *k,
                                        struct local_state **ret, struct vv_error *err);
+/** Opened with a keyring without secrets, the sealed files (client, site-) can neither be read nor
+ *  written (VV_EREFUSED); the others can. */
 void local_state_free(struct local_state *s);
 VV_DEFINE_CLEANUP(struct local_state, local_state_free);
 
@@ -67,5 +72,23 @@ MUST_CHECK enum vv_rc local_state_heads(struct local_state *s, const struct vv_u
 MUST_CHECK enum vv_rc local_state_remember(struct local_state *s, const struct vv_uuid *site,
                                            const struct head *heads, size_t count,
                                            struct vv_error *err);
+
+/** local_state_directory(s, ret_path): descriptor and path of <state>/<repository id>, borrowed. */
+int local_state_directory(const struct local_state *s, const char **ret_path);
+
+/** local_state_pin(s, admin_public, err): remember the administrator's key when it is first seen;
+ *  VV_EFORGED if another one was seen before. */
+MUST_CHECK enum vv_rc local_state_pin(struct local_state *s, const uint8_t admin_public[32],
+                                      struct vv_error *err);
+/** local_state_repin(s, admin_public, err): a key proved it: it counts from now on. */
+MUST_CHECK enum vv_rc local_state_repin(struct local_state *s, const uint8_t admin_public[32],
+                                        struct vv_error *err);
+
+/** local_state_replicas(s, ret, err): append the URLs remembered, each followed by a NUL. */
+MUST_CHECK enum vv_rc local_state_replicas(struct local_state *s, struct vv_buf *ret,
+                                           struct vv_error *err);
+/** local_state_add_replica(s, url, err): remember one, once, durably.  Takes the lock itself. */
+MUST_CHECK enum vv_rc local_state_add_replica(struct local_state *s, const char *url,
+                                              struct vv_error *err);
 
 #endif

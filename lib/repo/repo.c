@@ -61,6 +61,29 @@ open_state(struct repo *r, const char *dir, struct vv_error *err)
     return VV_OK;
 }
 
+/** Without a key the administrator's key is believed when it is first seen, and no other one later;
+ *  a key proves it. */
+static enum vv_rc
+pin_administrator(struct repo *r, struct vv_error *err)
+{
+    const uint8_t *key = keyring_admin_public(r->keyring);
+    struct vv_error why = {0};
+    enum vv_rc rc = keyring_is_public(r->keyring) ? local_state_pin(r->state, key, &why)
+                                                  : local_state_repin(r->state, key, &why);
+
+    if (rc == VV_EFORGED || rc == VV_ENOMEM) {
+        if (err != NULL) {
+            *err = why;
+        }
+        return rc;
+    }
+    if (rc != VV_OK && keyring_is_public(r->keyring)) {
+        vv_emit(r->events, VV_EVENT_WARNING, "state-unusable", vv_span(NULL, 0),
+                "the administrator's key cannot be compared with earlier runs: %s", why.message);
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 repo_make(struct storage *st, const struct key_bundle *bundle, const struct config *config,
           const struct slot_info *slot, const struct repo_options *options, struct repo **ret,
@@ -77,12 +100,16 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
     r->clock = options->clock != NULL ? options->clock : vv_clock_system();
     r->events = options->events;
     r->cancel = options->cancel;
-    VV_TRY(keyring_new(bundle, config, &r->keyring, err));
+    VV_TRY(bundle != NULL ? keyring_new(bundle, config, &r->keyring, err)
+                          : keyring_new_public(config, &r->keyring, err));
     if (options->cache_dir != NULL) {
         VV_TRY(open_cache(r, options->cache_dir, err));
     }
     if (options->state_dir != NULL) {
         VV_TRY(open_state(r, options->state_dir, err));
+    }
+    if (r->state != NULL) {
+        VV_TRY(pin_administrator(r, err));
     }
     *ret = TAKE(r);
     return VV_OK;
@@ -189,6 +216,12 @@ const struct site *
 repo_site(const struct repo *r)
 {
     return &r->site;
+}
+
+bool
+repo_is_keyless(const struct repo *r)
+{
+    return keyring_is_public(r->keyring);
 }
 
 const struct vv_uuid *

@@ -45,6 +45,14 @@ MUST_CHECK enum vv_rc repo_init(struct storage *st, const struct repo_init_optio
 MUST_CHECK enum vv_rc repo_open(struct storage *st, const struct slot_secret *secret,
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
+/** repo_open_keyless(st, options, ret, err): without any key, for copying and checking: the
+ *  administrator's public key is taken from `config` and pinned in the state directory when it is
+ *  first seen (another one later: VV_EFORGED).  What needs a key (bodies of snapshots and index
+ *  records, packs, client keys, administrator's signatures) must not be asked for; the session of a
+ *  replication can be begun. */
+MUST_CHECK enum vv_rc repo_open_keyless(struct storage *st, const struct repo_options *options,
+                                        struct repo **ret, struct vv_error *err);
+bool repo_is_keyless(const struct repo *r);
 void repo_free(struct repo *r);
 VV_DEFINE_CLEANUP(struct repo, repo_free);
 

@@ -35,7 +35,7 @@ static const char readme_text[] =
     "\n"
     "Repository id: ";
 
-static enum vv_rc
+enum vv_rc
 publish_readme(struct storage *st, const struct vv_uuid *repository, struct vv_error *err)
 {
     struct vv_buf text = {0};
@@ -59,7 +59,7 @@ publish_readme(struct storage *st, const struct vv_uuid *repository, struct vv_e
 }
 
 /** The space set aside: random bytes, so that no file system can compress or deduplicate them. */
-static enum vv_rc
+enum vv_rc
 publish_reserve(struct storage *st, uint64_t size, struct vv_error *err)
 {
     struct vv_buf bytes = {0};
@@ -76,7 +76,7 @@ publish_reserve(struct storage *st, uint64_t size, struct vv_error *err)
     return rc;
 }
 
-static enum vv_rc
+enum vv_rc
 publish_site(struct storage *st, const struct vv_uuid *repository, int64_t now,
              struct vv_error *err)
 {

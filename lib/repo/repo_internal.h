@@ -4,7 +4,7 @@
 
 #include "repo/repo.h"
 
-/* Shared by repo.c and repo_init.c only. */
+/* Shared by repo.c and the files that make or open repositories only. */
 
 #define REPORTED_MAX 4096u /* problems remembered; what comes later may be told again */
 
@@ -27,11 +27,24 @@ struct repo {
     unsigned reported_count;
 };
 
-/** repo_make(...): a repo from keys that have been checked; site not yet loaded. */
+/** repo_make(...): a repo from keys that have been checked (${bundle} NULL: without any, from a
+ *  config whose signature has been); site not yet loaded. */
 MUST_CHECK enum vv_rc repo_make(struct storage *st, const struct key_bundle *bundle,
                                 const struct config *config, const struct slot_info *slot,
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
 MUST_CHECK enum vv_rc repo_load_site(struct repo *r, struct vv_error *err);
+
+/** What init and becoming a replica both publish. */
+MUST_CHECK enum vv_rc publish_readme(struct storage *st, const struct vv_uuid *repository,
+                                     struct vv_error *err);
+MUST_CHECK enum vv_rc publish_reserve(struct storage *st, uint64_t size, struct vv_error *err);
+MUST_CHECK enum vv_rc publish_site(struct storage *st, const struct vv_uuid *repository,
+                                   int64_t now, struct vv_error *err);
+
+/** repo_config_object(st, out, ret, err): `config` as stored, its signature checked against the key
+ *  inside it; where it is missing or damaged, a key slot's copy.  VV_ENOREPO if there is none. */
+MUST_CHECK enum vv_rc repo_config_object(struct storage *st, struct vv_buf *out, struct config *ret,
+                                         struct vv_error *err);
 
 #endif

@@ -30,6 +30,7 @@ slot_scan_release(struct slot_scan *s)
     snapshot_list_release(&s->list);
     vv_free(s->seen);
     vv_buf_release(&s->passed_over);
+    vv_buf_release(&s->records);
     admin_records_release(&s->admin);
     memset(s, 0, sizeof(*s));
 }
@@ -100,7 +101,7 @@ is_authentic(const struct slot_scan *s, const struct snapshot_record *record)
 /** One record of a slot: believed only with a certified client's signature. */
 static enum vv_rc
 take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session,
-            struct vv_span bytes, int with_bodies, struct slot_scan *s, struct vv_error *err)
+            struct vv_span bytes, unsigned with, struct slot_scan *s, struct vv_error *err)
 {
     struct snapshot_record record;
     struct snapshot item = {.session = *session};
@@ -137,8 +138,17 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
         }
         s->list.snapshots = grown;
     }
-    if (with_bodies) {
+    if ((with & SLOT_SCAN_BODIES) != 0) {
         VV_TRY(open_body(r, &record, &item.body, err));
+    }
+    if ((with & SLOT_SCAN_RECORDS) != 0) {
+        item.record_at = s->records.len;
+        item.record_len = bytes.len;
+        vv_buf_put(&s->records, bytes.data, bytes.len);
+        if (s->records.failed) {
+            snapshot_body_release(&item.body);
+            return vv_error_nomem(err);
+        }
     }
     s->list.snapshots[s->list.count++] = item;
     return add_seen(s, &record.head, err);
@@ -166,7 +176,7 @@ pass_over_damage(struct repo *r, const char *name, struct slot_scan *s, enum vv_
 
 /** One slot, already read. */
 static enum vv_rc
-take_slot(struct repo *r, const char *name, struct vv_span object, int with_bodies,
+take_slot(struct repo *r, const char *name, struct vv_span object, unsigned with,
           struct slot_scan *s, struct vv_error *err)
 {
     struct slot slot;
@@ -194,14 +204,14 @@ take_slot(struct repo *r, const char *name, struct vv_span object, int with_bodi
     }
     in = vv_reader(slot.records.data, slot.records.len);
     while (slot_next_record(&in, &bytes)) {
-        enum vv_rc rc = take_record(r, name, &slot.session, bytes, with_bodies, s, err);
+        enum vv_rc rc = take_record(r, name, &slot.session, bytes, with, s, err);
         VV_TRY(pass_over_damage(r, name, s, rc, err));
     }
     return VV_OK;
 }
 
 static enum vv_rc
-read_slots(struct repo *r, int with_bodies, struct slot_scan *s, struct vv_error *err)
+read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *err)
 {
     struct name_list names;
     struct vv_buf object = {0};
@@ -226,7 +236,7 @@ read_slots(struct repo *r, int with_bodies, struct slot_scan *s, struct vv_error
             vv_error_clear(err);
             rc = VV_OK;
         } else if (rc == VV_OK) {
-            rc = take_slot(r, text, vv_buf_span(&object), with_bodies, s, err);
+            rc = take_slot(r, text, vv_buf_span(&object), with, s, err);
         }
         rc = pass_over_damage(r, text, s, rc, err);
     }
@@ -341,7 +351,7 @@ sort_by_age(struct snapshot_list *l, struct vv_error *err)
  * until admin/ holds nothing new behind the slots.
  */
 enum vv_rc
-slot_scan_read(struct repo *r, int with_bodies, struct slot_scan *ret, struct vv_error *err)
+slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_error *err)
 {
     struct vv_error why = {0};
     enum vv_rc rc = VV_OK;
@@ -351,7 +361,7 @@ slot_scan_read(struct repo *r, int with_bodies, struct slot_scan *ret, struct vv
         bool changed = false;
         rc = admin_records_read(r, &s.admin, &why);
         if (rc == VV_OK) {
-            rc = read_slots(r, with_bodies, &s, &why);
+            rc = read_slots(r, with, &s, &why);
         }
         if (rc == VV_OK) {
             rc = admin_records_changed(r, &s.admin, &changed, &why);
@@ -382,7 +392,7 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
     struct slot_scan s;
     enum vv_rc rc;
 
-    VV_TRY(slot_scan_read(r, 1, &s, err));
+    VV_TRY(slot_scan_read(r, SLOT_SCAN_BODIES, &s, err));
     rc = chain_check(r, &s, err);
     if (rc == VV_OK) {
         *ret = s.list;

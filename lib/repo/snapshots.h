@@ -18,6 +18,8 @@ struct snapshot {
     int64_t time;
     uint32_t epoch;
     struct snapshot_body body;
+    size_t record_at; /* in the bytes of a scan for copying (record_scan.h) */
+    size_t record_len;
 };
 
 /** What the list says about freshness and forgery. */

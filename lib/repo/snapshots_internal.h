@@ -15,13 +15,15 @@ struct slot_scan {
     struct snapshot_list list;
     struct seen_head *seen;
     size_t seen_count;
+    struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */
     struct vv_buf passed_over; /* hashes of authentic records that are buried or revoked */
     struct admin_records admin;
 };
 void slot_scan_release(struct slot_scan *s);
-/** slot_scan_read(r, with_bodies, ret, err): read slots; without bodies nothing is decrypted (id,
- * client, sequence, hash, site and time only). */
-MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, int with_bodies, struct slot_scan *ret,
+/** slot_scan_read(r, with, ret, err): read slots; without bodies nothing is decrypted (id, client,
+ * sequence, hash, site and time only), which needs no key. */
+enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2 };
+MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);
 /** newest_heads(l, ret, ret_count, err): the record with the highest sequence of every client,
  *  sorted by client. */

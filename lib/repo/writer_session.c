@@ -17,7 +17,7 @@ struct writer_session {
     struct repo *repo;
     struct vv_uuid id;
     enum session_kind kind;
-    const struct client_keys *client; /* borrowed from local state */
+    const struct client_keys *client; /* borrowed from local state; NULL: a replication */
     char certificate[STORAGE_COMPONENT_MAX + 1];
     struct condemned_set condemned;
     struct admin_records admin;
@@ -40,7 +40,9 @@ publish_session(struct writer_session *s, uint64_t beat, struct vv_error *err)
     char text[VV_UUID_TEXT];
     enum vv_rc rc;
 
-    record.client = s->client->id;
+    if (s->client != NULL) {
+        record.client = s->client->id;
+    }
     record.time = repo_clock(s->repo)->realtime(repo_clock(s->repo));
     vv_random(record.nonce, sizeof(record.nonce));
     vv_uuid_text(&s->id, text);
@@ -217,7 +219,7 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     s->kind = kind;
     vv_mutex_init(&s->lock);
     vv_cond_init(&s->wake);
-    if (repo_state(r) == NULL) {
+    if (repo_state(r) == NULL && kind != SESSION_REPLICATE) {
         return vv_error_set(err, VV_EUSAGE, "a state directory is needed to write snapshots");
     }
     if (vv_uuid_is_zero(
@@ -227,7 +229,9 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
         vv_error_hint(err, "snapshots can be restored from here, and copied to a new place");
         return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EREFUSED);
     }
-    VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
+    if (kind != SESSION_REPLICATE) {
+        VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
+    }
     vv_random(s->id.b, sizeof(s->id.b));
     vv_uuid_text(&s->id, text);
     storage_set_session(repo_storage(r), text);
@@ -235,7 +239,9 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     VV_TRY(publish_session(s, 0, err)); /* W1 */
     s->parent_reuse = true;
     VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
-    VV_TRY(ensure_certificate(s, err));
+    if (s->client != NULL) {
+        VV_TRY(ensure_certificate(s, err));
+    }
     repo_note_epoch(r, s->admin.newest_epoch);
     VV_TRY(vv_thread_start(&s->heart, "heartbeat", heart, s, err));
     *ret = TAKE(s);

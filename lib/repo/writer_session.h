@@ -23,7 +23,9 @@
  */
 struct writer_session;
 
-/** writer_session_begin(r, kind, ret, err): W1 and W2; certifies this client if need be.
+/** writer_session_begin(r, kind, ret, err): W1 and W2; certifies this client if need be.  A
+ *  replication signs nothing: its session names no client (zeros), needs neither a key nor a
+ *  certificate, and writer_session_client must not be asked for.
  *  VV_EREFUSED if this client was revoked or may only read, or the place has no identity (`site`);
  *  VV_EIO if a record that decides about writing cannot be read. */
 MUST_CHECK enum vv_rc writer_session_begin(struct repo *r, enum session_kind kind,

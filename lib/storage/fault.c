@@ -133,6 +133,14 @@ fault_make_layout(struct storage *s, struct vv_error *err)
 }
 
 static enum vv_rc
+fault_complete_layout(struct storage *s, struct vv_error *err)
+{
+    struct fault *f = (struct fault *)s;
+    VV_TRY(check_stopped(f, err));
+    return storage_complete_layout(f->inner, err);
+}
+
+static enum vv_rc
 fault_space(struct storage *s, uint64_t *ret_free, uint64_t *ret_total, struct vv_error *err)
 {
     struct fault *f = (struct fault *)s;
@@ -178,6 +186,7 @@ static const struct storage_ops fault_ops = {
     .list = fault_list,
     .remove = fault_remove,
     .make_layout = fault_make_layout,
+    .complete_layout = fault_complete_layout,
     .abilities = fault_abilities,
     .free = fault_free,
     .space = fault_space,

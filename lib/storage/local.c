@@ -332,6 +332,7 @@ static const struct storage_ops local_ops = {
     .list = local_list,
     .remove = local_remove,
     .make_layout = local_make_layout,
+    .complete_layout = local_complete_layout,
     .abilities = local_abilities,
     .free = local_free,
     .space = local_space,

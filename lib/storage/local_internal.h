@@ -125,6 +125,7 @@ MUST_CHECK enum vv_rc local_temporary_new(struct local *l, int tmp, struct vv_sp
 MUST_CHECK enum vv_rc local_publish(struct storage *s, const char *name, struct vv_span data,
                                     struct vv_error *err);
 MUST_CHECK enum vv_rc local_make_layout(struct storage *s, struct vv_error *err);
+MUST_CHECK enum vv_rc local_complete_layout(struct storage *s, struct vv_error *err);
 uint32_t local_abilities(struct storage *s);
 
 #endif

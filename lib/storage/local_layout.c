@@ -15,6 +15,7 @@ struct progress {
     int root;
     size_t made;       /* directories of the layout */
     bool root_is_ours; /* did not exist before */
+    bool completing;   /* what is there already is kept */
 };
 
 static void
@@ -39,9 +40,21 @@ not_empty(struct local *l, struct vv_error *err)
     return VV_EREFUSED;
 }
 
-/* Refuse a root in which anything is, except the lost+found of a file system of its own. */
+/* Whether ${name} may be in the root of a layout that is to be completed: files are the caller's to
+ * judge, directories must be those of a repository. */
+static bool
+is_of_layout(int root, const char *name)
+{
+    struct stat st;
+    return fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (S_ISREG(st.st_mode) ||
+            (S_ISDIR(st.st_mode) && storage_layout_has(name, strlen(name))));
+}
+
+/* Refuse a root in which anything is, except the lost+found of a file system of its own and, when
+ * completing, parts of a repository. */
 static enum vv_rc
-check_empty(struct local *l, int root, struct vv_error *err)
+check_empty(struct local *l, int root, bool completing, struct vv_error *err)
 {
     int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -58,7 +71,7 @@ check_empty(struct local *l, int root, struct vv_error *err)
             strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
             (strcmp(entry->d_name, "lost+found") == 0 &&
              fstatat(root, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode));
-        if (!known) {
+        if (!known && !(completing && is_of_layout(root, entry->d_name))) {
             rc = not_empty(l, err);
         }
     }
@@ -86,7 +99,7 @@ open_root(struct local *l, struct progress *p, struct vv_error *err)
     if (p->root < 0) {
         return local_error(l, err, errno, "open directory", "");
     }
-    return p->root_is_ours ? VV_OK : check_empty(l, p->root, err);
+    return p->root_is_ours ? VV_OK : check_empty(l, p->root, p->completing, err);
 }
 
 /* fsync directory ${name} of ${parent}; ${label} is for messages. */
@@ -109,6 +122,9 @@ make_directories(struct local *l, struct progress *p, struct vv_error *err)
     for (size_t i = 0; i < count; i++) {
         storage_layout_name(i, name);
         if (mkdirat(p->root, name, MODE) != 0) {
+            if (errno == EEXIST && p->completing) {
+                continue;
+            }
             /* EEXIST: another init is at work; one of the two goes on */
             return errno == EEXIST ? not_empty(l, err)
                                    : local_error(l, err, errno, "create directory", name);
@@ -132,6 +148,16 @@ local_make_layout(struct storage *s, struct vv_error *err)
     if (rc != VV_OK) {
         undo(l, &p);
     }
+    vv_fd_close(p.root);
+    return rc;
+}
+
+enum vv_rc
+local_complete_layout(struct storage *s, struct vv_error *err)
+{
+    struct local *l = (struct local *)s;
+    struct progress p = {.root = -1, .completing = true};
+    enum vv_rc rc = make_directories(l, &p, err);
     vv_fd_close(p.root);
     return rc;
 }

@@ -244,6 +244,17 @@ memory_make_layout(struct storage *s, struct vv_error *err)
     return VV_OK;
 }
 
+static enum vv_rc
+memory_complete_layout(struct storage *s, struct vv_error *err)
+{
+    struct memory *m = (struct memory *)s;
+    (void)err;
+    vv_mutex_lock(&m->mutex);
+    m->has_layout = true;
+    vv_mutex_unlock(&m->mutex);
+    return VV_OK;
+}
+
 static uint32_t
 memory_abilities(struct storage *s)
 {
@@ -272,6 +283,7 @@ static const struct storage_ops memory_ops = {
     .list = memory_list,
     .remove = memory_remove,
     .make_layout = memory_make_layout,
+    .complete_layout = memory_complete_layout,
     .abilities = memory_abilities,
     .free = memory_free,
 };

@@ -191,6 +191,13 @@ storage_make_layout(struct storage *s, struct vv_error *err)
     return noted(err, s->ops->make_layout(s, err));
 }
 
+enum vv_rc
+storage_complete_layout(struct storage *s, struct vv_error *err)
+{
+    return noted(err, s->ops->complete_layout != NULL ? s->ops->complete_layout(s, err)
+                                                      : s->ops->make_layout(s, err));
+}
+
 uint32_t
 storage_abilities(struct storage *s)
 {

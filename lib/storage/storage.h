@@ -80,6 +80,8 @@ struct storage_ops {
     /* optional: "packs/00" to "packs/ff" (or "parity/..") at once, faster than 256 calls of list */
     enum vv_rc (*list_shards)(struct storage *s, const char *directory, storage_list_fn *fn,
                               void *ctx, struct vv_error *err);
+    /* optional: make the directories that are missing; NULL: make_layout serves */
+    enum vv_rc (*complete_layout)(struct storage *s, struct vv_error *err);
     /* optional: one line about each thing worth knowing (transport, server's extensions, what
      * cannot be promised), for `stats --storage` */
     enum vv_rc (*describe)(struct storage *s, struct vv_buf *out, struct vv_error *err);
@@ -120,6 +122,10 @@ MUST_CHECK enum vv_rc storage_remove(struct storage *s, const char *name, struct
  *  snapshots, condemned, packs/00..ff, index, parity/00..ff, tmp), durably.  A root that exists
  *  must be empty (VV_EREFUSED, with a hint); its parent must exist. */
 MUST_CHECK enum vv_rc storage_make_layout(struct storage *s, struct vv_error *err);
+/** storage_complete_layout(s, err): the same where parts of a repository may already be: what is
+ *  missing is created.  VV_EREFUSED if the root has a directory that is none of the layout; what
+ *  objects are there is the caller's to judge, before. */
+MUST_CHECK enum vv_rc storage_complete_layout(struct storage *s, struct vv_error *err);
 /** storage_abilities(s): what can be promised, bits of enum storage_ability; found by trying (in
  *  tmp/), so what cannot be tried, because the storage is read-only, say, is not promised. */
 uint32_t storage_abilities(struct storage *s);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Copying key slots and the administrator's records to a replica: Y3, Y4. */
+#include <string.h>
+
+#include "repo/replica_site.h"
+
+struct copying {
+    struct repo *source;
+    struct repo *site;
+    struct name_list there;
+    struct replica_small_objects *sum;
+};
+
+static bool
+is_listed(const struct name_list *l, const char *name)
+{
+    size_t low = 0;
+    size_t high = l->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int c = strcmp(l->names[middle], name);
+        if (c == 0) {
+            return true;
+        }
+        if (c < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
+}
+
+/** Publish one; a name that is taken by something else is told, and no reason to stop. */
+static enum vv_rc
+publish_one(struct copying *c, const char *path, struct vv_span object, struct vv_error *err)
+{
+    enum vv_rc rc = publish_same(repo_storage(c->site), path, object, err);
+
+    if (rc == VV_EEXISTS) {
+        vv_error_clear(err);
+        repo_report(c->site, "object-differs", path,
+                    "something else lies there under the name of an object of the source");
+        c->sum->refused++;
+        return VV_OK;
+    }
+    VV_TRY(rc);
+    c->sum->copied++;
+    return VV_OK;
+}
+
+/** Y3: does this grave list say anything at another site, and nothing it should not? */
+static bool
+grave_travels(const struct admin_record *record)
+{
+    struct vv_reader in;
+    uint32_t count;
+    uint32_t revoked = 0;
+
+    if (grave_list_open(record->payload, &in, &count, NULL) != VV_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct grave g;
+        grave_next(&in, &g);
+        revoked += g.reason == GRAVE_REVOKED;
+    }
+    return revoked > 0 && (revoked == count || !vv_uuid_is_zero(&record->site));
+}
+
+static bool
+record_travels(const struct admin_record *record)
+{
+    switch (record->type) {
+    case ADMIN_CERTIFICATE:
+    case ADMIN_REVOCATION:
+    case ADMIN_EPOCH:
+        return vv_uuid_is_zero(&record->site);
+    case ADMIN_GRAVE:
+        return grave_travels(record);
+    case ADMIN_SUSPECT:
+    case ADMIN_FORGET:
+    case ADMIN_FORGET_END:
+    case ADMIN_PIN:
+        return false;
+    }
+    return false;
+}
+
+static bool
+may_travel(const char *file)
+{
+    return strncmp(file, "certificate-", 12) == 0 || strncmp(file, "revocation-", 11) == 0 ||
+           strncmp(file, "epoch-", 6) == 0 || strncmp(file, "grave-", 6) == 0;
+}
+
+static enum vv_rc
+copy_admin(struct copying *c, const char *file, struct vv_buf *object, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    struct admin_record record;
+    struct vv_reader body;
+    enum vv_rc rc;
+
+    if (!may_travel(file) || is_listed(&c->there, file)) {
+        return VV_OK;
+    }
+    vv_buf_printf(&path, "admin/%s", file);
+    (void)vv_buf_text(&path);
+    VV_TRY(vv_buf_check(&path, err));
+    rc = repo_read_object(c->source, vv_buf_text(&path), FORMAT_ADMIN, LIMIT_ADMIN, object, &body,
+                          err);
+    if (rc == VV_OK) {
+        rc = admin_decode(vv_buf_span(object), repo_id(c->source), &record, err);
+    }
+    if (rc == VV_ETRANSIENT || rc == VV_ENOMEM || rc == VV_ECANCELLED) {
+        return rc;
+    }
+    if (rc != VV_OK || !record_travels(&record) ||
+        !keyring_admin_verify_object(repo_keyring(c->source), vv_buf_span(object))) {
+        vv_error_clear(err); /* admin_records_read has told what is wrong with it */
+        return VV_OK;
+    }
+    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), err);
+}
+
+static enum vv_rc
+copy_key(struct copying *c, const char *file, uint64_t size, struct vv_buf *object,
+         struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    struct vv_reader body;
+    enum vv_rc rc;
+
+    if (size > LIMIT_KEY_SLOT || is_listed(&c->there, file)) {
+        return VV_OK;
+    }
+    vv_buf_printf(&path, "keys/%s", file);
+    (void)vv_buf_text(&path);
+    VV_TRY(vv_buf_check(&path, err));
+    rc = repo_read_object(c->source, vv_buf_text(&path), FORMAT_KEY_SLOT, LIMIT_KEY_SLOT, object,
+                          &body, err);
+    if (rc == VV_ECORRUPT || rc == VV_EUNSUPPORTED || rc == VV_EIO || rc == VV_ENOTFOUND) {
+        repo_report(c->source, "key-slot-damaged", vv_buf_text(&path),
+                    "a key slot that cannot be read is not copied");
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    VV_TRY(rc);
+    c->sum->key_slots++;
+    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), err);
+}
+
+static enum vv_rc
+copy_keys(struct copying *c, struct vv_buf *object, struct vv_error *err)
+{
+    struct name_list here;
+    enum vv_rc rc;
+
+    VV_TRY(repo_list(c->source, "keys", &here, err));
+    rc = repo_list(c->site, "keys", &c->there, err);
+    for (size_t i = 0; rc == VV_OK && i < here.count; i++) {
+        rc = copy_key(c, here.names[i], here.sizes[i], object, err);
+    }
+    for (size_t i = 0; rc == VV_OK && i < c->there.count; i++) {
+        const char *name = c->there.names[i];
+        size_t len = strlen(name);
+        if (!is_listed(&here, name) && len > 2 && strcmp(name + len - 2, "-a") == 0) {
+            c->sum->slots_extra++;
+        }
+    }
+    name_list_release(&here);
+    name_list_release(&c->there);
+    return rc;
+}
+
+enum vv_rc
+replica_copy_small(struct repo *source, const struct admin_records *admin, struct repo *site,
+                   struct replica_small_objects *ret, struct vv_error *err)
+{
+    struct copying c = {.source = source, .site = site, .sum = ret};
+    struct vv_buf object = {0};
+    enum vv_rc rc;
+
+    memset(ret, 0, sizeof(*ret));
+    rc = copy_keys(&c, &object, err);
+    if (rc == VV_OK) {
+        rc = repo_list(site, "admin", &c.there, err);
+    }
+    for (size_t i = 0; rc == VV_OK && i < admin->names.count; i++) {
+        rc = copy_admin(&c, admin->names.names[i], &object, err);
+    }
+    name_list_release(&c.there);
+    vv_buf_release(&object);
+    return rc;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_REPLICA_SITE_H
+#define VARVE_REPO_REPLICA_SITE_H
+
+#include "repo/record_scan.h"
+
+/*
+ * Making a place a replica, and bringing it the small objects.
+ *
+ * Y1  what becomes a replica is empty, or holds a repository of the source's id and another site
+ *     id, or what an interrupted attempt has left, or nothing but packs; everything else is refused
+ *     and stays as it is;
+ * Y2  every copy has a `site` of its own; `config` is published last, so that a place without it is
+ *     no repository;
+ * Y3  of admin/ only what is valid everywhere travels: certificates, revocations, epochs, and graves
+ *     that name nothing but revoked snapshots, or are bound to another site and name some;
+ * Y4  nothing is ever deleted or replaced.
+ */
+
+/** replica_open(source, st, options, reserve, ret, ret_made, err): ${st} as a replica of ${source},
+ *  made one if it is none (with ${reserve} bytes set aside); opened without a key.  VV_EREFUSED with
+ *  the remedy; VV_EFORGED if its administrator is another one. */
+MUST_CHECK enum vv_rc replica_open(struct repo *source, struct storage *st,
+                                   const struct repo_options *options, uint64_t reserve,
+                                   struct repo **ret, bool *ret_made, struct vv_error *err);
+
+struct replica_small_objects {
+    uint64_t copied;      /* admin records and key slots' objects published */
+    uint64_t key_slots;   /* of those, objects of key slots */
+    uint64_t slots_extra; /* key slots at the site that the source has removed */
+    uint64_t refused;     /* names taken there by something else (events "object-differs") */
+};
+/** replica_copy_small(source, admin, site, ret, err): key slots and Y3, ${admin} as read from the
+ *  source. */
+MUST_CHECK enum vv_rc replica_copy_small(struct repo *source, const struct admin_records *admin,
+                                         struct repo *site, struct replica_small_objects *ret,
+                                         struct vv_error *err);
+
+/** publish_same(st, name, object, err): publish; where the name is taken, or the reply was lost,
+ *  the same bytes there are as good.  VV_EEXISTS if they are others. */
+MUST_CHECK enum vv_rc publish_same(struct storage *st, const char *name, struct vv_span object,
+                                   struct vv_error *err);
+
+#endif

@@ -47,8 +47,7 @@ is_of_layout(int root, const char *name)
 {
     struct stat st;
     return fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           (S_ISREG(st.st_mode) ||
-            (S_ISDIR(st.st_mode) && storage_layout_has(name, strlen(name))));
+           (S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && storage_layout_has(name, strlen(name))));
 }
 
 /* Refuse a root in which anything is, except the lost+found of a file system of its own and, when

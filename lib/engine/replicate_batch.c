@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One session at the destination: invariants R3 to R6. */
+#include <string.h>
+
+#include "core/alloc.h"
+#include "engine/replicate_internal.h"
+#include "format/slot.h"
+
+#define FENCED_MAX 3u
+
+static void
+batch_release(struct batch *b)
+{
+    index_writer_free(b->index);
+    writer_session_free(b->session);
+    record_scan_release(&b->scan);
+    admin_records_release(&b->site_admin);
+    site_catalog_release(&b->site);
+    source_catalog_release(&b->source);
+    id_table_release(&b->needed);
+    id_table_release(&b->heal);
+    vv_free(b->chosen);
+    vv_free(b->jobs);
+}
+
+/** Key slots and certificates come first: without them nothing else can be read there. */
+static enum vv_rc
+copy_small(struct batch *b, struct vv_error *err)
+{
+    struct replicate_summary *s = b->d->s;
+    struct replica_small_objects small = {0};
+
+    VV_TRY(replica_copy_small(b->d->run->source, &b->scan.admin, b->d->site, &small, err));
+    s->objects_copied += small.copied;
+    s->key_slots_extra = small.slots_extra;
+    s->objects_refused = small.refused;
+    return VV_OK;
+}
+
+/** What is to be done?  False: nothing. */
+static enum vv_rc
+prepare(struct batch *b, bool *ret_work, struct vv_error *err)
+{
+    struct destination *d = b->d;
+
+    VV_TRY(record_scan_read(d->run->source, &b->scan, err));
+    d->s->forged = d->s->forged || b->scan.list.forged > 0;
+    if (!d->looked) {
+        VV_TRY(check_shrunken(d, &b->scan, err));
+        d->looked = true;
+    }
+    VV_TRY(copy_small(b, err));
+    VV_TRY(choose_records(b, err));
+    if (!d->seen_site) {
+        VV_TRY(look_at_site(d, &b->site_admin, &b->site, err));
+        VV_TRY(site_heal_set(&b->site, &b->heal, err));
+    }
+    *ret_work = b->chosen_count > 0 || b->heal.count > 0;
+    if (!*ret_work) {
+        VV_TRY(note_source(d, &b->scan, err));
+        if (!d->seen_site) {
+            site_catalog_release(&d->catalog);
+            d->catalog = b->site;
+            d->catalog_valid = true;
+            memset(&b->site, 0, sizeof(b->site));
+        }
+    }
+    d->seen_site = true;
+    return VV_OK;
+}
+
+/** Packs the closures need that no index record of the source covers cannot be made usable there. */
+static enum vv_rc
+check_needed(struct batch *b, struct vv_error *err)
+{
+    for (size_t i = 0; i < b->needed.size; i++) {
+        struct id_slot *slot;
+        size_t count;
+        bool is_new;
+        if (b->needed.slots[i].used &&
+            source_records(&b->source, &b->needed.slots[i].id, &count) == NULL) {
+            VV_TRY(id_table_put(&b->d->lost, &b->needed.slots[i].id, &slot, &is_new, err));
+            b->lost = true;
+        }
+    }
+    return VV_OK;
+}
+
+/** R1 to R3 up to the slot. */
+static enum vv_rc
+bring_packs(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+    bool keyless = repo_is_keyless(d->run->source);
+    enum vv_rc rc;
+    enum vv_rc flushed;
+    struct vv_error why = {0};
+
+    site_catalog_release(&b->site);
+    id_table_release(&b->heal);
+    VV_TRY(site_catalog_read(d, writer_session_condemned(b->session),
+                             writer_session_admin(b->session), &b->site, err));
+    VV_TRY(site_heal_set(&b->site, &b->heal, err));
+    if (!keyless && b->chosen_count > 0) {
+        VV_TRY(closure_collect(b, err));
+        if (b->vanished) {
+            return VV_OK;
+        }
+    }
+    VV_TRY(source_read_index(b, err));
+    d->s->source_unindexed = b->source.unindexed;
+    VV_TRY(check_needed(b, err));
+    b->lost = b->lost || (keyless && b->source.damaged);
+    VV_TRY(index_writer_new(d->site, NULL, &b->index, err));
+    rc = copy_packs(b, err);
+    flushed = index_writer_flush(b->index, rc == VV_OK ? err : &why); /* serves the next batch */
+    return rc != VV_OK ? rc : flushed;
+}
+
+/** End the session without a snapshot, so that no prune there has to wait for it. */
+static void
+end_session(struct batch *b)
+{
+    struct vv_error ignored = {0};
+
+    if (writer_session_commit(b->session, vv_span(NULL, 0), 0, &ignored) != VV_OK) {
+        return; /* a prune will fence it */
+    }
+}
+
+static void
+count_commit(struct batch *b)
+{
+    struct replicate_summary *s = b->d->s;
+    const struct vv_clock *clock = b->d->run->clock;
+
+    for (size_t i = 0; i < b->chosen_count; i++) {
+        s->newest = b->chosen[i]->time > s->newest ? b->chosen[i]->time : s->newest;
+    }
+    s->snapshots_copied += b->chosen_count;
+    s->snapshots_there += b->chosen_count;
+    if (s->useful_since == 0) {
+        s->useful_since = clock->realtime(clock);
+        vv_emit(b->d->run->events, VV_EVENT_NOTICE, "replica-useful", vv_span(NULL, 0),
+                "'%s' can be restored from: %zu snapshot%s complete there", b->d->storage->url,
+                b->chosen_count, b->chosen_count == 1 ? " is" : "s are");
+    }
+}
+
+/** R3: the slot, once. */
+static enum vv_rc
+commit(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+    struct vv_buf records = {0};
+    enum vv_rc rc;
+
+    for (size_t i = 0; i < b->chosen_count; i++) {
+        slot_append_record(&records, record_bytes(&b->scan, b->chosen[i]));
+    }
+    rc = vv_buf_check(&records, err);
+    if (rc == VV_OK) {
+        rc = writer_session_commit(b->session, vv_buf_span(&records), (uint32_t)b->chosen_count,
+                                   err);
+    }
+    vv_buf_release(&records);
+    if (rc == VV_EREFUSED && ++d->fenced < FENCED_MAX) { /* R4 */
+        vv_emit(d->run->events, VV_EVENT_NOTICE, "replica-fenced", vv_span(NULL, 0),
+                "a prune at '%s' closed the session; beginning again", d->storage->url);
+        vv_error_clear(err);
+        b->more = true;
+        return VV_OK;
+    }
+    VV_TRY(rc);
+    d->fenced = 0;
+    d->vanished = 0;
+    d->backoff.attempts = 0;
+    if (b->chosen_count > 0) {
+        count_commit(b);
+        d->group *= d->s->snapshots_copied > 1 ? 2 : 1;
+    }
+    return VV_OK;
+}
+
+/** R6: without a key nobody can tell which snapshots the lost pack belongs to. */
+static enum vv_rc
+hold_back(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+
+    for (size_t i = 0; i < b->chosen_count; i++) {
+        struct id_slot *slot;
+        bool is_new;
+        VV_TRY(id_table_put(&d->incomplete, &b->chosen[i]->hash, &slot, &is_new, err));
+        d->s->snapshots_incomplete += is_new;
+    }
+    vv_emit(
+        d->run->events, VV_EVENT_PROBLEM, "snapshots-held-back", vv_span(NULL, 0),
+        "the source cannot give all packs, and without a key it is not known which snapshots "
+        "need them: %zu are not published at '%s'; a run with a key copies those that are whole",
+        b->chosen_count, d->storage->url);
+    return VV_OK;
+}
+
+/** What became of the packs decides about the slot. */
+static enum vv_rc
+conclude(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+
+    if (b->vanished) { /* R4 */
+        d->vanished++;
+        b->more = true;
+    } else if (b->lost && b->chosen_count > 0) {
+        if (repo_is_keyless(d->run->source)) {
+            VV_TRY(hold_back(b, err));
+        }
+        b->more = true; /* with a key: again, knowing what is lost */
+    } else {
+        VV_TRY(commit(b, err));
+        return b->more ? VV_OK : note_source(d, &b->scan, err);
+    }
+    end_session(b);
+    return VV_OK;
+}
+
+static enum vv_rc
+run_session(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+    enum vv_rc rc;
+
+    d->catalog_valid = false;
+    d->s->batches++;
+    VV_TRY(writer_session_begin(d->site, SESSION_REPLICATE, &b->session, err));
+    rc = bring_packs(b, err);
+    if (rc != VV_OK) {
+        end_session(b);
+        return rc;
+    }
+    return conclude(b, err);
+}
+
+enum vv_rc
+batch_run(struct destination *d, bool *ret_more, struct vv_error *err)
+{
+    struct batch b = {.d = d, .source = {.spool = -1}};
+    bool work = false;
+    enum vv_rc rc = prepare(&b, &work, err);
+
+    if (rc == VV_OK && work) {
+        rc = run_session(&b, err);
+        *ret_more = b.more;
+    } else {
+        *ret_more = false;
+    }
+    batch_release(&b);
+    return rc;
+}

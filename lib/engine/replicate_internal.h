@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_REPLICATE_INTERNAL_H
+#define VARVE_ENGINE_REPLICATE_INTERNAL_H
+
+#include "core/rate_limit.h"
+#include "engine/id_table_internal.h"
+#include "engine/replicate.h"
+#include "repo/chunk_index.h"
+#include "repo/index_records.h"
+#include "repo/record_scan.h"
+#include "repo/replica_journal.h"
+#include "repo/replica_site.h"
+
+/* Shared by replicate*.c. */
+
+/** What all destinations of a run share. */
+struct replication {
+    struct repo *source;
+    const struct repo_options *repo_options;
+    const struct replicate_options *options;
+    const struct vv_clock *clock;
+    struct vv_events *events;
+    struct vv_cancel *cancel;
+    struct vv_progress *progress; /* may be NULL */
+    struct vv_rate_limit *rate;   /* NULL: none was asked for */
+};
+
+/** Patience with failures in passing: full jitter between 0 and 1, 2, 4, .. 60 s, for at most ten
+ *  minutes without any progress. */
+struct backoff {
+    unsigned attempts;
+    uint64_t since; /* monotonic, of the first failure in a row */
+};
+
+/* --- packs at the site (R1) --- */
+
+enum {
+    SITE_INDEXED = 1,
+    SITE_LISTED = 2,
+    SITE_CONDEMNED = 4,
+    SITE_SUSPECT = 8,
+    SITE_BAD = 16, /* wrong size, or wrong bytes when read back */
+};
+struct site_pack {
+    struct pack_name name;
+    uint64_t size; /* listed */
+    unsigned flags;
+};
+struct site_catalog {
+    struct site_pack *packs; /* sorted by name */
+    size_t count;
+};
+void site_catalog_release(struct site_catalog *c);
+/** site_range(c, hash, ret_count): the instances of a hash. */
+const struct site_pack *site_range(const struct site_catalog *c, const struct vv_id *hash,
+                                   size_t *ret_count);
+/** site_has(c, hash): R1. */
+bool site_has(const struct site_catalog *c, const struct vv_id *hash);
+
+/* --- packs and index records of the source --- */
+
+struct source_pack {
+    struct pack_name name;
+    uint64_t size;
+};
+/** An index record, spooled: in the form index_record_append gives it. */
+struct source_record {
+    struct vv_id hash;
+    uint64_t sum; /* of all but the full name: equal ones are taken once */
+    uint64_t at;
+    uint32_t len;
+};
+struct source_catalog {
+    struct source_pack *packs; /* listed, sorted by name */
+    size_t pack_count;
+    struct source_record *records; /* sorted by hash */
+    size_t record_count;
+    int spool;
+    uint64_t unindexed;
+    bool damaged; /* a segment could not be read: records may be missing */
+};
+void source_catalog_release(struct source_catalog *c);
+const struct source_pack *source_range(const struct source_catalog *c, const struct vv_id *hash,
+                                       size_t *ret_count);
+const struct source_record *source_records(const struct source_catalog *c, const struct vv_id *hash,
+                                           size_t *ret_count);
+
+/* --- one destination --- */
+
+/** A pack to be brought there. */
+struct job {
+    struct vv_id hash;
+    uint64_t size; /* at the source */
+    bool heal;     /* an instance there is missing or damaged */
+};
+struct destination {
+    struct replication *run;
+    struct storage *storage;
+    struct repo *site; /* NULL until it is open */
+    struct replica_journal *journal;
+    struct replicate_summary *s;
+    struct backoff backoff;
+    struct id_table lost;       /* hashes of packs the source cannot give; value 1: told */
+    struct id_table incomplete; /* record hashes that cannot be completed */
+    struct id_table told;       /* suffixes of bad packs there that were told */
+    size_t group;               /* snapshots in the next batch, with a key */
+    unsigned vanished;          /* batches in a row that something vanished from */
+    unsigned fenced;
+    bool looked;                 /* shrinking was checked */
+    bool seen_site;              /* the site's packs were compared once */
+    struct site_catalog catalog; /* as last seen, if nothing was published since */
+    bool catalog_valid;
+    bool paced;           /* the driver keeps the rate limit */
+    struct vv_mutex lock; /* guards s, lost and told while threads are at work */
+    struct vv_thread thread;
+    enum vv_rc rc;
+    struct vv_error err;
+};
+
+/** One session's work. */
+struct batch {
+    struct destination *d;
+    struct record_scan scan;
+    const struct snapshot **chosen;
+    size_t chosen_count;
+    bool more; /* there are others to be done after this batch */
+    struct writer_session *session;
+    struct site_catalog site;
+    struct source_catalog source;
+    struct id_table needed; /* hashes of packs in the closures of the chosen, with a key */
+    struct id_table heal;   /* hashes that are indexed there and not intact */
+    struct job *jobs;
+    size_t job_count;
+    struct index_writer *index;
+    struct admin_records site_admin; /* as read before the session */
+    atomic_bool vanished;            /* something listed before is gone: begin again */
+    atomic_bool lost;                /* the source cannot give a pack that the chosen may need */
+};
+
+/* replicate_retry.c */
+/** retry_wait(run, b, err): after VV_ETRANSIENT: wait, or give up with the error as it is. */
+MUST_CHECK enum vv_rc retry_wait(struct replication *run, struct backoff *b, struct vv_error *err);
+/** pause_for(run, ns, err): sleep in pieces; VV_ECANCELLED. */
+MUST_CHECK enum vv_rc pause_for(struct replication *run, uint64_t ns, struct vv_error *err);
+
+/* replicate_rate.c */
+MUST_CHECK enum vv_rc rate_begin(struct replication *run, struct vv_error *err);
+/** rate_wait(d, bytes, err): until ${bytes} may go to or come from the site. */
+MUST_CHECK enum vv_rc rate_wait(struct destination *d, uint64_t bytes, struct vv_error *err);
+uint64_t rate_of(const struct replicate_rate *rates, size_t count, unsigned minute);
+
+/* replicate_site.c */
+/** site_catalog_read(d, condemned, admin, ret, err): index segments, then the listing; the sets may
+ *  be NULL for a first look.  What is wrong is told once and counted. */
+MUST_CHECK enum vv_rc site_catalog_read(struct destination *d,
+                                        const struct condemned_set *condemned,
+                                        const struct admin_records *admin, struct site_catalog *ret,
+                                        struct vv_error *err);
+/** site_heal_set(c, ret, err): hashes that have an index record there and no intact instance. */
+MUST_CHECK enum vv_rc site_heal_set(const struct site_catalog *c, struct id_table *ret,
+                                    struct vv_error *err);
+/** site_record_hashes(d, ret, err): hashes of all records in slots there. */
+MUST_CHECK enum vv_rc site_record_hashes(struct destination *d, struct id_table *ret,
+                                         struct vv_error *err);
+
+/* replicate_source.c */
+/** source_list_packs(run, c, err): the listing. */
+MUST_CHECK enum vv_rc source_list_packs(struct replication *run, struct source_catalog *c,
+                                        struct vv_error *err);
+/** source_read_index(b, err): spool the records of packs that are wanted and not there. */
+MUST_CHECK enum vv_rc source_read_index(struct batch *b, struct vv_error *err);
+MUST_CHECK enum vv_rc source_record_load(const struct source_catalog *c,
+                                         const struct source_record *record, struct vv_buf *out,
+                                         struct index_record *ret, struct vv_error *err);
+
+/* replicate_choose.c */
+/** choose_records(b, err): b->scan to b->chosen: what is not there and may be copied; reads
+ *  b->site_admin. */
+MUST_CHECK enum vv_rc choose_records(struct batch *b, struct vv_error *err);
+/** check_shrunken(d, scan, err): VV_EREFUSED if too much is gone; note_source(d, scan, err). */
+MUST_CHECK enum vv_rc check_shrunken(struct destination *d, const struct record_scan *scan,
+                                     struct vv_error *err);
+MUST_CHECK enum vv_rc note_source(struct destination *d, const struct record_scan *scan,
+                                  struct vv_error *err);
+
+/* replicate_closure.c */
+/** closure_collect(b, err): index and listing of the source; packs of the chosen snapshots to
+ *  b->needed; those that cannot be completed leave b->chosen. */
+MUST_CHECK enum vv_rc closure_collect(struct batch *b, struct vv_error *err);
+
+/* replicate_copy.c */
+/** copy_packs(b, err): all of b->jobs, several in flight. */
+MUST_CHECK enum vv_rc copy_packs(struct batch *b, struct vv_error *err);
+unsigned replicate_threads(const struct destination *d);
+
+/* replicate_pack.c */
+/** copy_one(b, job, err): R2; sets b->vanished or b->lost (under d->lock). */
+MUST_CHECK enum vv_rc copy_one(struct batch *b, const struct job *job, struct vv_error *err);
+/** pack_read_back(d, name, size, ret_right, err): read it at the site and compare its hash; noted in
+ *  the journal and counted. */
+MUST_CHECK enum vv_rc pack_read_back(struct destination *d, const struct pack_name *name,
+                                     uint64_t size, bool *ret_right, struct vv_error *err);
+
+/* replicate_batch.c */
+/** batch_run(d, ret_more, err): one session, if there is anything to do. */
+MUST_CHECK enum vv_rc batch_run(struct destination *d, bool *ret_more, struct vv_error *err);
+
+/* replicate_readback.c */
+/** read_back_share(d, c, ret_bad, err): as the options say; were bad packs found? */
+MUST_CHECK enum vv_rc read_back_share(struct destination *d, const struct site_catalog *c,
+                                      bool *ret_bad, struct vv_error *err);
+
+/* replicate_destination.c */
+/** look_at_site(d, admin, ret, err): outside of a session: what is there, condemned or not. */
+MUST_CHECK enum vv_rc look_at_site(struct destination *d, const struct admin_records *admin,
+                                   struct site_catalog *ret, struct vv_error *err);
+/** destination_run(arg): a thread's function; struct destination. */
+void destination_run(void *arg);
+
+/** site_tell_bad(d, pack, text, superseded): a bad pack at the site, told once a run. */
+void site_tell_bad(struct destination *d, const struct site_pack *pack, const char *text,
+                   bool superseded);
+
+#endif

@@ -123,6 +123,15 @@ app_open_storage(struct app *app)
 }
 
 enum vv_rc
+app_open_other_storage(struct app *app, const char *url, struct storage **ret)
+{
+    if (url[0] == '\0') {
+        return app_usage(app, "an empty name of a repository");
+    }
+    return storage_open(url, &(struct storage_options){0}, ret, &app->err);
+}
+
+enum vv_rc
 app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
 {
     struct vv_error why = {0};

@@ -75,6 +75,9 @@ enum vv_rc app_usage(struct app *app, const char *fmt, ...) VV_PRINTF(2, 3);
 
 /** app_open_storage(app): the storage named by -r or VARVE_REPO. */
 MUST_CHECK enum vv_rc app_open_storage(struct app *app);
+/** app_open_other_storage(app, url, ret): another one, with the same options; storage_free it. */
+MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url,
+                                             struct storage **ret);
 /** app_expect_repository(app): VV_ENOREPO unless there are key slots. */
 MUST_CHECK enum vv_rc app_expect_repository(struct app *app);
 /** app_repo_options(app, use, ret): directories, events, cancellation.  APP_READ: a state directory

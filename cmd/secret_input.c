@@ -407,3 +407,17 @@ secret_get(const struct secret_ways *w, const char *what, struct messages *m,
     *ret = v;
     return VV_OK;
 }
+
+bool
+secret_given(const struct secret_ways *w)
+{
+    static const char *const names[] = {"VARVE_KEY_FILE", "VARVE_PASSPHRASE_FILE",
+                                        "VARVE_PASSPHRASE", "VARVE_PASSPHRASE_COMMAND"};
+    bool given = w->key_file != NULL || w->passphrase_file != NULL ||
+                 w->passphrase_command != NULL || w->recovery_file != NULL;
+
+    for (size_t i = 0; i < VV_COUNT(names) && !given; i++) {
+        given = environment(w, names[i]) != NULL;
+    }
+    return given;
+}

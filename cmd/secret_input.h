@@ -44,6 +44,9 @@ struct slot_secret secret_value_slot(const struct secret_value *v);
 MUST_CHECK enum vv_rc secret_get(const struct secret_ways *w, const char *what, struct messages *m,
                                  struct secret_value *ret, struct vv_error *err);
 
+/** secret_given(w): is any way but the prompt given? */
+bool secret_given(const struct secret_ways *w);
+
 /** secret_new_passphrase(w, what, m, ret, err): a passphrase to be set: from the ways of ${w} that
  *  are about passphrases, else asked for twice. */
 MUST_CHECK enum vv_rc secret_new_passphrase(const struct secret_ways *w, const char *what,

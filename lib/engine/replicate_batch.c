@@ -177,7 +177,7 @@ commit(struct batch *b, struct vv_error *err)
     d->backoff.attempts = 0;
     if (b->chosen_count > 0) {
         count_commit(b);
-        d->group *= d->s->snapshots_copied > 1 ? 2 : 1;
+        d->group *= 2;
     }
     return VV_OK;
 }

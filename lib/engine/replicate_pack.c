@@ -9,6 +9,7 @@
 
 #define READ_PIECE (1u << 20)
 #define PUBLISH_ATTEMPTS 5
+#define INSTANCES_MAX 16u /* of one hash, tried */
 
 static bool
 has_hash(struct vv_span bytes, const struct vv_id *hash)
@@ -81,40 +82,54 @@ pack_read_back(struct destination *d, const struct pack_name *name, uint64_t siz
 
 /* --- reading at the source --- */
 
-/** Read one instance and compare its hash; *ret_good false: damaged or gone. */
+/** What reading one instance came to. */
+enum instance { INSTANCE_GOOD, INSTANCE_GONE, INSTANCE_WRONG, INSTANCE_UNREADABLE };
+
 static enum vv_rc
-read_instance(struct batch *b, const struct source_pack *pack, struct vv_buf *out, bool *ret_good,
-              bool *ret_gone, struct vv_error *err)
+read_instance(struct batch *b, const struct source_pack *pack, struct vv_buf *out,
+              enum instance *ret, struct vv_error *err)
 {
     struct replication *run = b->d->run;
     struct backoff backoff = {0};
     char object[PACK_OBJECT_TEXT];
-    enum vv_rc rc;
+    enum vv_rc rc = VV_ETRANSIENT;
 
     pack_object_text(&pack->name, object);
-    do {
+    while (rc == VV_ETRANSIENT) {
         vv_buf_reset(out);
         rc = storage_read_all(repo_storage(run->source), object, LIMIT_PACK, out, err);
         if (rc == VV_ETRANSIENT) {
             VV_TRY(retry_wait(run, &backoff, err));
         }
-    } while (rc == VV_ETRANSIENT);
-    *ret_good = rc == VV_OK && has_hash(vv_buf_span(out), &pack->name.hash);
-    *ret_gone = rc == VV_ENOTFOUND;
-    if (rc == VV_OK && !*ret_good) {
-        repo_report(run->source, "pack-damaged", object,
-                    "its bytes do not have the hash in its name; it is not copied");
-    } else if (rc == VV_EIO || rc == VV_ELIMIT) {
-        repo_report(run->source, "pack-damaged", object,
-                    err != NULL ? err->message : "it cannot be read");
-        rc = VV_OK;
-    } else if (rc == VV_ENOTFOUND) {
-        rc = VV_OK;
     }
     if (rc == VV_OK) {
-        vv_error_clear(err);
+        *ret = has_hash(vv_buf_span(out), &pack->name.hash) ? INSTANCE_GOOD : INSTANCE_WRONG;
+    } else if (rc == VV_ENOTFOUND) {
+        *ret = INSTANCE_GONE;
+    } else if (rc == VV_EIO || rc == VV_ELIMIT) {
+        *ret = INSTANCE_UNREADABLE;
+    } else {
+        return rc;
     }
-    return rc;
+    vv_error_clear(err);
+    return VV_OK;
+}
+
+/** A bad instance at the source: a problem unless another one served. */
+static void
+tell_instance(struct batch *b, const struct source_pack *pack, enum instance what, bool served)
+{
+    char object[PACK_OBJECT_TEXT];
+
+    if (what != INSTANCE_WRONG && what != INSTANCE_UNREADABLE) {
+        return;
+    }
+    pack_object_text(&pack->name, object);
+    vv_emit(b->d->run->events, served ? VV_EVENT_WARNING : VV_EVENT_PROBLEM, "pack-damaged",
+            vv_span(object, strlen(object)), "%s at the source%s",
+            what == INSTANCE_WRONG ? "its bytes do not have the hash in its name"
+                                   : "it cannot be read",
+            served ? "; another instance was copied" : "");
 }
 
 /** The source cannot give this pack. */
@@ -152,13 +167,19 @@ read_pack(struct batch *b, const struct job *job, struct vv_buf *out, bool *ret_
 {
     size_t count;
     const struct source_pack *packs = source_range(&b->source, &job->hash, &count);
+    enum instance found[INSTANCES_MAX] = {INSTANCE_GONE};
     bool all_gone = true;
+    size_t tried = 0;
 
     *ret_good = false;
-    for (size_t i = 0; i < count && !*ret_good; i++) {
-        bool gone = false;
-        VV_TRY(read_instance(b, &packs[i], out, ret_good, &gone, err));
-        all_gone = all_gone && gone;
+    while (tried < count && tried < INSTANCES_MAX && !*ret_good) {
+        VV_TRY(read_instance(b, &packs[tried], out, &found[tried], err));
+        *ret_good = found[tried] == INSTANCE_GOOD;
+        all_gone = all_gone && found[tried] == INSTANCE_GONE;
+        tried++;
+    }
+    for (size_t i = 0; i < tried; i++) {
+        tell_instance(b, &packs[i], found[i], *ret_good);
     }
     return *ret_good ? VV_OK : note_lost(b, job, all_gone, err);
 }

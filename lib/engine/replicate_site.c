@@ -255,7 +255,7 @@ site_tell_bad(struct destination *d, const struct site_pack *pack, const char *t
     if (is_new) {
         vv_emit(d->run->events, superseded ? VV_EVENT_WARNING : VV_EVENT_PROBLEM,
                 superseded ? "replica-pack-superseded" : "replica-pack-damaged",
-                vv_span(object, strlen(object)), "%s at '%s'%s", text, d->storage->url,
+                vv_span(object, strlen(object)), "%s (at '%s')%s", text, d->storage->url,
                 superseded ? "; it is not used" : "");
     }
 }

@@ -268,9 +268,10 @@ replica_journal_open(struct repo *site, struct replica_journal **ret, struct vv_
         }
         if (rc == VV_OK) {
             j->fd = openat(j->dir, j->name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+            rc = j->fd >= 0 ? VV_OK : vv_error_sys(&why, errno, "cannot open it");
         }
-        if (j->fd < 0) {
-            give_up_file(j, rc == VV_OK ? strerror(errno) : why.message);
+        if (rc != VV_OK) {
+            give_up_file(j, why.message);
         }
     }
     *ret = TAKE(j);

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Replication: what is copied, what is refused, what is healed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/asymmetric.h"
+#include "engine/helper_replicate.h"
+
+static struct replicate_world w;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    rw_begin(&w, 3);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    rw_end(&w);
+    return 0;
+}
+
+static void
+replicate__copies_everything(void **state)
+{
+    static const enum with_key ways[] = {KEYLESS, WITH_KEY};
+
+    (void)state;
+    for (size_t i = 0; i < VV_COUNT(ways); i++) {
+        const struct replicate_summary *s;
+        rw_new_site(&w);
+        s = rw_must_run(&w, ways[i]);
+        assert_true(s->made);
+        assert_int_equal(s->snapshots_source, 3);
+        assert_int_equal(s->snapshots_copied, 3);
+        assert_int_equal(s->snapshots_there, 3);
+        assert_int_equal(s->packs_there, s->packs_copied);
+        assert_int_not_equal(s->useful_since, 0);
+        assert_int_equal(rw_sound(&w, w.memory), 3);
+    }
+}
+
+static void
+replicate__gives_packs_new_names(void **state)
+{
+    struct pack_name here[64];
+    struct pack_name there[64];
+    size_t count;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    count = rw_packs(w.b.memory, here, 64);
+    assert_int_equal(rw_packs(w.memory, there, 64), count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            assert_int_not_equal(pack_name_compare(&here[i], &there[k]), 0);
+        }
+    }
+}
+
+static void
+replicate__with_a_key_newest_first(void **state)
+{
+    const struct replicate_summary *s;
+
+    (void)state;
+    s = rw_must_run(&w, WITH_KEY);
+    assert_int_equal(s->batches, 2); /* the newest one, then the two others */
+    assert_int_equal(rw_told(&w, "replica-useful"), 1);
+}
+
+static void
+replicate__does_nothing_when_nothing_changed(void **state)
+{
+    const struct replicate_summary *s;
+    size_t sessions;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    sessions = rw_count(w.memory, "sessions");
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        s = rw_must_run(&w, (enum with_key)how);
+        assert_false(s->made);
+        assert_int_equal(s->packs_copied, 0);
+        assert_int_equal(s->batches, 0);
+        assert_int_equal(s->snapshots_there, 3);
+        assert_int_equal(rw_count(w.memory, "sessions"), sessions);
+    }
+}
+
+static unsigned reads;
+
+static enum fault_verdict
+count_reads(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    (void)name;
+    reads += op == STORAGE_READ || op == STORAGE_SIZE;
+    return FAULT_PASS;
+}
+
+static void
+replicate__remembers_what_it_need_not_read_again(void **state)
+{
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    rw_must_run(&w, KEYLESS); /* learns the slot it made itself */
+    w.hook = count_reads;
+    reads = 0;
+    rw_must_run(&w, KEYLESS);
+    assert_true(reads <= 10); /* config, site, one certificate; no index segment, no slot */
+}
+
+static void
+replicate__brings_only_what_is_new(void **state)
+{
+    const struct replicate_summary *s;
+    uint64_t first;
+
+    (void)state;
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        rw_new_site(&w);
+        first = rw_must_run(&w, (enum with_key)how)->packs_copied;
+        rw_backup(&w, 10 + (unsigned)how);
+        s = rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(s->snapshots_copied, 1);
+        assert_true(s->packs_copied > 0 && s->packs_copied < first);
+        assert_int_equal(rw_sound(&w, w.memory), 4 + (size_t)how);
+    }
+}
+
+static void
+replicate__selection_copies_only_its_closure(void **state)
+{
+    struct repo *source = rw_open(&w, w.source, KEYLESS);
+    struct record_scan scan;
+    struct vv_uuid id;
+
+    (void)state;
+    rw_must(&w, record_scan_read(source, &scan, &w.err));
+    id = scan.list.snapshots[1].id;
+    record_scan_release(&scan);
+    repo_free(source);
+    w.options.snapshots = &id;
+    w.options.snapshot_count = 1;
+    assert_int_equal(rw_must_run(&w, WITH_KEY)->snapshots_copied, 1);
+    assert_int_equal(rw_sound(&w, w.memory), 1);
+    w.options.snapshots = NULL;
+    w.options.snapshot_count = 0;
+    rw_must_run(&w, WITH_KEY);
+    assert_int_equal(rw_sound(&w, w.memory), 3);
+}
+
+/* --- what is refused -------------------------------------------------------------------------- */
+
+static void
+refused(const char *part)
+{
+    assert_int_equal(rw_run(&w, KEYLESS), VV_EREFUSED);
+    assert_non_null(strstr(w.to.err.message, part));
+    assert_true(w.to.err.hint[0] != '\0');
+}
+
+static void
+replicate__refuses_a_place_with_something_else(void **state)
+{
+    (void)state;
+    rw_must(&w, storage_memory_poke(w.memory, "holiday.jpg", vv_span("x", 1), &w.err));
+    refused("is not empty");
+    rw_new_site(&w);
+    rw_must(&w, storage_memory_poke(w.memory, "snapshots/notes", vv_span("x", 1), &w.err));
+    refused("is not empty");
+    rw_new_site(&w);
+    rw_must(&w, storage_memory_poke(w.memory, "keys/0123456789abcdef-a", vv_span("x", 1), &w.err));
+    refused("is not empty");
+    assert_int_equal(rw_count(w.memory, "keys"), 1); /* and nothing was changed */
+}
+
+static void
+replicate__refuses_another_repository(void **state)
+{
+    struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
+                              .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
+    struct repo_init_options init = {.secret = &key, .label = "other"};
+    struct repo_options options = {0};
+    struct repo *other = NULL;
+
+    (void)state;
+    rw_must(&w, repo_init(w.memory, &init, &options, &other, &w.err));
+    repo_free(other);
+    refused("another repository");
+}
+
+static void
+replicate__refuses_a_plain_copy_of_the_source(void **state)
+{
+    struct storage *copy = NULL;
+
+    (void)state;
+    rw_must(&w, storage_memory_clone(w.b.memory, &copy, &w.err));
+    storage_free(w.site);
+    storage_free(w.memory);
+    w.memory = copy;
+    rw_must(&w, storage_fault_new(copy, NULL, NULL, &w.site, &w.err));
+    refused("own site id");
+}
+
+static void
+replicate__refuses_another_administrator_later(void **state)
+{
+    struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
+                              .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
+    struct repo_options options = {
+        .state_dir = w.home, .clock = &w.clock.base, .events = &w.ear.base};
+    struct vv_buf forged = {0};
+    struct vv_span config;
+    struct config c;
+    struct repo *r = NULL;
+    uint8_t seed[32] = {7};
+    uint8_t secret[64];
+    uint8_t signature[64];
+
+    (void)state;
+    repo_free(rw_open(&w, w.b.memory, KEYLESS)); /* pins the key */
+    assert_true(storage_memory_peek(w.b.memory, "config", &config));
+    rw_must(&w, config_decode(config, &c, &w.err));
+    ed25519_from_seed(seed, c.admin_public, secret);
+    rw_must(&w, config_encode(&c, &forged, &w.err));
+    ed25519_sign(secret, vv_buf_span(&forged), signature);
+    vv_buf_put(&forged, signature, sizeof(signature));
+    rw_must(&w, container_finish(&forged, &w.err));
+    rw_must(&w, storage_memory_poke(w.b.memory, "config", vv_buf_span(&forged), &w.err));
+    assert_int_equal(repo_open_keyless(w.b.memory, &options, &r, &w.err), VV_EFORGED);
+    assert_int_equal(repo_open(w.b.memory, &key, &options, &r, &w.err), VV_EFORGED);
+    vv_buf_release(&forged);
+}
+
+static void
+replicate__stops_when_the_source_shrank(void **state)
+{
+    struct storage *empty_slots = NULL;
+    struct vv_uuid session;
+    struct repo *source;
+    struct record_scan scan;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    rw_must(&w, storage_memory_clone(w.b.memory, &empty_slots, &w.err));
+    source = rw_open(&w, w.source, KEYLESS);
+    rw_must(&w, record_scan_read(source, &scan, &w.err));
+    for (size_t i = 0; i < 2; i++) { /* two of three are gone */
+        char name[64] = "snapshots/";
+        session = scan.list.snapshots[i].session;
+        vv_uuid_text(&session, name + 10);
+        rw_must(&w, storage_memory_poke(w.b.memory, name, vv_span(NULL, 0), &w.err));
+    }
+    record_scan_release(&scan);
+    repo_free(source);
+    refused("lost 2 of the 3");
+    refused("lost 2 of the 3"); /* it is not forgotten */
+    w.options.accept_shrunken = true;
+    rw_must_run(&w, KEYLESS);
+    w.options.accept_shrunken = false;
+    rw_must_run(&w, KEYLESS);
+    assert_int_equal(rw_sound(&w, w.memory), 3); /* the replica keeps them */
+    storage_free(empty_slots);
+}
+
+/* --- damage ----------------------------------------------------------------------------------- */
+
+static void
+replicate__names_and_heals_what_is_damaged_there(void **state)
+{
+    struct pack_name packs[64];
+    const struct replicate_summary *s;
+
+    (void)state;
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        rw_new_site(&w);
+        rw_must_run(&w, (enum with_key)how);
+        assert_true(rw_packs(w.memory, packs, 64) >= 2);
+        rw_damage_pack(w.memory, &packs[0], 100, false);
+        rw_damage_pack(w.memory, &packs[1], 0, false);
+        s = rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(s->packs_damaged, 2);
+        assert_int_equal(s->packs_healed, 2);
+        assert_int_equal(s->packs_unhealed, 0);
+        assert_int_equal(rw_told(&w, "replica-pack-damaged"), 2);
+        s = rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(s->packs_damaged, 0);
+        assert_int_equal(s->batches, 0);
+        assert_int_equal(rw_told(&w, "replica-pack-superseded"),
+                         1); /* the cut one still lies there */
+    }
+}
+
+static void
+replicate__finds_and_heals_wrong_bytes_by_reading_back(void **state)
+{
+    struct pack_name packs[64];
+    const struct replicate_summary *s;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    (void)rw_packs(w.memory, packs, 64);
+    rw_damage_pack(w.memory, &packs[0], 0, true);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->packs_damaged, 0); /* not seen by its size */
+    w.options.share = REPLICATE_SHARE_ALL;
+    s = rw_must_run(&w, KEYLESS);
+    assert_int_equal(s->packs_damaged, 1);
+    assert_int_equal(s->packs_healed, 1);
+    assert_int_equal(s->packs_unhealed, 0);
+}
+
+static void
+replicate__says_what_stays_damaged(void **state)
+{
+    struct pack_name packs[64];
+    struct pack_name there[64];
+    const struct replicate_summary *s;
+    size_t count;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    count = rw_packs(w.b.memory, packs, 64);
+    assert_int_equal(rw_packs(w.memory, there, 64), count);
+    rw_damage_pack(w.memory, &there[0], 0, false);
+    for (size_t i = 0; i < count; i++) { /* and nobody else has it */
+        if (vv_id_equal(&packs[i].hash, &there[0].hash)) {
+            rw_damage_pack(w.b.memory, &packs[i], 0, true);
+        }
+    }
+    s = rw_must_run(&w, KEYLESS);
+    assert_int_equal(s->packs_unhealed, 1);
+    assert_int_equal(s->source_damaged, 1);
+    assert_int_equal(rw_told(&w, "pack-damaged"), 1);
+}
+
+static void
+replicate__without_a_key_holds_back_when_a_pack_is_lost(void **state)
+{
+    struct pack_name packs[64];
+    const struct replicate_summary *s;
+
+    (void)state;
+    (void)rw_packs(w.b.memory, packs, 64);
+    rw_damage_pack(w.b.memory, &packs[0], 0, true);
+    s = rw_must_run(&w, KEYLESS);
+    assert_int_equal(s->source_damaged, 1);
+    assert_int_equal(s->snapshots_copied, 0);
+    assert_int_equal(s->snapshots_incomplete, 3);
+    assert_int_equal(rw_told(&w, "snapshots-held-back"), 1);
+    assert_int_equal(rw_sound(&w, w.memory), 0);
+}
+
+static void
+replicate__with_a_key_copies_what_is_whole(void **state)
+{
+    struct pack_name before[64];
+    struct pack_name after[64];
+    const struct replicate_summary *s;
+    size_t count = rw_packs(w.b.memory, before, 64);
+    size_t now;
+
+    (void)state;
+    rw_backup(&w, 20);
+    now = rw_packs(w.b.memory, after, 64);
+    for (size_t i = 0; i < now; i++) { /* what only the last one needs */
+        bool old = false;
+        for (size_t k = 0; k < count; k++) {
+            old = old || pack_name_compare(&after[i], &before[k]) == 0;
+        }
+        if (!old) {
+            rw_damage_pack(w.b.memory, &after[i], 0, i % 2 == 0);
+        }
+    }
+    s = rw_must_run(&w, WITH_KEY);
+    assert_int_equal(s->snapshots_copied, 3);
+    assert_int_equal(s->snapshots_incomplete, 1);
+    assert_int_equal(rw_told(&w, "snapshot-incomplete"), 1);
+    assert_int_equal(rw_sound(&w, w.memory), 3);
+}
+
+/* --- journal, seeding ------------------------------------------------------------------------- */
+
+static void
+journal__damaged_is_started_over(void **state)
+{
+    char path[256];
+    struct repo *site;
+    char id[VV_UUID_TEXT];
+    char repository[VV_UUID_TEXT];
+    FILE *f;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    site = rw_open(&w, w.memory, KEYLESS);
+    vv_uuid_text(&repo_site(site)->id, id);
+    vv_uuid_text(repo_id(site), repository);
+    repo_free(site);
+    (void)snprintf(path, sizeof(path), "%s/%s/replica-%s", w.home, repository, id);
+    for (long at = 0; at < 120; at += 60) { /* in its head, and behind it */
+        f = fopen(path, "r+b");
+        assert_non_null(f);
+        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+        assert_int_equal(fwrite("damage", 1, 6, f), 6);
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(rw_must_run(&w, KEYLESS)->packs_copied, 0);
+        assert_int_equal(rw_told(&w, "journal-damaged"), 1);
+        rw_must_run(&w, KEYLESS);
+        assert_int_equal(rw_told(&w, "journal-damaged"), 0);
+    }
+}
+
+static void
+seed(const struct pack_name *name, bool damaged)
+{
+    char object[PACK_OBJECT_TEXT];
+    struct vv_span bytes;
+
+    pack_object_text(name, object);
+    assert_true(storage_memory_peek(w.b.memory, object, &bytes));
+    rw_must(&w, storage_memory_poke(w.memory, object, bytes, &w.err));
+    if (damaged) {
+        rw_damage_pack(w.memory, name, 0, true);
+    }
+}
+
+static void
+replicate__takes_over_seeded_packs(void **state)
+{
+    struct pack_name packs[64];
+    const struct replicate_summary *s;
+    size_t count = rw_packs(w.b.memory, packs, 64);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        seed(&packs[i], i == 0);
+    }
+    s = rw_must_run(&w, KEYLESS);
+    assert_true(s->made);
+    assert_int_equal(s->packs_adopted, count - 1);
+    assert_int_equal(s->packs_copied, 1); /* in place of the one with wrong bytes */
+    assert_int_equal(s->packs_read, count);
+    assert_int_equal(s->snapshots_copied, 3);
+    s = rw_must_run(&w, KEYLESS);
+    assert_int_equal(s->packs_read, 0);
+    assert_int_equal(s->packs_damaged, 0);
+    rw_must(&w, storage_memory_poke(w.memory, "packs/00/unused", vv_span(NULL, 0), &w.err));
+}
+
+static void
+read_back__reads_all_in_thirty_days(void **state)
+{
+    uint64_t read = 0;
+    uint64_t there;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    w.options.share = REPLICATE_SHARE_MONTH;
+    there = rw_must_run(&w, KEYLESS)->bytes_there;
+    read = w.to.summary.bytes_read;
+    for (int day = 0; day < 30; day++) {
+        rw_advance(&w, UINT64_C(86400) * 1000000000);
+        read += rw_must_run(&w, KEYLESS)->bytes_read;
+        assert_int_equal(rw_must_run(&w, KEYLESS)->bytes_read, 0); /* no time has passed */
+    }
+    assert_true(read >= there);
+    assert_true(read <= there + there / 2);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(replicate__copies_everything),
+        CASE(replicate__gives_packs_new_names),
+        CASE(replicate__with_a_key_newest_first),
+        CASE(replicate__does_nothing_when_nothing_changed),
+        CASE(replicate__remembers_what_it_need_not_read_again),
+        CASE(replicate__brings_only_what_is_new),
+        CASE(replicate__selection_copies_only_its_closure),
+        CASE(replicate__refuses_a_place_with_something_else),
+        CASE(replicate__refuses_another_repository),
+        CASE(replicate__refuses_a_plain_copy_of_the_source),
+        CASE(replicate__refuses_another_administrator_later),
+        CASE(replicate__stops_when_the_source_shrank),
+        CASE(replicate__names_and_heals_what_is_damaged_there),
+        CASE(replicate__finds_and_heals_wrong_bytes_by_reading_back),
+        CASE(replicate__says_what_stays_damaged),
+        CASE(replicate__without_a_key_holds_back_when_a_pack_is_lost),
+        CASE(replicate__with_a_key_copies_what_is_whole),
+        CASE(journal__damaged_is_started_over),
+        CASE(replicate__takes_over_seeded_packs),
+        CASE(read_back__reads_all_in_thirty_days),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

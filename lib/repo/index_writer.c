@@ -16,7 +16,7 @@
 struct index_writer {
     struct repo *repo;
     const struct client_keys *client; /* NULL: records are only attached */
-    struct vv_mutex lock; /* guards everything below */
+    struct vv_mutex lock;             /* guards everything below */
     struct vv_cond idle;
     struct vv_buf records; /* waiting */
     uint32_t count;        /* how many they are */

@@ -123,6 +123,8 @@ MUST_CHECK enum vv_rc sftp_open(struct sftp_client *c, const char *path, uint32_
 /** sftp_close(c, h, err): an error of a file written to means that it cannot be trusted. */
 MUST_CHECK enum vv_rc sftp_close(struct sftp_client *c, const struct sftp_handle *h,
                                  struct vv_error *err);
+/** sftp_close_later(c, h): the same without waiting for the answer; for what was only read. */
+void sftp_close_later(struct sftp_client *c, const struct sftp_handle *h);
 /** sftp_write(c, h, offset, data, err): all of it, pipelined. */
 MUST_CHECK enum vv_rc sftp_write(struct sftp_client *c, const struct sftp_handle *h,
                                  uint64_t offset, struct vv_span data, struct vv_error *err);
@@ -142,6 +144,10 @@ MUST_CHECK enum vv_rc sftp_read_file(struct sftp_client *c, const char *path, ui
                                      struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_fsync(struct sftp_client *c, const struct sftp_handle *h,
                                  struct vv_error *err);
+/** sftp_fsync_and_remove(c, h, path, err): fsync ${h} and delete ${path} in one round trip; only the
+ *  fsync decides, ${path} may be gone already or not be deletable. */
+MUST_CHECK enum vv_rc sftp_fsync_and_remove(struct sftp_client *c, const struct sftp_handle *h,
+                                            const char *path, struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_fstat(struct sftp_client *c, const struct sftp_handle *h,
                                  struct sftp_attributes *ret, struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_stat(struct sftp_client *c, const char *path,

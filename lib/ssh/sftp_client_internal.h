@@ -179,8 +179,6 @@ MUST_CHECK enum vv_rc sftp_await(struct sftp_client *c, struct sftp_call *call,
 MUST_CHECK enum vv_rc sftp_perform(struct sftp_client *c, struct sftp_call *call,
                                    struct vv_error *err);
 void sftp_wake(struct sftp_client *c);
-/** sftp_close_later(c, h): close without waiting; from any thread. */
-void sftp_close_later(struct sftp_client *c, const struct sftp_handle *h);
 
 /* sftp_client_loop.c */
 /** sftp_put_off_closing(c, h): as sftp_close_later, from the I/O thread. */

@@ -82,6 +82,27 @@ sftp_fsync(struct sftp_client *c, const struct sftp_handle *h, struct vv_error *
     return ask_status(c, &item, "fsync a file on", c->stream->name, err);
 }
 
+enum vv_rc
+sftp_fsync_and_remove(struct sftp_client *c, const struct sftp_handle *h, const char *path,
+                      struct vv_error *err)
+{
+    struct sftp_item items[] = {{.type = SFTP_PACKET_EXTENDED}, {.type = SFTP_PACKET_REMOVE}};
+
+    VV_TRY(needs(c, SFTP_FSYNC, "fsync@openssh.com", err));
+    VV_TRY(sftp_check_path(path, err));
+    sftp_put_extended(&items[0].body, "fsync@openssh.com");
+    sftp_put_handle(&items[0].body, h);
+    sftp_put_text(&items[1].body, path);
+    enum vv_rc rc = sftp_items(c, items, VV_COUNT(items), err);
+    if (rc == VV_OK && items[0].status != SFTP_OK) {
+        rc = sftp_refused(items[0].status, items[0].words, err, "cannot fsync a file on '%s'",
+                          c->stream->name);
+    }
+    sftp_item_release(&items[0]);
+    sftp_item_release(&items[1]);
+    return rc;
+}
+
 /* ---- attributes ---- */
 
 static enum vv_rc

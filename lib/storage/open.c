@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "storage/sftp_internal.h"
 #include "storage/storage.h"
+#include "storage/storage_internal.h"
 
 /* Schemes that are known but for which this version has no driver. */
-static const char *const later_schemes[] = {"sftp", "s3"};
+static const char *const later_schemes[] = {"s3"};
 
 /* The length of the scheme of "scheme://", 0 if ${url} does not look like one. */
 static size_t
@@ -22,36 +24,6 @@ scheme_is(const char *url, size_t len, const char *scheme)
     return strlen(scheme) == len && strncasecmp(url, scheme, len) == 0;
 }
 
-/* Replace %XX in place; false if one is malformed or yields a NUL. */
-static bool
-percent_decode(char *text)
-{
-    char *to = text;
-    for (const char *from = text; *from != '\0'; from++) {
-        if (*from != '%') {
-            *to++ = *from;
-            continue;
-        }
-        unsigned value = 0;
-        for (int i = 0; i < 2; i++) {
-            from++;
-            const char *digits = "0123456789abcdef";
-            char lower = (char)(*from >= 'A' && *from <= 'F' ? *from - 'A' + 'a' : *from);
-            const char *digit = lower == '\0' ? NULL : strchr(digits, lower);
-            if (digit == NULL) {
-                return false;
-            }
-            value = value * 16 + (unsigned)(digit - digits);
-        }
-        if (value == 0) {
-            return false;
-        }
-        *to++ = (char)value;
-    }
-    *to = '\0';
-    return true;
-}
-
 /* file:///path, with an empty host. */
 static enum vv_rc
 open_file_url(const char *url, const char *after_scheme, struct storage **ret, struct vv_error *err)
@@ -65,7 +37,7 @@ open_file_url(const char *url, const char *after_scheme, struct storage **ret, s
     if (path == NULL) {
         return vv_error_nomem(err);
     }
-    if (!percent_decode(path)) {
+    if (!storage_percent_decode(path)) {
         vv_error_set(err, VV_EUSAGE, "'%s' has a malformed percent escape", url);
         vv_error_hint(err, "in a file URL a percent sign is written %%25; a plain path needs no "
                            "escapes");
@@ -76,7 +48,8 @@ open_file_url(const char *url, const char *after_scheme, struct storage **ret, s
 
 /* The driver for ${url}, without the mark of the repository on errors. */
 static enum vv_rc
-dispatch(const char *url, struct storage **ret, struct vv_error *err)
+dispatch(const char *url, const struct storage_options *options, struct storage **ret,
+         struct vv_error *err)
 {
     if (url[0] == '\0') {
         return vv_error_set(err, VV_EUSAGE, "the repository's location is empty");
@@ -89,11 +62,18 @@ dispatch(const char *url, struct storage **ret, struct vv_error *err)
         }
         /* host:path and sftp:host:path are too easily meant as something else than a path */
         vv_error_set(err, VV_EUSAGE, "'%s' is neither a path nor a URL", url);
-        vv_error_hint(err, "write ./%s if a directory of that name is meant", url);
+        vv_error_hint(
+            err,
+            "write ./%s if a directory of that name is meant, sftp://USER@HOST/PATH for a "
+            "directory of another host",
+            url);
         return VV_EUSAGE;
     }
     if (scheme_is(url, len, "file")) {
         return open_file_url(url, url + len + 3, ret, err);
+    }
+    if (scheme_is(url, len, "sftp")) {
+        return storage_sftp_new(url, options, ret, err);
     }
     for (size_t i = 0; i < VV_COUNT(later_schemes); i++) {
         if (scheme_is(url, len, later_schemes[i])) {
@@ -104,7 +84,7 @@ dispatch(const char *url, struct storage **ret, struct vv_error *err)
         }
     }
     vv_error_set(err, VV_EUSAGE, "'%.*s' is not a kind of repository", (int)len, url);
-    vv_error_hint(err, "a repository is a path or a file:///path URL");
+    vv_error_hint(err, "a repository is a path, sftp://USER@HOST/PATH or file:///PATH");
     return VV_EUSAGE;
 }
 
@@ -112,7 +92,6 @@ enum vv_rc
 storage_open(const char *url, const struct storage_options *options, struct storage **ret,
              struct vv_error *err)
 {
-    (void)options;
-    enum vv_rc rc = dispatch(url, ret, err);
+    enum vv_rc rc = dispatch(url, options, ret, err);
     return rc == VV_OK ? VV_OK : vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
 }

@@ -30,4 +30,8 @@ const char *storage_leaf(const char *name);
 /** storage_directory_len(name): the length of the directory part of ${name}, 0 for the root. */
 size_t storage_directory_len(const char *name);
 
+/** storage_percent_decode(text): replace %XX in place; false if an escape is malformed or yields a
+ *  NUL. */
+bool storage_percent_decode(char *text);
+
 #endif

@@ -13,6 +13,8 @@ struct conformance_driver {
     struct storage *(*open)(void **ret_cookie);
     /** Free it and everything it holds. */
     void (*close)(struct storage *s, void *cookie);
+    /** Of the allocations of a storage's life, let only each such one fail; 0: every one. */
+    unsigned sweep_step;
 };
 
 /** conformance_run(driver): run the suite; returns the number of tests that failed. */

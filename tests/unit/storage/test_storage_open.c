@@ -63,11 +63,26 @@ storage_open__takes_file_urls(void **state)
 }
 
 static void
+storage_open__takes_sftp_urls(void **state)
+{
+    static const char *const urls[] = {"sftp://user@host/path", "SFTP://host/~/path/"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        struct storage *s = NULL;
+        struct vv_error err = {0};
+        assert_int_equal(storage_open(urls[i], &(struct storage_options){0}, &s, &err), VV_OK);
+        assert_string_equal(s->ops->scheme, "sftp");
+        assert_memory_equal(s->url, urls[i], strlen(s->url)); /* connects when first used */
+        storage_free(s);
+    }
+    expect_refusal("sftp://host", VV_EUSAGE);
+    expect_refusal("sftp://user:secret@host/path", VV_EUSAGE);
+}
+
+static void
 storage_open__names_schemes_that_come_later(void **state)
 {
     (void)state;
-    expect_refusal("sftp://user@host/path", VV_EUNSUPPORTED);
-    expect_refusal("SFTP://host", VV_EUNSUPPORTED);
     expect_refusal("s3://bucket/prefix", VV_EUNSUPPORTED);
 }
 
@@ -115,6 +130,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(storage_open__takes_paths),
         cmocka_unit_test(storage_open__takes_file_urls),
+        cmocka_unit_test(storage_open__takes_sftp_urls),
         cmocka_unit_test(storage_open__names_schemes_that_come_later),
         cmocka_unit_test(storage_open__refuses_what_is_easily_mistaken),
         cmocka_unit_test(layout__names_and_membership_agree),

@@ -14,9 +14,11 @@
 #include "render.h"
 #include "signals.h"
 
+static const char *const transports[] = {"auto", "libssh2", "ssh", NULL};
+
 const struct option_spec global_specs[] = {
     {"repo", 'r', OPTION_TEXT, offsetof(struct global_options, repository), "REPO",
-     "the repository: a path (default: VARVE_REPO)", NULL},
+     "the repository: a path, or sftp://[USER@]HOST[:PORT]/PATH (default: VARVE_REPO)", NULL},
     {"key-file", '\0', OPTION_TEXT, offsetof(struct global_options, key_file), "FILE",
      "open with this key file (default: VARVE_KEY_FILE)", NULL},
     {"passphrase-file", '\0', OPTION_TEXT, offsetof(struct global_options, passphrase_file), "FILE",
@@ -27,6 +29,26 @@ const struct option_spec global_specs[] = {
      "open with the recovery words in this file", NULL},
     {"expect-head", '\0', OPTION_TEXT, offsetof(struct global_options, expect_head), "HEAD",
      "fail unless the backup that printed this head is there", NULL},
+    {"ssh-transport", '\0', OPTION_CHOICE, offsetof(struct global_options, ssh.transport),
+     "TRANSPORT", "reach sftp hosts by auto, libssh2 or ssh (default: VARVE_SSH_TRANSPORT, auto)",
+     transports},
+    {"ssh-command", '\0', OPTION_TEXT, offsetof(struct global_options, ssh.command), "COMMAND",
+     "the ssh to run, with its arguments (default: VARVE_SSH_COMMAND, ssh)", NULL},
+    {"ssh-identity", '\0', OPTION_TEXT, offsetof(struct global_options, ssh.identity), "FILE",
+     "log in with this key (default: VARVE_SSH_IDENTITY, else the agent's and the usual files)",
+     NULL},
+    {"known-hosts", '\0', OPTION_TEXT, offsetof(struct global_options, ssh.known_hosts), "FILE",
+     "the keys of hosts (default: VARVE_SSH_KNOWN_HOSTS, else ~/.ssh/known_hosts)", NULL},
+    {"host-key-fingerprint", '\0', OPTION_TEXT, offsetof(struct global_options, ssh.fingerprint),
+     "SHA256:...", "the only host key to accept (default: VARVE_SSH_HOST_KEY_FINGERPRINT)", NULL},
+    {"accept-new-host-key", '\0', OPTION_FLAG,
+     offsetof(struct global_options, ssh.accept_new_host_key), NULL,
+     "remember the key of a host not known yet; a changed one is never accepted", NULL},
+    {"ssh-passphrase-file", '\0', OPTION_TEXT, offsetof(struct global_options, ssh.passphrase_file),
+     "FILE", "the passphrase of the ssh key (default: VARVE_SSH_PASSPHRASE_FILE)", NULL},
+    {"ssh-passphrase-command", '\0', OPTION_TEXT,
+     offsetof(struct global_options, ssh.passphrase_command), "COMMAND",
+     "prints the passphrase of the ssh key (default: VARVE_SSH_PASSPHRASE_COMMAND)", NULL},
     {"json", '\0', OPTION_FLAG, offsetof(struct global_options, json), NULL,
      "print the result as JSON", NULL},
     {"quiet", 'q', OPTION_FLAG, offsetof(struct global_options, quiet), NULL,
@@ -45,6 +67,7 @@ void
 app_init(struct app *app)
 {
     memset(app, 0, sizeof(*app));
+    app->global.ssh.transport = -1;
     messages_init(&app->messages);
 }
 
@@ -55,6 +78,7 @@ app_release(struct app *app)
     if (app->storage != NULL) {
         storage_free(app->storage);
     }
+    ssh_input_release(&app->ssh);
     vv_buf_release(&app->state_dir);
     vv_buf_release(&app->cache_dir);
     messages_release(&app->messages);
@@ -107,10 +131,23 @@ app_arguments(struct app *app, void *values, int argc, char **argv, size_t least
 }
 
 enum vv_rc
+app_storage_options(struct app *app, const struct storage_options **ret, struct vv_error *err)
+{
+    if (!app->ssh.ready) {
+        VV_TRY(ssh_input_init(&app->ssh, &app->global.ssh, &app->messages, err));
+        app->storage_options = (struct storage_options){
+            .ssh = &app->ssh.options, .events = &app->messages.events, .cancel = signals_cancel()};
+    }
+    *ret = &app->storage_options;
+    return VV_OK;
+}
+
+enum vv_rc
 app_open_storage(struct app *app)
 {
     const char *url =
         app->global.repository != NULL ? app->global.repository : getenv("VARVE_REPO");
+    const struct storage_options *options = NULL;
     enum vv_rc rc;
 
     if (url == NULL || url[0] == '\0') {
@@ -119,7 +156,8 @@ app_open_storage(struct app *app)
         return rc;
     }
     app->global.repository = url;
-    return storage_open(url, &(struct storage_options){0}, &app->storage, &app->err);
+    VV_TRY(app_storage_options(app, &options, &app->err));
+    return storage_open(url, options, &app->storage, &app->err);
 }
 
 enum vv_rc

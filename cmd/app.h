@@ -10,6 +10,8 @@
 #include "repo/snapshots.h"
 #include "report/json.h"
 #include "secret_input.h"
+#include "ssh_input.h"
+#include "storage/storage.h"
 
 /* One run of the command: options for all commands, what is open, what is said at the end. */
 
@@ -20,6 +22,7 @@ struct global_options {
     const char *passphrase_command;
     const char *recovery_file;
     const char *expect_head;
+    struct ssh_given ssh;
     bool json;
     bool quiet;
     bool progress;
@@ -46,6 +49,8 @@ struct app {
     struct global_options global;
     const char *path[2]; /* names of command and subcommand, for --help */
     const struct command *command;
+    struct ssh_input ssh;
+    struct storage_options storage_options;
     struct storage *storage;
     struct repo *repo;
     struct progress progress;
@@ -73,6 +78,9 @@ MUST_CHECK bool app_arguments(struct app *app, void *values, int argc, char **ar
 /** app_usage(app, fmt, ...): a usage error of the command. */
 enum vv_rc app_usage(struct app *app, const char *fmt, ...) VV_PRINTF(2, 3);
 
+/** app_storage_options(app, ret, err): what every storage of this run is opened with. */
+MUST_CHECK enum vv_rc app_storage_options(struct app *app, const struct storage_options **ret,
+                                          struct vv_error *err);
 /** app_open_storage(app): the storage named by -r or VARVE_REPO. */
 MUST_CHECK enum vv_rc app_open_storage(struct app *app);
 /** app_open_other_storage(app, url, ret): another one, with the same options; storage_free it. */

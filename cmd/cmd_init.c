@@ -228,6 +228,27 @@ report(struct app *app, const struct making *m, const struct storage_notes *note
     printf("\n  varve backup PATH...\n");
 }
 
+/** Before anything is made: there is no repository yet, and the place can be reached. */
+static enum vv_rc
+expect_nothing(struct app *app)
+{
+    struct vv_error why = {0};
+    uint64_t size;
+    enum vv_rc rc = storage_size(app->storage, "config", &size, &why);
+
+    if (rc == VV_OK) {
+        rc = vv_error_set(&app->err, VV_EREFUSED, "there is already a varve repository at '%s'",
+                          app->storage->url);
+        vv_error_hint(&app->err, "use it, or choose another place; nothing was changed");
+        return rc;
+    }
+    if (rc == VV_ETRANSIENT || rc == VV_EAUTH || rc == VV_ECANCELLED || rc == VV_EUNSUPPORTED) {
+        app->err = why;
+        return rc;
+    }
+    return VV_OK; /* making it will tell */
+}
+
 static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
@@ -246,12 +267,7 @@ run(struct app *app, int argc, char **argv)
     m.key_file = key_file_wanted(app, &o);
     rc = app_open_storage(app);
     if (rc == VV_OK) {
-        uint64_t size;
-        if (storage_size(app->storage, "config", &size, NULL) == VV_OK) {
-            rc = vv_error_set(&app->err, VV_EREFUSED, "there is already a varve repository at '%s'",
-                              app->storage->url);
-            vv_error_hint(&app->err, "use it, or choose another place; nothing was changed");
-        }
+        rc = expect_nothing(app);
     }
     if (rc == VV_OK) {
         rc = make_secrets(app, &m);

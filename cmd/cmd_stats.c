@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve stats [--storage]: sizes and ratios. */
+#include <string.h>
+
 #include "commands.h"
 #include "core/alloc.h"
 #include "core/text.h"
@@ -53,6 +55,36 @@ put_text(const struct repo_statistics *s)
     put_size("unique", s->unique_bytes, "distinct chunks, before compression");
     put_size("stored", s->stored_bytes, "all packs");
     printf("%-10s%11.2f  logical to stored\n", "ratio", ratio(s));
+}
+
+/** What the driver tells of itself, a line each. */
+static enum vv_rc
+put_description(struct app *app, struct json *j)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    VV_TRY(storage_describe(app->storage, &text, &app->err));
+    VV_TRY(vv_buf_check(&text, &app->err));
+    if (j != NULL) {
+        json_put_array(j, "storage");
+    }
+    for (const char *line = vv_buf_text(&text); *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        VV_CLEANUP(vv_freep) char *copy = vv_memdup(line, len);
+        if (copy == NULL) {
+            return vv_error_nomem(&app->err);
+        }
+        if (j != NULL) {
+            json_put_text(j, NULL, copy);
+        } else {
+            message_print(copy, stdout);
+            printf("\n");
+        }
+        line += len + (line[len] != '\0');
+    }
+    if (j != NULL) {
+        json_put_end(j);
+    }
+    return VV_OK;
 }
 
 static void
@@ -145,7 +177,7 @@ stats(struct app *app, const struct stats_options *o, const struct snapshot_list
     }
     if (o->storage) {
         put_storage(app, &s, j);
-        return VV_OK;
+        return put_description(app, j);
     }
     if (j != NULL) {
         json_put_array(j, "snapshots");

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -277,35 +278,41 @@ from_command(const char *command, struct secret_value *ret, struct vv_error *err
 
 /** Take a passphrase from the environment and leave none there. */
 static enum vv_rc
-from_environment(char *value, struct secret_value *ret, struct vv_error *err)
+from_environment(const char *name, struct secret_value *ret, struct vv_error *err)
 {
+    char *value = getenv(name);
     size_t len = strlen(value);
     enum vv_rc rc = secret_begin(KEY_SLOT_PASSPHRASE, len + 1, ret, err);
 
     if (rc == VV_OK) {
         memcpy(secret_data(ret->bytes), value, len);
         ret->len = len;
-        rc = secret_take_line(ret, "VARVE_PASSPHRASE", err);
+        rc = secret_take_line(ret, name, err);
     }
     crypto_wipe(value, len);
-    (void)unsetenv("VARVE_PASSPHRASE");
+    (void)unsetenv(name);
     return rc;
+}
+
+enum vv_rc
+secret_ask_line(const char *text, struct secret_value *ret, struct vv_error *err)
+{
+    VV_TRY(secret_begin(KEY_SLOT_PASSPHRASE, SECRET_MAX, ret, err));
+    VV_TRY(prompt_secret(text, (char *)secret_data(ret->bytes), SECRET_MAX - 1, &ret->len, err));
+    ret->prompted = true;
+    return VV_OK;
 }
 
 static enum vv_rc
 from_prompt(const char *what, struct secret_value *ret, struct vv_error *err)
 {
     struct vv_buf text = {0};
-    enum vv_rc rc = secret_begin(KEY_SLOT_PASSPHRASE, SECRET_MAX, ret, err);
+    enum vv_rc rc;
 
     vv_buf_printf(&text, "passphrase or recovery words for %s: ", what);
-    if (rc == VV_OK) {
-        rc = prompt_secret(vv_buf_text(&text), (char *)secret_data(ret->bytes), SECRET_MAX - 1,
-                           &ret->len, err);
-    }
+    rc = secret_ask_line(vv_buf_text(&text), ret, err);
     vv_buf_release(&text);
     VV_TRY(rc);
-    ret->prompted = true;
     if (recovery_words_like(vv_span(secret_data(ret->bytes), ret->len))) {
         return decode_words(ret, err);
     }
@@ -319,6 +326,16 @@ environment(const struct secret_ways *w, const char *name)
     const char *value = w->use_environment ? getenv(name) : NULL;
 
     return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/** The value of ${variable}${suffix}. */
+static const char *
+environment_of(const struct secret_ways *w, const char *variable, const char *suffix)
+{
+    char name[64];
+    int n = snprintf(name, sizeof(name), "%s%s", variable, suffix);
+
+    return n > 0 && (size_t)n < sizeof(name) ? environment(w, name) : NULL;
 }
 
 enum vv_rc
@@ -340,16 +357,16 @@ enum vv_rc
 secret_passphrase_environment(const struct secret_ways *w, struct messages *m,
                               struct secret_value *ret, bool *ret_found, struct vv_error *err)
 {
-    const char *file = environment(w, "VARVE_PASSPHRASE_FILE");
-    const char *command = environment(w, "VARVE_PASSPHRASE_COMMAND");
-    char *passphrase = w->use_environment ? getenv("VARVE_PASSPHRASE") : NULL;
+    const char *variable = w->variable != NULL ? w->variable : "VARVE_PASSPHRASE";
+    const char *file = environment_of(w, variable, "_FILE");
+    const char *command = environment_of(w, variable, "_COMMAND");
 
     *ret_found = true;
     if (file != NULL) {
         return from_passphrase_file(file, m, ret, err);
     }
-    if (passphrase != NULL && passphrase[0] != '\0') {
-        return from_environment(passphrase, ret, err);
+    if (environment(w, variable) != NULL) {
+        return from_environment(variable, ret, err);
     }
     if (command != NULL) {
         return from_command(command, ret, err);

@@ -24,6 +24,7 @@ struct secret_ways {
     const char *passphrase_file;    /* --passphrase-file, VARVE_PASSPHRASE_FILE */
     const char *passphrase_command; /* --passphrase-command, VARVE_PASSPHRASE_COMMAND */
     const char *recovery_file;      /* --recovery-file */
+    const char *variable;           /* NULL: VARVE_PASSPHRASE; with _FILE and _COMMAND behind it */
     bool use_environment;
 };
 

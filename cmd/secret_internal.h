@@ -21,5 +21,8 @@ MUST_CHECK enum vv_rc secret_passphrase_option(const struct secret_ways *w, stru
 MUST_CHECK enum vv_rc secret_passphrase_environment(const struct secret_ways *w, struct messages *m,
                                                     struct secret_value *ret, bool *ret_found,
                                                     struct vv_error *err);
+/** secret_ask_line(text, ret, err): show ${text} on the terminal and read a line without echo. */
+MUST_CHECK enum vv_rc secret_ask_line(const char *text, struct secret_value *ret,
+                                      struct vv_error *err);
 
 #endif

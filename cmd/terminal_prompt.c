@@ -106,3 +106,17 @@ prompt_secret(const char *text, char *buf, size_t size, size_t *ret_len, struct 
     }
     return rc;
 }
+
+bool
+prompt_yes(const char *text)
+{
+    int fd = prompt_terminal();
+    char line[8];
+    size_t len = 0;
+
+    bool yes = fd >= 0 && vv_fd_write_full(fd, text, strlen(text), "the terminal", NULL) == VV_OK &&
+               read_line(fd, line, sizeof(line), &len, NULL) == VV_OK && len == 3 &&
+               memcmp(line, "yes", 3) == 0;
+    vv_fd_close(fd);
+    return yes;
+}

@@ -17,4 +17,7 @@ int prompt_terminal(void);
 MUST_CHECK enum vv_rc prompt_secret(const char *text, char *buf, size_t size, size_t *ret_len,
                                     struct vv_error *err);
 
+/** prompt_yes(text): show ${text}, read a line; true if it is "yes".  False without a terminal. */
+bool prompt_yes(const char *text);
+
 #endif

@@ -194,7 +194,7 @@ open_needed(struct sftp *s, struct vv_error *err)
     rc = open_channel(s, &c, &why);
     if (rc == VV_ETRANSIENT && p->reached) {
         note_failure(s);
-        vv_emit(s->events, VV_EVENT_NOTICE, "storage-retry", vv_span(NULL, 0), "%s; trying again",
+        vv_emit(s->events, VV_EVENT_WARNING, "storage-retry", vv_span(NULL, 0), "%s; trying again",
                 why.message);
         return check_patience(s, err); /* the caller comes again */
     }
@@ -317,7 +317,7 @@ try_again(struct sftp *s, unsigned attempt, uint64_t *first_failure, const struc
     uint64_t t = now(s);
     if (attempt == 0) {
         *first_failure = t;
-        vv_emit(s->events, VV_EVENT_NOTICE, "storage-retry", vv_span(NULL, 0), "%s; trying again",
+        vv_emit(s->events, VV_EVENT_WARNING, "storage-retry", vv_span(NULL, 0), "%s; trying again",
                 why->message);
     }
     if (t - *first_failure > GIVE_UP_S * NS_PER_S) {

@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "directories.h"
 #include "render.h"
+#include "replica_options.h"
 #include "signals.h"
 
 static const char *const transports[] = {"auto", "libssh2", "ssh", NULL};
@@ -49,6 +50,8 @@ const struct option_spec global_specs[] = {
     {"ssh-passphrase-command", '\0', OPTION_TEXT,
      offsetof(struct global_options, ssh.passphrase_command), "COMMAND",
      "prints the passphrase of the ssh key (default: VARVE_SSH_PASSPHRASE_COMMAND)", NULL},
+    {"replica", '\0', OPTION_LIST, offsetof(struct global_options, replicas), "REPO",
+     "take what is damaged or missing from there (also: VARVE_REPLICAS)", NULL},
     {"json", '\0', OPTION_FLAG, offsetof(struct global_options, json), NULL,
      "print the result as JSON", NULL},
     {"quiet", 'q', OPTION_FLAG, offsetof(struct global_options, quiet), NULL,
@@ -78,6 +81,7 @@ app_release(struct app *app)
     if (app->storage != NULL) {
         storage_free(app->storage);
     }
+    replica_options_release(app);
     ssh_input_release(&app->ssh);
     vv_buf_release(&app->state_dir);
     vv_buf_release(&app->cache_dir);
@@ -161,12 +165,15 @@ app_open_storage(struct app *app)
 }
 
 enum vv_rc
-app_open_other_storage(struct app *app, const char *url, struct storage **ret)
+app_open_other_storage(struct app *app, const char *url, struct storage **ret, struct vv_error *err)
 {
+    const struct storage_options *options = NULL;
+
     if (url[0] == '\0') {
-        return app_usage(app, "an empty name of a repository");
+        return vv_error_set(err, VV_EUSAGE, "an empty name of a repository");
     }
-    return storage_open(url, &(struct storage_options){0}, ret, &app->err);
+    VV_TRY(app_storage_options(app, &options, err));
+    return storage_open(url, options, ret, err);
 }
 
 enum vv_rc
@@ -175,6 +182,7 @@ app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
     struct vv_error why = {0};
 
     *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
+    ret->replicas = use == APP_READ && app->replicas.open != NULL ? &app->replicas : NULL;
     if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
         directories_make(&app->state_dir, &why) != VV_OK) {
         if (use == APP_WRITE) {
@@ -213,8 +221,14 @@ app_expect_repository(struct app *app)
     struct slot_list slots = {0};
     enum vv_rc rc = key_slots_list(app->storage, &slots, &app->err);
     bool empty = rc == VV_OK && slots.count == 0 && slots.damaged == 0;
+    uint64_t size;
 
     slot_list_release(&slots);
+    if ((rc == VV_ENOTFOUND || empty) && app->replicas.count > 0 &&
+        storage_size(app->storage, "config", &size, NULL) == VV_OK) {
+        vv_error_clear(&app->err);
+        return VV_OK; /* keys of a replica may open it */
+    }
     if (rc == VV_ENOTFOUND || empty) {
         (void)vv_error_set(&app->err, VV_ENOREPO, "there is no varve repository at '%s'",
                            app->storage->url);
@@ -250,6 +264,9 @@ app_open(struct app *app, enum app_use use)
     enum vv_rc rc;
 
     VV_TRY(app_open_storage(app));
+    if (use == APP_READ) {
+        VV_TRY(replica_options_read(app, &app->err));
+    }
     VV_TRY(app_expect_repository(app));
     VV_TRY(app_repo_options(app, use, &options));
     ways = app_secret_ways(app);
@@ -468,6 +485,7 @@ app_finish(struct app *app, enum vv_rc rc, enum exit_code code)
         code = exit_code_worse(code, exit_code_of(rc, app->err.origin));
         tell_error(app, code);
     }
+    code = exit_code_worse(code, replica_options_report(app));
     if (app->messages.problems > 0) {
         code = exit_code_worse(code, EXIT_PROBLEMS);
     }

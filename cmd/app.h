@@ -6,6 +6,7 @@
 #include "message.h"
 #include "options.h"
 #include "progress.h"
+#include "repo/replicas.h"
 #include "repo/repo.h"
 #include "repo/snapshots.h"
 #include "report/json.h"
@@ -23,6 +24,7 @@ struct global_options {
     const char *recovery_file;
     const char *expect_head;
     struct ssh_given ssh;
+    struct option_list replicas;
     bool json;
     bool quiet;
     bool progress;
@@ -53,6 +55,8 @@ struct app {
     struct storage_options storage_options;
     struct storage *storage;
     struct repo *repo;
+    struct replica_source replicas; /* as named by options and environment */
+    struct vv_buf replica_text;     /* what replicas.urls points into */
     struct progress progress;
     struct vv_buf state_dir;
     struct vv_buf cache_dir;
@@ -83,13 +87,15 @@ MUST_CHECK enum vv_rc app_storage_options(struct app *app, const struct storage_
                                           struct vv_error *err);
 /** app_open_storage(app): the storage named by -r or VARVE_REPO. */
 MUST_CHECK enum vv_rc app_open_storage(struct app *app);
-/** app_open_other_storage(app, url, ret): another one, with the same options; storage_free it. */
-MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url,
-                                             struct storage **ret);
-/** app_expect_repository(app): VV_ENOREPO unless there are key slots. */
+/** app_open_other_storage(app, url, ret, err): any other storage, with the same options; owned by
+ *  the caller.  May be called from any thread, by one at a time. */
+MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url, struct storage **ret,
+                                             struct vv_error *err);
+/** app_expect_repository(app): VV_ENOREPO unless there are key slots, or a replica
+ *  was named and there is a config. */
 MUST_CHECK enum vv_rc app_expect_repository(struct app *app);
 /** app_repo_options(app, use, ret): directories, events, cancellation.  APP_READ: a state directory
- *  that cannot be used is a warning. */
+ *  that cannot be used is a warning, and replicas may serve. */
 enum app_use { APP_READ, APP_WRITE };
 MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct repo_options *ret);
 /** app_open(app, use): storage and repository, with a secret from wherever it comes. */

@@ -83,7 +83,7 @@ check_usage(struct app *app, const struct replicate_command_line *o, const struc
 static enum vv_rc
 add_target(struct app *app, struct targets *t, const char *url)
 {
-    VV_TRY(app_open_other_storage(app, url, &t->items[t->count].storage));
+    VV_TRY(app_open_other_storage(app, url, &t->items[t->count].storage, &app->err));
     t->count++;
     for (size_t i = 0; i + 1 < t->count; i++) {
         if (strcmp(t->items[i].storage->url, t->items[t->count - 1].storage->url) == 0) {

@@ -45,6 +45,8 @@ report_json(struct json *j, const struct verify_summary *s, bool data)
     json_put_u64(j, "objects_damaged", s->objects_damaged);
     json_put_u64(j, "paths_damaged", s->paths_damaged);
     json_put_u64(j, "chunks_missing", s->chunks_missing);
+    json_put_u64(j, "packs_damaged", s->packs_damaged);
+    json_put_u64(j, "packs_at_replicas", s->packs_at_replicas);
     json_put_u64(j, "packs_unindexed", s->packs_unindexed);
     json_put_bool(j, "forged", s->forged);
     json_put_real(j, "seconds", (double)s->duration_ns / 1e9);
@@ -73,6 +75,11 @@ report(struct app *app, const struct verify_summary *s, bool data)
     put_damage(s->objects_damaged, "object is damaged", "objects are damaged");
     put_damage(s->chunks_missing, "chunk is missing", "chunks are missing");
     put_damage(s->paths_damaged, "path is damaged", "paths are damaged");
+    if (s->packs_at_replicas > 0) {
+        printf("  ");
+        render_count(s->packs_at_replicas, "damaged pack is", "damaged packs are", stdout);
+        printf(" whole at a replica: 'varve replicate --from REPLICA' brings them back\n");
+    }
     vv_time_format(clock->realtime(clock), when);
     printf("  ");
     render_count(s->snapshots, "snapshot", "snapshots", stdout);

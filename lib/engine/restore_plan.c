@@ -70,13 +70,13 @@ struct fetching {
     uint64_t pieces;
 };
 
-/** Where a chunk is; false: nowhere, which was reported. */
+/** Where a chunk is, here or in a replica; false: nowhere, which was reported. */
 static enum vv_rc
 locate(struct fetching *x, const struct chunk_ref *chunk, uint64_t offset,
        struct chunk_location *ret, bool *ret_found, struct vv_error *err)
 {
     struct vv_error why = {0};
-    enum vv_rc rc = chunk_index_find(x->r->index, CHUNK_DATA, &chunk->id, 0, ret, &why);
+    enum vv_rc rc = chunk_locate(x->r->reader, CHUNK_DATA, &chunk->id, ret, &why);
 
     *ret_found = false;
     if (rc == VV_OK && ret->chunk_len != chunk->size) {

@@ -97,6 +97,7 @@ run(struct verify *v, struct vv_error *err)
         enter_phase(v, VERIFY_PACKS);
         VV_TRY(verify_pack_data(v, err));
     }
+    VV_TRY(verify_replicas(v, err));
     if (v->bad.count > 0 || v->unreadable) {
         enter_phase(v, VERIFY_PATHS);
         VV_TRY(verify_name_paths(v, err));

@@ -29,11 +29,15 @@ struct verify_summary {
     uint64_t objects_damaged;
     uint64_t paths_damaged; /* pairs of snapshot and path */
     uint64_t chunks_missing;
-    uint64_t packs_unindexed; /* of sessions that never committed: a notice, no damage */
+    uint64_t packs_damaged;     /* or missing; of objects_damaged */
+    uint64_t packs_at_replicas; /* of these, how many a replica has whole */
+    uint64_t packs_unindexed;   /* of sessions that never committed: a notice, no damage */
     uint64_t duration_ns;
     bool forged; /* missing or forged records: exit 14 */
 };
-/** verify_run: nothing is written, nothing is taken from a cache.  A pack that no index segment
+/** verify_run: nothing is written, nothing is taken from a cache.  What a replica supplies lets the
+ * walk go on and is damage of this repository all the same; of each damaged pack it is said which
+ * replica has it whole (by size; with data: read and checked).  A pack that no index segment
  * names is damage if its session committed or a snapshot needs it (index segments are published
  * before slots).  README, site and sessions are looked at, but are never worth more than a notice.
  * VV_OK if it could do its work, whatever it found; look at the summary. */

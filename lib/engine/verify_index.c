@@ -32,9 +32,16 @@ list_shard(struct verify *v, unsigned shard, struct vv_error *err)
     struct name_list names;
     char directory[16] = "packs/";
     uint8_t number = (uint8_t)shard;
+    enum vv_rc rc;
 
     vv_hex(directory + 6, &number, 1);
-    VV_TRY(repo_list(v->repo, directory, &names, err));
+    rc = repo_list(v->repo, directory, &names, err);
+    if (rc == VV_ENOTFOUND) {
+        verify_report(v, "directory-missing", directory, "it is not there");
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    VV_TRY(rc);
     for (size_t i = 0; i < names.count; i++) {
         struct verify_pack pack;
         memset(&pack, 0, sizeof(pack));
@@ -279,7 +286,14 @@ verify_index(struct verify *v, struct vv_error *err)
     enum vv_rc rc = VV_OK;
 
     /* Segments first, packs after: what a segment names was there before it. */
-    VV_TRY(repo_list(v->repo, "index", &names, err));
+    rc = repo_list(v->repo, "index", &names, err);
+    if (rc == VV_ENOTFOUND) {
+        verify_report(v, "directory-missing", "index", "it is not there");
+        vv_error_clear(err);
+        names = (struct name_list){0};
+        rc = VV_OK;
+    }
+    VV_TRY(rc);
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         rc = check_named_segment(v, names.names[i], &object, err);
     }

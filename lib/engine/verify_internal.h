@@ -63,6 +63,9 @@ MUST_CHECK enum vv_rc verify_small_objects(struct verify *v, struct vv_error *er
 MUST_CHECK enum vv_rc verify_index(struct verify *v, struct vv_error *err);
 MUST_CHECK enum vv_rc verify_trees(struct verify *v, struct vv_error *err);
 MUST_CHECK enum vv_rc verify_pack_data(struct verify *v, struct vv_error *err);
+/** verify_replicas(v, err): note packs that only a replica could serve as damaged, and say of every
+ *  damaged pack which replica has it whole. */
+MUST_CHECK enum vv_rc verify_replicas(struct verify *v, struct vv_error *err);
 /** verify_name_paths(v, err): name every path that damage found so far reaches. */
 MUST_CHECK enum vv_rc verify_name_paths(struct verify *v, struct vv_error *err);
 

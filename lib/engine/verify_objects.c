@@ -108,9 +108,18 @@ static enum vv_rc
 check_keys(struct verify *v, struct vv_buf *object, struct vv_error *err)
 {
     struct name_list names;
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
-    VV_TRY(repo_list(v->repo, "keys", &names, err));
+    rc = repo_list(v->repo, "keys", &names, err);
+    if (rc == VV_ENOTFOUND) {
+        verify_report(v, "directory-missing", "keys", "it is not there");
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    VV_TRY(rc);
+    if (names.count == 0) {
+        verify_report(v, "key-slot-damaged", "keys", "there is no key slot");
+    }
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         struct vv_buf name = {0};
         vv_buf_printf(&name, "keys/%s", names.names[i]);
@@ -320,6 +329,11 @@ verify_small_objects(struct verify *v, struct vv_error *err)
     }
     if (rc == VV_OK) {
         rc = repo_list(v->repo, "snapshots", &v->slots, err);
+    }
+    if (rc == VV_ENOTFOUND) {
+        verify_report(v, "directory-missing", "snapshots", "it is not there");
+        vv_error_clear(err);
+        rc = VV_OK;
     }
     vv_buf_release(&object);
     return rc;

@@ -206,7 +206,8 @@ try_chunks(void *ctx, const struct pack_name *name, const struct index_body *bod
         vv_buf_reset(&bytes);
         rc = vv_cancel_check(repo_cancel(v->repo), err);
         if (rc == VV_OK) {
-            rc = chunk_read(v->look.chunks, (enum chunk_type)chunk->type, &chunk->id, &bytes, err);
+            rc = chunk_read_here(v->look.chunks, (enum chunk_type)chunk->type, &chunk->id, &bytes,
+                                 err);
         }
         if (damage_found(rc, err)) {
             vv_error_clear(err);

@@ -65,6 +65,10 @@ MUST_CHECK enum vv_rc index_newer(struct chunk_index *x, uint64_t generation, st
  *  that can be read; false if there is nowhere else to look. */
 MUST_CHECK enum vv_rc index_widen(struct chunk_index *x, uint64_t generation, bool *ret_more,
                                   struct vv_error *err);
+/** index_same_hash(x, hash, nth, ret, err): the ${nth} listed instance of a pack, also of the same
+ *  name; VV_ENOTFOUND. */
+MUST_CHECK enum vv_rc index_same_hash(struct chunk_index *x, const struct vv_id *hash, uint32_t nth,
+                                      struct pack_name *ret, struct vv_error *err);
 /** index_instance(x, name, nth, ret, err): the ${nth} other listed instance of a pack. */
 MUST_CHECK enum vv_rc index_instance(struct chunk_index *x, const struct pack_name *name,
                                      uint32_t nth, struct pack_name *ret, struct vv_error *err);

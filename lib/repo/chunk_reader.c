@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chunks by id, through a cache of decoded blocks. */
+/* Chunks by id: every place in this repository, then replicas. */
 
 #include <string.h>
 
 #include "core/alloc.h"
-#include "core/fast_hash.h"
-#include "core/thread.h"
 #include "repo/chunk_index_internal.h"
-#include "repo/pack_reader.h"
+#include "repo/chunk_reader_internal.h"
+#include "repo/replicas.h"
 
-#define TABLE_SIZE 1024u /* hash table of cached blocks */
-#define READERS_MAX 64u
-#define BAD_MAX 4096u  /* damaged blocks remembered; more are reported again each time */
 #define ROUNDS_MAX 16u /* packs may go on vanishing, but not for ever */
-#define GONE_MAX 1024u /* packs found missing; direct-mapped, forgotten ones cost a listing */
-
-/** A decoded block.  In use while pinned; otherwise it may be thrown out. */
-struct cached_block {
-    struct pack_name pack;
-    uint32_t number;
-    uint32_t len;
-    unsigned pins;
-    uint8_t *bytes;
-    struct cached_block *chain;         /* in the hash table */
-    struct cached_block *newer, *older; /* by last use */
-};
-
-/** A pack that was missing, and the index' generation when that was seen first. */
-struct gone_pack {
-    struct pack_name name;
-    uint64_t generation;
-};
-
-struct chunk_reader {
-    struct repo *repo;
-    struct chunk_index *index;
-    struct pack_keys *keys;
-    struct vv_mutex lock; /* guards all below */
-    struct cached_block *table[TABLE_SIZE];
-    struct cached_block *newest, *oldest;
-    size_t bytes;
-    size_t bytes_max;
-    struct pack_reader *idle[READERS_MAX];
-    unsigned idle_count;
-    uint64_t bad[BAD_MAX]; /* hashes of damaged blocks already reported */
-    unsigned bad_count;
-    struct gone_pack gone[GONE_MAX];
-};
 
 enum vv_rc
 chunk_reader_new(struct repo *r, struct chunk_index *x, size_t cache_bytes,
@@ -105,194 +67,11 @@ chunk_reader_keys(struct chunk_reader *c)
     return c->keys;
 }
 
-static uint64_t
-block_hash(const struct pack_name *pack, uint32_t number)
-{
-    return vv_hash64(pack, sizeof(*pack), number);
-}
-
-/* --- the cache; lock held --------------------------------------------------------------------- */
-
-static void
-unlink_use(struct chunk_reader *c, struct cached_block *b)
-{
-    if (b->newer != NULL) {
-        b->newer->older = b->older;
-    } else {
-        c->newest = b->older;
-    }
-    if (b->older != NULL) {
-        b->older->newer = b->newer;
-    } else {
-        c->oldest = b->newer;
-    }
-}
-
-static void
-link_newest(struct chunk_reader *c, struct cached_block *b)
-{
-    b->newer = NULL;
-    b->older = c->newest;
-    if (c->newest != NULL) {
-        c->newest->newer = b;
-    } else {
-        c->oldest = b;
-    }
-    c->newest = b;
-}
-
-static struct cached_block *
-find_cached(struct chunk_reader *c, const struct chunk_location *loc)
-{
-    struct cached_block *b = c->table[block_hash(&loc->pack, loc->block_number) % TABLE_SIZE];
-
-    while (b != NULL &&
-           (b->number != loc->block_number || pack_name_compare(&b->pack, &loc->pack) != 0)) {
-        b = b->chain;
-    }
-    if (b != NULL) {
-        unlink_use(c, b);
-        link_newest(c, b);
-        b->pins++;
-    }
-    return b;
-}
-
-static void
-drop(struct chunk_reader *c, struct cached_block *b)
-{
-    struct cached_block **at = &c->table[block_hash(&b->pack, b->number) % TABLE_SIZE];
-
-    while (*at != b) {
-        at = &(*at)->chain;
-    }
-    *at = b->chain;
-    unlink_use(c, b);
-    c->bytes -= b->len;
-    vv_free(b->bytes);
-    vv_free(b);
-}
-
-static void
-make_room(struct chunk_reader *c)
-{
-    struct cached_block *b = c->oldest;
-
-    while (b != NULL && c->bytes > c->bytes_max) {
-        struct cached_block *newer = b->newer;
-        if (b->pins == 0) {
-            drop(c, b);
-        }
-        b = newer;
-    }
-}
-
-static void
-insert(struct chunk_reader *c, struct cached_block *b)
-{
-    struct cached_block **head = &c->table[block_hash(&b->pack, b->number) % TABLE_SIZE];
-
-    b->chain = *head;
-    *head = b;
-    link_newest(c, b);
-    c->bytes += b->len;
-    make_room(c);
-}
-
-/* --- reading ---------------------------------------------------------------------------------- */
-
-static enum vv_rc
-take_reader(struct chunk_reader *c, struct pack_reader **ret, struct vv_error *err)
-{
-    *ret = NULL;
-    vv_mutex_lock(&c->lock);
-    if (c->idle_count > 0) {
-        *ret = c->idle[--c->idle_count];
-    }
-    vv_mutex_unlock(&c->lock);
-    return *ret != NULL ? VV_OK : pack_reader_new(c->keys, ret, err);
-}
-
-static void
-give_reader(struct chunk_reader *c, struct pack_reader *p)
-{
-    vv_mutex_lock(&c->lock);
-    if (c->idle_count < READERS_MAX) {
-        c->idle[c->idle_count++] = p;
-        p = NULL;
-    }
-    vv_mutex_unlock(&c->lock);
-    pack_reader_free(p);
-}
-
-/** A decoded block, pinned. */
-static enum vv_rc
-get_block(struct chunk_reader *c, const struct chunk_location *loc, struct cached_block **ret,
-          struct vv_error *err)
-{
-    struct pack_reader *p = NULL;
-    struct cached_block *b;
-    struct cached_block *twin;
-    enum vv_rc rc;
-
-    vv_mutex_lock(&c->lock);
-    b = find_cached(c, loc);
-    vv_mutex_unlock(&c->lock);
-    if (b != NULL) {
-        *ret = b;
-        return VV_OK;
-    }
-    if (loc->block_plain > LIMIT_BLOCK_PLAIN) {
-        return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
-    }
-    b = vv_alloc_array(1, sizeof(*b));
-    if (b == NULL || (b->bytes = vv_alloc((size_t)loc->block_plain + 1)) == NULL) {
-        vv_free(b);
-        return vv_error_nomem(err);
-    }
-    rc = take_reader(c, &p, err);
-    if (rc == VV_OK) {
-        rc = pack_read_block(p, loc, b->bytes, err);
-        give_reader(c, p);
-    }
-    if (rc != VV_OK) {
-        vv_free(b->bytes);
-        vv_free(b);
-        return rc;
-    }
-    b->pack = loc->pack;
-    b->number = loc->block_number;
-    b->len = loc->block_plain;
-    vv_mutex_lock(&c->lock);
-    twin = find_cached(c, loc); /* another thread was faster */
-    if (twin == NULL) {
-        b->pins = 1;
-        insert(c, b);
-    }
-    vv_mutex_unlock(&c->lock);
-    if (twin != NULL) {
-        vv_free(b->bytes);
-        vv_free(b);
-        b = twin;
-    }
-    *ret = b;
-    return VV_OK;
-}
-
-static void
-put_block(struct chunk_reader *c, struct cached_block *b)
-{
-    vv_mutex_lock(&c->lock);
-    b->pins--;
-    make_room(c);
-    vv_mutex_unlock(&c->lock);
-}
-
 /** Say once that a place is damaged. */
 static void
 report_bad(struct chunk_reader *c, const struct chunk_location *loc, const char *text)
 {
-    uint64_t hash = block_hash(&loc->pack, loc->block_number);
+    uint64_t hash = chunk_reader_block_hash(&loc->pack, loc->block_number);
     char object[PACK_OBJECT_TEXT];
     bool known = false;
 
@@ -321,9 +100,9 @@ read_instance(struct chunk_reader *c, const struct chunk_location *loc, enum chu
     struct vv_span bytes;
     enum vv_rc rc;
 
-    VV_TRY(get_block(c, loc, &b, err));
+    VV_TRY(chunk_reader_pin(c, loc, &b, err));
     if (loc->chunk_offset > b->len || loc->chunk_len > b->len - loc->chunk_offset) {
-        put_block(c, b);
+        chunk_reader_unpin(c, b);
         return vv_error_set(err, VV_ECORRUPT, "a chunk outside its block");
     }
     bytes = vv_span(b->bytes + loc->chunk_offset, loc->chunk_len);
@@ -336,7 +115,7 @@ read_instance(struct chunk_reader *c, const struct chunk_location *loc, enum chu
     } else {
         rc = vv_error_set(err, VV_ECORRUPT, "a chunk does not have its id");
     }
-    put_block(c, b);
+    chunk_reader_unpin(c, b);
     return rc;
 }
 
@@ -378,7 +157,7 @@ read_place(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_
 static bool
 looked_up_since_gone(struct chunk_reader *c, const struct pack_name *name, uint64_t generation)
 {
-    struct gone_pack *g = &c->gone[block_hash(name, 0) % GONE_MAX];
+    struct gone_pack *g = &c->gone[chunk_reader_block_hash(name, 0) % GONE_MAX];
     bool since;
 
     vv_mutex_lock(&c->lock);
@@ -392,8 +171,9 @@ looked_up_since_gone(struct chunk_reader *c, const struct pack_name *name, uint6
 
 /** What one look-up in the index led to. */
 struct round {
-    struct vv_error first; /* the first failure */
-    bool found;            /* there was a place at all */
+    struct vv_error first;       /* the first failure */
+    bool found;                  /* there was a place at all */
+    struct chunk_location place; /* the first place */
     bool damaged;
     bool transient;
     bool stale; /* a pack was gone that may have been moved since the look-up */
@@ -417,6 +197,7 @@ read_in_view(struct chunk_reader *c, const struct index_view *v, enum chunk_type
         }
         if (!ret->found) {
             ret->first = why;
+            ret->place = loc;
         }
         ret->found = true;
         ret->transient = ret->transient || rc == VV_ETRANSIENT;
@@ -446,8 +227,30 @@ give_up(const struct round *round, struct vv_error *err)
 }
 
 enum vv_rc
-chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
-           struct vv_error *err)
+chunk_read_instances(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
+                     const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
+{
+    struct chunk_location other = *loc;
+    enum vv_rc rc = VV_OK;
+
+    for (uint32_t nth = 0; rc == VV_OK; nth++) {
+        rc = index_same_hash(c->index, &loc->pack.hash, nth, &other.pack, err);
+        if (rc == VV_OK) {
+            rc = read_instance(c, &other, type, id, out, err);
+            if (!is_of_place(rc) || rc == VV_ETRANSIENT) {
+                return rc;
+            }
+            report_bad(c, &other, err != NULL ? err->message : "damaged");
+            rc = VV_OK;
+        }
+    }
+    return rc;
+}
+
+/** Everything this repository can do; on failure *ret_last is what the last look-up led to. */
+static enum vv_rc
+read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
+          struct round *ret_last, struct vv_error *err)
 {
     bool more = true;
 
@@ -461,6 +264,7 @@ chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
         generation = v.generation;
         rc = read_in_view(c, &v, type, id, out, &round, err);
         index_view_close(c->index, &v);
+        *ret_last = round;
         if (rc != VV_ENOTFOUND) {
             return rc;
         }
@@ -475,4 +279,105 @@ chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
             return give_up(&round, err);
         }
     }
+}
+
+enum vv_rc
+chunk_read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
+                struct vv_buf *out, struct vv_error *err)
+{
+    struct round last = {0};
+
+    return read_here(c, type, id, out, &last, err);
+}
+
+/* --- from a replica --------------------------------------------------------------------------- */
+
+static void
+note_lost(struct chunk_reader *c, const struct chunk_location *loc)
+{
+    struct lost_block *l =
+        &c->lost[chunk_reader_block_hash(&loc->pack, loc->block_number) % LOST_MAX];
+
+    vv_mutex_lock(&c->lock);
+    *l = (struct lost_block){loc->pack, loc->block_number, true};
+    vv_mutex_unlock(&c->lock);
+    atomic_store(&c->any_lost, true);
+}
+
+/** Is the chunk in a block that has been found to be lost here?  Then trying again would cost a
+ *  block's reading for each of its chunks. */
+static bool
+is_lost(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
+        struct chunk_location *ret)
+{
+    const struct lost_block *l;
+    struct index_view v;
+    bool lost;
+
+    if (index_view_open(c->index, &v, NULL) != VV_OK) {
+        return false;
+    }
+    lost = index_view_pick(&v, type, id, 0, ret);
+    index_view_close(c->index, &v);
+    if (lost) {
+        l = &c->lost[chunk_reader_block_hash(&ret->pack, ret->block_number) % LOST_MAX];
+        vv_mutex_lock(&c->lock);
+        lost = l->used && l->number == ret->block_number &&
+               pack_name_compare(&l->pack, &ret->pack) == 0;
+        vv_mutex_unlock(&c->lock);
+    }
+    return lost;
+}
+
+enum vv_rc
+chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
+           struct vv_error *err)
+{
+    struct replicas *replicas = repo_replicas(c->repo);
+    struct round last = {0};
+    struct chunk_location loc;
+    struct vv_error why = {0};
+    enum vv_rc rc;
+    enum vv_rc elsewhere;
+
+    if (replicas != NULL && atomic_load(&c->any_lost) && is_lost(c, type, id, &loc) &&
+        replicas_read_chunk(replicas, &loc, type, id, out, NULL) == VV_OK) {
+        return VV_OK;
+    }
+    rc = read_here(c, type, id, out, &last, err);
+    if (replicas == NULL || !is_of_place(rc) || rc == VV_ETRANSIENT) {
+        return rc;
+    }
+    elsewhere = replicas_read_chunk(replicas, last.found ? &last.place : NULL, type, id, out, &why);
+    if (elsewhere == VV_ENOTFOUND) {
+        return rc;
+    }
+    if (elsewhere == VV_OK && last.found) {
+        note_lost(c, &last.place);
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return elsewhere;
+}
+
+enum vv_rc
+chunk_locate(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
+             struct chunk_location *ret, struct vv_error *err)
+{
+    enum vv_rc rc = chunk_index_find(c->index, type, id, 0, ret, err);
+    struct vv_error why = {0};
+    enum vv_rc elsewhere;
+
+    if (rc == VV_OK || !is_of_place(rc) || rc == VV_ETRANSIENT || repo_replicas(c->repo) == NULL) {
+        return rc;
+    }
+    elsewhere = replicas_find_chunk(repo_replicas(c->repo), type, id, ret, &why);
+    if (elsewhere == VV_ENOTFOUND) {
+        return rc;
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return elsewhere;
 }

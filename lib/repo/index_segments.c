@@ -169,7 +169,12 @@ chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
     enum vv_rc failed = VV_OK; /* what ${fn} said: never mistaken for damage */
     enum vv_rc rc = VV_OK;
 
-    VV_TRY(repo_list(r, "index", &names, err));
+    rc = repo_list(r, "index", &names, err);
+    if (rc == VV_ENOTFOUND) { /* said when the index was loaded */
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    VV_TRY(rc);
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         struct vv_id id;
         struct index_iter it = {0};

@@ -76,19 +76,20 @@ list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_
     return rc;
 }
 
-enum vv_rc
-index_instance(struct chunk_index *x, const struct pack_name *name, uint32_t nth,
-               struct pack_name *ret, struct vv_error *err)
+/** The nth listed instance with a hash, not counting ${except} (NULL: all count). */
+static enum vv_rc
+pick_instance(struct chunk_index *x, const struct vv_id *hash, const struct vv_uuid *except,
+              uint32_t nth, struct pack_name *ret, struct vv_error *err)
 {
     struct shard *s = NULL;
     bool found = false;
     enum vv_rc rc;
 
     vv_mutex_lock(&x->lock);
-    rc = list_shard(x, name->hash.b[0], &s, err);
+    rc = list_shard(x, hash->b[0], &s, err);
     for (size_t i = 0; rc == VV_OK && i < s->count && !found; i++) {
-        if (vv_id_equal(&s->names[i].hash, &name->hash) &&
-            !vv_uuid_equal(&s->names[i].suffix, &name->suffix) && nth-- == 0) {
+        if (vv_id_equal(&s->names[i].hash, hash) &&
+            (except == NULL || !vv_uuid_equal(&s->names[i].suffix, except)) && nth-- == 0) {
             *ret = s->names[i];
             found = true;
         }
@@ -96,6 +97,20 @@ index_instance(struct chunk_index *x, const struct pack_name *name, uint32_t nth
     vv_mutex_unlock(&x->lock);
     VV_TRY(rc);
     return found ? VV_OK : vv_error_set(err, VV_ENOTFOUND, "no other instance of this pack");
+}
+
+enum vv_rc
+index_instance(struct chunk_index *x, const struct pack_name *name, uint32_t nth,
+               struct pack_name *ret, struct vv_error *err)
+{
+    return pick_instance(x, &name->hash, &name->suffix, nth, ret, err);
+}
+
+enum vv_rc
+index_same_hash(struct chunk_index *x, const struct vv_id *hash, uint32_t nth,
+                struct pack_name *ret, struct vv_error *err)
+{
+    return pick_instance(x, hash, NULL, nth, ret, err);
 }
 
 enum vv_rc

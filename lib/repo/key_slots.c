@@ -281,9 +281,11 @@ no_slot_opens(const struct slot_objects *l, const struct slot_secret *secret, st
     return VV_EKEY;
 }
 
-enum vv_rc
-key_slots_open(struct storage *st, const struct slot_secret *secret, struct key_bundle *ret_bundle,
-               struct config *ret_config, struct slot_info *ret_slot, struct vv_error *err)
+/** Slots of one storage, `config` of another or the same. */
+static enum vv_rc
+open_slots(struct storage *st, struct storage *config_st, const struct slot_secret *secret,
+           struct key_bundle *ret_bundle, struct config *ret_config, struct slot_info *ret_slot,
+           struct vv_error *err)
 {
     struct slot_objects l;
     char opened_not[17] = "";
@@ -323,7 +325,10 @@ key_slots_open(struct storage *st, const struct slot_secret *secret, struct key_
             continue;
         }
         if (rc == VV_OK) {
-            rc = load_config(st, o, &bundle, &config, &copy, err);
+            rc = load_config(config_st, o, &bundle, &config, &copy, err);
+        }
+        if (rc == VV_OK && copy && config_st != st) {
+            rc = vv_error_set(err, VV_EFORGED, "they are of a 'config' that is not here");
         }
         if (rc == VV_OK) {
             *ret_bundle = bundle;
@@ -339,4 +344,19 @@ key_slots_open(struct storage *st, const struct slot_secret *secret, struct key_
     }
     slot_objects_release(&l);
     return rc;
+}
+
+enum vv_rc
+key_slots_open(struct storage *st, const struct slot_secret *secret, struct key_bundle *ret_bundle,
+               struct config *ret_config, struct slot_info *ret_slot, struct vv_error *err)
+{
+    return open_slots(st, st, secret, ret_bundle, ret_config, ret_slot, err);
+}
+
+enum vv_rc
+key_slots_open_for(struct storage *st, struct storage *config_st, const struct slot_secret *secret,
+                   struct key_bundle *ret_bundle, struct config *ret_config,
+                   struct slot_info *ret_slot, struct vv_error *err)
+{
+    return open_slots(st, config_st, secret, ret_bundle, ret_config, ret_slot, err);
 }

@@ -44,6 +44,13 @@ MUST_CHECK enum vv_rc key_slots_open(struct storage *st, const struct slot_secre
                                      struct key_bundle *ret_bundle, struct config *ret_config,
                                      struct slot_info *ret_slot, struct vv_error *err);
 
+/** key_slots_open_for(st, config_st, ...): the same with slots from ${st} and `config` from
+ *  ${config_st}, where it must be intact and the one these slots were made for (else VV_EFORGED). */
+MUST_CHECK enum vv_rc key_slots_open_for(struct storage *st, struct storage *config_st,
+                                         const struct slot_secret *secret,
+                                         struct key_bundle *ret_bundle, struct config *ret_config,
+                                         struct slot_info *ret_slot, struct vv_error *err);
+
 /** Argon2id cost for new passphrase slots. */
 struct slot_cost {
     uint32_t passes;

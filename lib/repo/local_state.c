@@ -15,6 +15,7 @@
 #include "crypto/asymmetric.h"
 #include "crypto/secret.h"
 #include "repo/keyring.h"
+#include "repo/local_state_internal.h"
 #include "repo/sealed_envelope.h"
 
 /*
@@ -29,19 +30,6 @@
 #define STATE_VERSION 1u
 #define HEAD_LEN 56u
 #define STATE_LIMIT (16u << 20)
-
-struct local_state {
-    char *path;
-    int dir;
-    int lock;
-    uint8_t key[32];
-    bool keyless; /* opened without a key: nothing sealed can be read or written */
-    struct vv_uuid repository;
-    struct secret *memory;
-    struct client_keys *client; /* in memory; NULL until loaded */
-    uint8_t seed[32];
-    struct head *heads;
-};
 
 enum vv_rc
 local_state_open(const char *dir, const struct keyring *k, struct local_state **ret,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/bytes.h"
 #include "format/common.h"
 
 /*
@@ -14,7 +15,8 @@
  *                   file here is replaced
  *   site-<site id>  heads: the newest record seen of every client on that site
  *   administrator   the administrator's public key, as first seen (text)
- *   replicas        URLs of replicas that were once brought up to date (text, one a line)
+ *   replicas        destinations of past replications, plain text, one URL or absolute path a line;
+ *                   a person may edit it
  *   replica-<site id>  journals of replicas: repo/replica_journal.h
  * Losing it is never fatal: the next commit draws a new client, freshness is "not checked".
  */
@@ -84,11 +86,17 @@ MUST_CHECK enum vv_rc local_state_pin(struct local_state *s, const uint8_t admin
 MUST_CHECK enum vv_rc local_state_repin(struct local_state *s, const uint8_t admin_public[32],
                                         struct vv_error *err);
 
-/** local_state_replicas(s, ret, err): append the URLs remembered, each followed by a NUL. */
-MUST_CHECK enum vv_rc local_state_replicas(struct local_state *s, struct vv_buf *ret,
-                                           struct vv_error *err);
-/** local_state_add_replica(s, url, err): remember one, once, durably.  Takes the lock itself. */
+/** At most so many replicas are remembered, each of at most so many bytes. */
+#define LOCAL_STATE_REPLICAS_MAX 64u
+#define LOCAL_STATE_REPLICA_LEN 1024u
+/** local_state_add_replica(s, url, err): remember a destination, durably; nothing if it is known.
+ *  The oldest gives way when there are too many.  VV_EUSAGE if ${url} is neither "scheme://..." nor
+ *  an absolute path, holds control characters, or is too long.  Not with the lock held. */
 MUST_CHECK enum vv_rc local_state_add_replica(struct local_state *s, const char *url,
                                               struct vv_error *err);
+/** local_state_replicas(s, out, err): append what is remembered, oldest first, each ended by a
+ *  newline; nothing if there is none.  Lines of another form (see above) are left out. */
+MUST_CHECK enum vv_rc local_state_replicas(struct local_state *s, struct vv_buf *out,
+                                           struct vv_error *err);
 
 #endif

@@ -51,10 +51,24 @@ void chunk_reader_free(struct chunk_reader *c);
 VV_DEFINE_CLEANUP(struct chunk_reader, chunk_reader_free);
 /** chunk_read(c, type, id, out, err): append the chunk's bytes to ${out}.  VV_ECORRUPT if every
  *  location is damaged, VV_ENOTFOUND if there is none or its packs are gone; both only after a
- *  look-up begun after the failure (X4).  Damaged places are reported once (event
- *  "block-damaged"), also where another copy served. */
+ *  look-up begun after the failure (X4) and after every replica has been asked (replicas.h).
+ *  Damaged places are reported once (event "block-damaged"), also where another copy served. */
 MUST_CHECK enum vv_rc chunk_read(struct chunk_reader *c, enum chunk_type type,
                                  const struct vv_id *id, struct vv_buf *out, struct vv_error *err);
+/** chunk_read_here(c, type, id, out, err): the same without replicas. */
+MUST_CHECK enum vv_rc chunk_read_here(struct chunk_reader *c, enum chunk_type type,
+                                      const struct vv_id *id, struct vv_buf *out,
+                                      struct vv_error *err);
+/** chunk_read_instances(c, loc, type, id, out, err): from every listed instance of the pack that
+ *  ${loc} names, also that one, in turn; the index is not read.  VV_ENOTFOUND if none has it. */
+MUST_CHECK enum vv_rc chunk_read_instances(struct chunk_reader *c, const struct chunk_location *loc,
+                                           enum chunk_type type, const struct vv_id *id,
+                                           struct vv_buf *out, struct vv_error *err);
+/** chunk_locate(c, type, id, ret, err): the first place of a chunk, or, if it is nowhere here, its
+ *  place in a replica (which pack_read_block does not find, and chunk_read does). */
+MUST_CHECK enum vv_rc chunk_locate(struct chunk_reader *c, enum chunk_type type,
+                                   const struct vv_id *id, struct chunk_location *ret,
+                                   struct vv_error *err);
 /** chunk_reader_index(c), chunk_reader_keys(c): what it works with. */
 struct chunk_index *chunk_reader_index(struct chunk_reader *c);
 struct pack_keys *chunk_reader_keys(struct chunk_reader *c);

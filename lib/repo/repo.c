@@ -11,11 +11,11 @@
 #include "core/fast_hash.h"
 #include "core/file.h"
 #include "crypto/secret.h"
+#include "repo/replicas_internal.h"
 #include "repo/repo_internal.h"
 
-/** Where this host may write: a cache that cannot be used is done without. */
-static enum vv_rc
-open_cache(struct repo *r, const char *dir, struct vv_error *err)
+enum vv_rc
+repo_use_cache(struct repo *r, const char *dir, struct vv_error *err)
 {
     struct vv_buf path = {0};
     char id[VV_UUID_TEXT];
@@ -103,13 +103,16 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
     VV_TRY(bundle != NULL ? keyring_new(bundle, config, &r->keyring, err)
                           : keyring_new_public(config, &r->keyring, err));
     if (options->cache_dir != NULL) {
-        VV_TRY(open_cache(r, options->cache_dir, err));
+        VV_TRY(repo_use_cache(r, options->cache_dir, err));
     }
     if (options->state_dir != NULL) {
         VV_TRY(open_state(r, options->state_dir, err));
     }
     if (r->state != NULL) {
         VV_TRY(pin_administrator(r, err));
+    }
+    if (options->replicas != NULL) {
+        VV_TRY(replicas_new(r, options->replicas, &r->replicas, err));
     }
     *ret = TAKE(r);
     return VV_OK;
@@ -145,10 +148,23 @@ repo_open(struct storage *st, const struct slot_secret *secret, const struct rep
     struct key_bundle bundle;
     struct config config;
     struct slot_info slot;
+    const char *elsewhere = NULL;
     enum vv_rc rc;
 
     VV_TRY(crypto_init(err));
-    VV_TRY(key_slots_open(st, secret, &bundle, &config, &slot, err));
+    rc = key_slots_open(st, secret, &bundle, &config, &slot, err);
+    if ((rc == VV_ENOREPO || rc == VV_ECORRUPT || rc == VV_EKEY) && options->replicas != NULL) {
+        struct vv_error why = {0};
+        enum vv_rc other =
+            repo_keys_elsewhere(st, secret, options, &bundle, &config, &slot, &elsewhere, &why);
+        if (other != VV_ENOTFOUND) {
+            rc = other;
+            if (err != NULL) {
+                *err = why;
+            }
+        }
+    }
+    VV_TRY(rc);
     if (slot.config_copy) {
         vv_emit(options->events, VV_EVENT_PROBLEM, "config-damaged", vv_span("config", 6),
                 "'config' is missing or damaged; the copy in the key slot serves");
@@ -156,6 +172,9 @@ repo_open(struct storage *st, const struct slot_secret *secret, const struct rep
     rc = repo_make(st, &bundle, &config, &slot, options, &r, err);
     crypto_wipe(&bundle, sizeof(bundle));
     VV_TRY(rc);
+    if (elsewhere != NULL) {
+        replicas_note_keys(r->replicas, elsewhere);
+    }
     VV_TRY(repo_load_site(r, err));
     *ret = TAKE(r);
     return VV_OK;
@@ -167,6 +186,7 @@ repo_free(struct repo *r)
     if (r == NULL) {
         return;
     }
+    replicas_free(r->replicas);
     keyring_free(r->keyring);
     local_state_free(r->state);
     vv_free(r->cache);
@@ -180,6 +200,12 @@ struct storage *
 repo_storage(struct repo *r)
 {
     return r->storage;
+}
+
+struct replicas *
+repo_replicas(const struct repo *r)
+{
+    return r->replicas;
 }
 
 const struct keyring *

@@ -13,7 +13,9 @@
 
 /** An opened repository: storage, keys, site, this host's state and cache, the index (lazily). */
 struct repo;
-struct index; /* repo/index.h */
+struct index;          /* repo/index.h */
+struct replicas;       /* repo/replicas.h */
+struct replica_source; /* repo/replicas.h */
 
 struct repo_options {
     const char *state_dir;        /* VARVE_STATE_DIR; NULL: no state (freshness not checked) */
@@ -21,6 +23,8 @@ struct repo_options {
     const struct vv_clock *clock; /* NULL: the system's */
     struct vv_events *events;
     struct vv_cancel *cancel;
+    /* NULL: nothing is taken from replicas, as must be for writing (H4).  Borrowed. */
+    const struct replica_source *replicas;
 };
 
 struct repo_init_options {
@@ -41,7 +45,8 @@ MUST_CHECK enum vv_rc repo_init(struct storage *st, const struct repo_init_optio
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
 /** repo_open(st, secret, options, ret, err): ${st} is borrowed and must outlive the repository.
- *  VV_ENOREPO, VV_EKEY, VV_ECORRUPT (config does not fit the slot: VV_EFORGED). */
+ *  VV_ENOREPO, VV_EKEY, VV_ECORRUPT (config does not fit the slot: VV_EFORGED).  Where no key slot
+ *  can be read any more, but `config` can, those of a replica that was named serve. */
 MUST_CHECK enum vv_rc repo_open(struct storage *st, const struct slot_secret *secret,
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
@@ -57,6 +62,7 @@ void repo_free(struct repo *r);
 VV_DEFINE_CLEANUP(struct repo, repo_free);
 
 struct storage *repo_storage(struct repo *r);
+struct replicas *repo_replicas(const struct repo *r); /* NULL: none are used */
 const struct keyring *repo_keyring(const struct repo *r);
 struct local_state *repo_state(struct repo *r); /* NULL without a (usable) state directory */
 const struct vv_clock *repo_clock(const struct repo *r);

@@ -18,6 +18,7 @@ struct repo {
     const struct vv_clock *clock;
     struct vv_events *events;
     struct vv_cancel *cancel;
+    struct replicas *replicas; /* NULL: none are used */
     struct site site;
     struct slot_info slot;
     uint32_t epoch;
@@ -34,6 +35,15 @@ MUST_CHECK enum vv_rc repo_make(struct storage *st, const struct key_bundle *bun
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
 MUST_CHECK enum vv_rc repo_load_site(struct repo *r, struct vv_error *err);
+/** repo_use_cache(r, dir, err): "<dir>/<repository id>"; one that cannot be used is done without. */
+MUST_CHECK enum vv_rc repo_use_cache(struct repo *r, const char *dir, struct vv_error *err);
+/** repo_keys_elsewhere(st, secret, options, ret_bundle, ret_config, ret_slot, ret_url, err): the
+ *  keys out of a replica's slots.  VV_ENOTFOUND if that leads nowhere. */
+MUST_CHECK enum vv_rc repo_keys_elsewhere(struct storage *st, const struct slot_secret *secret,
+                                          const struct repo_options *options,
+                                          struct key_bundle *ret_bundle, struct config *ret_config,
+                                          struct slot_info *ret_slot, const char **ret_url,
+                                          struct vv_error *err);
 
 /** What init and becoming a replica both publish. */
 MUST_CHECK enum vv_rc publish_readme(struct storage *st, const struct vv_uuid *repository,

@@ -216,10 +216,14 @@ read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *
     struct name_list names;
     struct vv_buf object = {0};
     struct vv_buf name = {0};
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
     repo_scan_begins(r);
-    VV_TRY(repo_list(r, "snapshots", &names, err));
+    rc = repo_list(r, "snapshots", &names, err);
+    if ((rc == VV_ENOTFOUND || rc == VV_EIO) && repo_replicas(r) != NULL) {
+        return pass_over_damage(r, "snapshots", s, VV_EIO, err);
+    }
+    VV_TRY(rc);
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         const char *text;
         vv_buf_reset(&object);
@@ -317,8 +321,8 @@ compare_turns(const void *a, const void *b)
 
 /** Oldest first by the clocks; but where a client's clock was wrong, the order in which it made its
  *  snapshots counts: they share out the places their times gave them. */
-static enum vv_rc
-sort_by_age(struct snapshot_list *l, struct vv_error *err)
+enum vv_rc
+snapshot_list_sort(struct snapshot_list *l, struct vv_error *err)
 {
     struct turn *turns = vv_alloc_array(l->count + 1, sizeof(*turns));
     struct snapshot *sorted = vv_alloc_array(l->count + 1, sizeof(*sorted));
@@ -368,7 +372,7 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
         }
         if (rc == VV_OK && !changed) {
             drop_doubles(&s.list);
-            rc = sort_by_age(&s.list, &why);
+            rc = snapshot_list_sort(&s.list, &why);
             if (rc == VV_OK) {
                 s.list.forged += s.admin.forged;
                 *ret = s;
@@ -394,6 +398,9 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
 
     VV_TRY(slot_scan_read(r, SLOT_SCAN_BODIES, &s, err));
     rc = chain_check(r, &s, err);
+    if (rc == VV_OK) {
+        rc = slot_scan_heal(r, &s, err);
+    }
     if (rc == VV_OK) {
         *ret = s.list;
         memset(&s.list, 0, sizeof(s.list));

@@ -44,7 +44,9 @@ void snapshot_list_release(struct snapshot_list *l);
  * snapshot_list_read(r, ret, err): read certificates and graves, then slots; decode; check
  * signatures, chains (fork: same client and sequence, different record) and freshness against local
  * state (which then remembers what was seen).  Trouble with single records is reported as events
- * and counted, never fatal.
+ * and counted, never fatal.  Where slots are damaged or missing, replicas (if the repository was
+ * opened with any) are asked for their snapshots (event "snapshot-healed"); counts and freshness
+ * stay those of this repository.
  */
 MUST_CHECK enum vv_rc snapshot_list_read(struct repo *r, struct snapshot_list *ret,
                                          struct vv_error *err);

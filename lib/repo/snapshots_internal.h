@@ -25,6 +25,11 @@ void slot_scan_release(struct slot_scan *s);
 enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2 };
 MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);
+/** slot_scan_heal(r, s, err): where slots are damaged or missing (chain_check has been made), add
+ *  what replicas have of them.  What was judged about this repository stays as it was. */
+MUST_CHECK enum vv_rc slot_scan_heal(struct repo *r, struct slot_scan *s, struct vv_error *err);
+/** snapshot_list_sort(l, err): into the order of struct snapshot_list. */
+MUST_CHECK enum vv_rc snapshot_list_sort(struct snapshot_list *l, struct vv_error *err);
 /** newest_heads(l, ret, ret_count, err): the record with the highest sequence of every client,
  *  sorted by client. */
 MUST_CHECK enum vv_rc newest_heads(const struct snapshot_list *l, struct head **ret,

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_REPO_CHUNK_READER_INTERNAL_H
+#define VARVE_REPO_CHUNK_READER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "core/thread.h"
+#include "repo/pack_reader.h"
+
+/* Shared by chunk_reader*.c. */
+
+#define TABLE_SIZE 1024u /* hash table of cached blocks */
+#define READERS_MAX 64u
+#define BAD_MAX 4096u /* damaged blocks remembered; more are reported again each time */
+#define LOST_MAX 256u /* blocks only a replica has; direct-mapped, forgotten ones are tried again */
+#define GONE_MAX 1024u /* packs found missing; direct-mapped, forgotten ones cost a listing */
+
+/** A decoded block.  In use while pinned; otherwise it may be thrown out. */
+struct cached_block {
+    struct pack_name pack;
+    uint32_t number;
+    uint32_t len;
+    unsigned pins;
+    uint8_t *bytes;
+    struct cached_block *chain;         /* in the hash table */
+    struct cached_block *newer, *older; /* by last use */
+};
+
+/** A pack that was missing, and the index' generation when that was seen first. */
+struct gone_pack {
+    struct pack_name name;
+    uint64_t generation;
+};
+
+/** A block that could not be read here and came from a replica. */
+struct lost_block {
+    struct pack_name pack;
+    uint32_t number;
+    bool used;
+};
+
+struct chunk_reader {
+    struct repo *repo;
+    struct chunk_index *index;
+    struct pack_keys *keys;
+    atomic_bool any_lost;
+    struct vv_mutex lock; /* guards all below */
+    struct cached_block *table[TABLE_SIZE];
+    struct cached_block *newest, *oldest;
+    size_t bytes;
+    size_t bytes_max;
+    struct pack_reader *idle[READERS_MAX];
+    unsigned idle_count;
+    uint64_t bad[BAD_MAX]; /* hashes of damaged blocks already reported */
+    unsigned bad_count;
+    struct gone_pack gone[GONE_MAX];
+    struct lost_block lost[LOST_MAX];
+};
+
+uint64_t chunk_reader_block_hash(const struct pack_name *pack, uint32_t number);
+/** chunk_reader_pin(c, loc, ret, err): a decoded block, from the cache or the storage; it stays
+ *  until chunk_reader_unpin. */
+MUST_CHECK enum vv_rc chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
+                                       struct cached_block **ret, struct vv_error *err);
+void chunk_reader_unpin(struct chunk_reader *c, struct cached_block *b);
+
+#endif

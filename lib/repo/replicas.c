@@ -169,7 +169,7 @@ is_itself(struct replicas *s, const struct replica *x)
     uint64_t device[2];
     uint64_t inode[2];
 
-    return strcmp(here->url, x->storage->url) == 0 ||
+    return strcmp(here->url, x->url) == 0 ||
            (storage_local_identity(here, &device[0], &inode[0]) &&
             storage_local_identity(x->storage, &device[1], &inode[1]) && device[0] == device[1] &&
             inode[0] == inode[1]);

@@ -55,7 +55,8 @@ repo_options(struct rig *g)
     static char state[80];
 
     (void)snprintf(state, sizeof(state), "%s/state", g->top);
-    return (struct repo_options){.state_dir = state, .events = &g->events, .cancel = &g->cancel};
+    return (struct repo_options){
+        .state_dir = state, .events = &g->events, .cancel = &g->cancel, .replicas = g->replicas};
 }
 
 void

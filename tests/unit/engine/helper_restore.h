@@ -16,6 +16,7 @@
 #include "engine/backup.h"
 #include "engine/restore.h"
 #include "repo/pack_reader.h"
+#include "repo/replicas.h"
 #include "repo/tree.h"
 
 struct rig_event {
@@ -30,6 +31,7 @@ struct rig {
     char source[80];
     char target[80];
     struct storage *storage;
+    const struct replica_source *replicas; /* what rig_reopen opens with */
     struct repo *repo;
     struct vv_cancel cancel;
     struct snapshot_list list;

@@ -49,7 +49,8 @@ options_for(struct world *w, const char *host, char state[128], char cache[128])
     return (struct repo_options){.state_dir = state,
                                  .cache_dir = w->no_cache ? NULL : cache,
                                  .clock = &w->clock.base,
-                                 .events = &w->events.base};
+                                 .events = &w->events.base,
+                                 .replicas = w->replicas};
 }
 
 void

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "repo/pack_reader.h"
 #include "repo/pack_writer.h"
+#include "repo/replicas.h"
 #include "repo/snapshots.h"
 
 extern struct vv_error world_err;
@@ -41,6 +42,7 @@ struct world {
     void *hook_ctx;
     bool in_hook; /* the hook is not called for what it does itself */
     bool no_cache;
+    const struct replica_source *replicas; /* what world_open opens with */
 };
 
 /** world_begin(w): a fresh repository; opens nothing.  world_end(w) removes everything. */

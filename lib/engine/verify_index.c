@@ -37,7 +37,7 @@ list_shard(struct verify *v, unsigned shard, struct vv_error *err)
     vv_hex(directory + 6, &number, 1);
     rc = repo_list(v->repo, directory, &names, err);
     if (rc == VV_ENOTFOUND) {
-        verify_report(v, "directory-missing", directory, "it is not there");
+        verify_report(v, "directory-unreadable", directory, "it is not there");
         vv_error_clear(err);
         return VV_OK;
     }
@@ -288,7 +288,7 @@ verify_index(struct verify *v, struct vv_error *err)
     /* Segments first, packs after: what a segment names was there before it. */
     rc = repo_list(v->repo, "index", &names, err);
     if (rc == VV_ENOTFOUND) {
-        verify_report(v, "directory-missing", "index", "it is not there");
+        verify_report(v, "directory-unreadable", "index", "it is not there");
         vv_error_clear(err);
         names = (struct name_list){0};
         rc = VV_OK;

@@ -112,7 +112,7 @@ check_keys(struct verify *v, struct vv_buf *object, struct vv_error *err)
 
     rc = repo_list(v->repo, "keys", &names, err);
     if (rc == VV_ENOTFOUND) {
-        verify_report(v, "directory-missing", "keys", "it is not there");
+        verify_report(v, "directory-unreadable", "keys", "it is not there");
         vv_error_clear(err);
         return VV_OK;
     }
@@ -331,7 +331,7 @@ verify_small_objects(struct verify *v, struct vv_error *err)
         rc = repo_list(v->repo, "snapshots", &v->slots, err);
     }
     if (rc == VV_ENOTFOUND) {
-        verify_report(v, "directory-missing", "snapshots", "it is not there");
+        verify_report(v, "directory-unreadable", "snapshots", "it is not there");
         vv_error_clear(err);
         rc = VV_OK;
     }

@@ -13,7 +13,8 @@
  * small.  Without a cache directory an unnamed temporary file serves.  Thread-safe.
  *
  * X1  the index is a hint: for writing, a location counts only after its pack's full name was seen
- *     in a listing begun after the segments were read, and is neither condemned nor suspect;
+ *     in a listing begun after the segments were read, with the size its record says, and is
+ *     neither condemned nor suspect;
  * X2  a writer deduplicates only against records of its own client, of clients with role admin, or,
  *     with dedup trust 1 in config, of all that may write; records whose signature fails are
  *     reported, and serve reading only;

@@ -16,9 +16,14 @@ struct live_table {
     unsigned users; /* guarded by the index' lock; freed by the last */
 };
 
+/** A pack as a listing shows it. */
+struct listed_pack {
+    struct pack_name name;
+    uint64_t size;
+};
 /** What is listed in one packs/xx directory. */
 struct shard {
-    struct pack_name *names; /* sorted */
+    struct listed_pack *packs; /* sorted by name */
     size_t count;
     bool listed;
 };

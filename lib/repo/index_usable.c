@@ -12,7 +12,7 @@ void
 index_forget_shards(struct chunk_index *x)
 {
     for (unsigned i = 0; i < SHARDS; i++) {
-        vv_free(x->shards[i].names);
+        vv_free(x->shards[i].packs);
         x->shards[i] = (struct shard){0};
     }
 }
@@ -29,13 +29,14 @@ chunk_index_for_writing(struct chunk_index *x, const struct condemned_set *conde
 static enum vv_rc
 add_listed(void *ctx, const char *name, uint64_t size, struct vv_error *err)
 {
-    struct vv_buf *names = ctx;
-    struct pack_name parsed;
+    struct vv_buf *packs = ctx;
+    struct listed_pack pack;
 
-    (void)size;
     (void)err;
-    if (pack_name_parse(name, strlen(name), &parsed)) {
-        vv_buf_put(names, &parsed, sizeof(parsed));
+    memset(&pack, 0, sizeof(pack));
+    pack.size = size;
+    if (pack_name_parse(name, strlen(name), &pack.name)) {
+        vv_buf_put(packs, &pack, sizeof(pack));
     }
     return VV_OK;
 }
@@ -46,12 +47,31 @@ compare_names(const void *a, const void *b)
     return pack_name_compare(a, b);
 }
 
+static int
+compare_listed(const void *a, const void *b)
+{
+    const struct listed_pack *x = a;
+    const struct listed_pack *y = b;
+
+    return pack_name_compare(&x->name, &y->name);
+}
+
+/** A pack in a listing, NULL if it is not there. */
+static const struct listed_pack *
+find_listed(const struct shard *s, const struct pack_name *name)
+{
+    const struct listed_pack wanted = {.name = *name};
+
+    return s->count == 0 ? NULL
+                         : bsearch(&wanted, s->packs, s->count, sizeof(*s->packs), compare_listed);
+}
+
 /** List a shard once per load.  Lock held. */
 static enum vv_rc
 list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_error *err)
 {
     struct shard *s = &x->shards[number];
-    struct vv_buf names = {0};
+    struct vv_buf packs = {0};
     char directory[16] = "packs/";
     enum vv_rc rc;
 
@@ -60,19 +80,19 @@ list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_
         return VV_OK;
     }
     vv_hex(directory + 6, &number, 1);
-    rc = storage_list(repo_storage(x->repo), directory, add_listed, &names, err);
+    rc = storage_list(repo_storage(x->repo), directory, add_listed, &packs, err);
     if (rc == VV_OK) {
-        rc = vv_buf_check(&names, err);
+        rc = vv_buf_check(&packs, err);
     }
     if (rc == VV_OK) {
-        s->names = (struct pack_name *)(void *)TAKE(names.data);
-        s->count = names.len / sizeof(struct pack_name);
+        s->packs = (struct listed_pack *)(void *)TAKE(packs.data);
+        s->count = packs.len / sizeof(*s->packs);
         s->listed = true;
         if (s->count > 0) {
-            qsort(s->names, s->count, sizeof(*s->names), compare_names);
+            qsort(s->packs, s->count, sizeof(*s->packs), compare_listed);
         }
     }
-    vv_buf_release(&names);
+    vv_buf_release(&packs);
     return rc;
 }
 
@@ -88,9 +108,9 @@ pick_instance(struct chunk_index *x, const struct vv_id *hash, const struct vv_u
     vv_mutex_lock(&x->lock);
     rc = list_shard(x, hash->b[0], &s, err);
     for (size_t i = 0; rc == VV_OK && i < s->count && !found; i++) {
-        if (vv_id_equal(&s->names[i].hash, hash) &&
-            (except == NULL || !vv_uuid_equal(&s->names[i].suffix, except)) && nth-- == 0) {
-            *ret = s->names[i];
+        if (vv_id_equal(&s->packs[i].name.hash, hash) &&
+            (except == NULL || !vv_uuid_equal(&s->packs[i].name.suffix, except)) && nth-- == 0) {
+            *ret = s->packs[i].name;
             found = true;
         }
     }
@@ -139,10 +159,11 @@ is_trusted(const struct chunk_index *x, const struct table_pack *p)
     return c->role == KEY_ROLE_ADMIN || keyring_config(repo_keyring(x->repo))->dedup_trust == 1;
 }
 
-/** X1 */
+/** X1.  The listing tells sizes too: a pack of another size than its record's has lost bytes. */
 static enum vv_rc
 is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_error *err)
 {
+    const struct listed_pack *listed;
     struct shard *s = NULL;
     enum vv_rc rc;
 
@@ -156,8 +177,8 @@ is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_
     vv_mutex_lock(&x->lock);
     rc = list_shard(x, p->name.hash.b[0], &s, err);
     if (rc == VV_OK) {
-        *ret = s->count > 0 &&
-               bsearch(&p->name, s->names, s->count, sizeof(p->name), compare_names) != NULL;
+        listed = find_listed(s, &p->name);
+        *ret = listed != NULL && listed->size == p->file_size;
     }
     vv_mutex_unlock(&x->lock);
     return rc;

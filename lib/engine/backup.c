@@ -23,7 +23,8 @@ void
 backup_problem(struct backup *b, const struct source_item *item, const char *event,
                const char *text)
 {
-    bool expected = item->may_change && strcmp(event, "content-changed-silently") != 0;
+    bool expected = item->may_change && strcmp(event, "content-changed-silently") != 0 &&
+                    strcmp(event, "name-taken") != 0;
 
     if (expected) {
         backup_add(b, &b->statistics.volatile_changed, 1);
@@ -457,9 +458,11 @@ enum vv_rc
 backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
            struct backup_summary *ret, struct vv_error *err)
 {
-    enum vv_rc rc = run_once(r, o, progress, ret, err);
     bool repeatable = o->archive == NULL || strcmp(o->archive, "-") != 0;
+    enum vv_rc rc;
 
+    VV_TRY(sequences_check(o, err));
+    rc = run_once(r, o, progress, ret, err);
     for (size_t i = 0; i < o->command_count; i++) {
         repeatable = repeatable && o->commands[i].command != NULL;
     }

@@ -193,6 +193,8 @@ bool walk_same_metadata(struct backup *b, const struct entry *now, const struct 
 MUST_CHECK enum vv_rc dry_run(struct backup *b, struct vv_error *err);
 MUST_CHECK enum vv_rc walk_run(struct backup *b, struct vv_error *err);
 MUST_CHECK enum vv_rc tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err);
+/** sequences_check(o, err): VV_EUSAGE if commands' outputs would be in each other's place. */
+MUST_CHECK enum vv_rc sequences_check(const struct backup_options *o, struct vv_error *err);
 MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct vv_error *err);
 
 /* baseline.c: the parent's tree and checkpoints of interrupted runs as one sorted sequence */

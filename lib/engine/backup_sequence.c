@@ -101,8 +101,25 @@ read_item(struct backup *b, struct worker *w, struct source *s, struct source_it
     return rc;
 }
 
+/** Would a member of an archive hide what a command has put out?  (The other way round it is found
+ *  by drop_what_is_below_files.) */
+static bool
+hides_output(const struct backup *b, const struct source_item *item)
+{
+    for (size_t i = 0; i < b->options->command_count; i++) {
+        const char *name = b->options->commands[i].name;
+        struct vv_span output = vv_span(name, strlen(name));
+        if (path_compare(item->entry.path, output) == 0 ||
+            (item->entry.type != ENTRY_DIRECTORY && path_is_below(output, item->entry.path))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum vv_rc
-read_sequence(struct backup *b, struct worker *w, struct source *s, struct vv_error *err)
+read_sequence(struct backup *b, struct worker *w, struct source *s, bool archive,
+              struct vv_error *err)
 {
     bool end = false;
 
@@ -115,6 +132,13 @@ read_sequence(struct backup *b, struct worker *w, struct source *s, struct vv_er
             return source_end(s, err);
         }
         vv_progress_current(b->progress, item.entry.path);
+        if (archive && hides_output(b, &item)) {
+            backup_problem(b, &item, "name-taken",
+                           "a command's output has this name, or goes below it; the member was "
+                           "left out");
+            source_item_release(s, &item);
+            continue;
+        }
         rc = read_item(b, w, s, &item, err);
         source_item_release(s, &item);
         VV_TRY(rc);
@@ -135,7 +159,7 @@ compare_with_parent(struct backup *b, const char *name, struct vv_error *err)
         return VV_OK;
     }
     rc = tree_find(b->reader, &b->parent->body.root, path, &arena, &before, err);
-    if (rc == VV_OK && before.type == ENTRY_FILE && now->size < before.size / 2) {
+    if (rc == VV_OK && before.type == ENTRY_FILE && now->size < before.size - before.size / 2) {
         vv_emit(repo_events(b->repo), VV_EVENT_PROBLEM, "output-shrunk", path,
                 "only %llu bytes, the last time it was %llu", (unsigned long long)now->size,
                 (unsigned long long)before.size);
@@ -294,7 +318,7 @@ read_commands(struct backup *b, struct worker *w, struct vv_error *err)
                                            .cancel = repo_cancel(b->repo)};
         VV_CLEANUP(source_freep) struct source *s = NULL;
         VV_TRY(source_command_new(&o, &s, err));
-        VV_TRY(read_sequence(b, w, s, err));
+        VV_TRY(read_sequence(b, w, s, false, err));
         VV_TRY(compare_with_parent(b, c->name, err));
     }
     return VV_OK;
@@ -313,13 +337,33 @@ add_root(struct backup *b, struct vv_error *err)
 }
 
 enum vv_rc
+sequences_check(const struct backup_options *o, struct vv_error *err)
+{
+    for (size_t i = 0; i < o->command_count; i++) {
+        struct vv_span one = vv_span(o->commands[i].name, strlen(o->commands[i].name));
+        for (size_t j = 0; j < o->command_count; j++) {
+            struct vv_span other = vv_span(o->commands[j].name, strlen(o->commands[j].name));
+            if (j < i && path_compare(one, other) == 0) {
+                return vv_error_set(err, VV_EUSAGE, "'%s' is the name of two outputs",
+                                    o->commands[i].name);
+            }
+            if (path_is_below(one, other)) {
+                return vv_error_set(err, VV_EUSAGE, "'%s' lies below '%s', which is a file",
+                                    o->commands[i].name, o->commands[j].name);
+            }
+        }
+    }
+    return VV_OK;
+}
+
+enum vv_rc
 sequences_read(struct backup *b, struct worker *w, struct vv_error *err)
 {
     VV_TRY(read_commands(b, w, err));
     if (b->options->archive != NULL) {
         VV_CLEANUP(source_freep) struct source *s = NULL;
         VV_TRY(source_archive_new(b->options->archive, repo_cancel(b->repo), &s, err));
-        VV_TRY(read_sequence(b, w, s, err));
+        VV_TRY(read_sequence(b, w, s, true, err));
     }
     VV_TRY(sort_entries(b, err));
     drop_what_is_below_files(b);

@@ -10,7 +10,8 @@ struct walk {
     struct backup *b;
     struct window *win;
     bool needs_work;
-    size_t sequence_at; /* next entry of b->sequence */
+    size_t sequence_at;     /* next entry of b->sequence */
+    struct vv_span covered; /* a directory whose name is taken: what is below it is left out */
 };
 
 bool
@@ -130,25 +131,26 @@ add_sequence_entry(struct walk *k, struct vv_error *err)
     return VV_OK;
 }
 
-/** Sequence entries that come before ${path} (all, if NULL); *ret_same: one has that very path. */
+/** Sequence entries that come before ${item} (all, if NULL); *ret_taken: one has its very path. */
 static enum vv_rc
-add_sequence_before(struct walk *k, const struct vv_span *path, bool *ret_same,
+add_sequence_before(struct walk *k, const struct source_item *item, bool *ret_taken,
                     struct vv_error *err)
 {
     struct backup *b = k->b;
 
-    *ret_same = false;
+    *ret_taken = false;
     while (k->sequence_at < b->sequence_count) {
-        int order = path != NULL ? path_compare(b->sequence[k->sequence_at].path, *path) : -1;
+        const struct entry *next = &b->sequence[k->sequence_at];
+        int order = item != NULL ? path_compare(next->path, item->entry.path) : -1;
         if (order > 0) {
             break;
         }
         if (order == 0) {
             /* Directories may come from both: the file system's is the real one. */
-            if (b->sequence[k->sequence_at].type == ENTRY_DIRECTORY) {
+            if (next->type == ENTRY_DIRECTORY && item->entry.type == ENTRY_DIRECTORY) {
                 k->sequence_at++;
             } else {
-                *ret_same = true;
+                *ret_taken = true;
             }
             break;
         }
@@ -170,15 +172,37 @@ report_item(struct backup *b, const struct source_item *item)
     backup_problem(b, item, event, item->problem.text);
 }
 
+/** What the file system has where a command's or archive's output goes cannot be stored: the output
+ *  may exist nowhere else. */
+static void
+leave_out(struct walk *k, struct source_item *item)
+{
+    bool directory = item->entry.type == ENTRY_DIRECTORY;
+
+    backup_problem(k->b, item, "name-taken",
+                   directory ? "a command's or archive's output has this name; the directory was "
+                               "left out with all that is in it"
+                             : "a command's or archive's output has this name, or goes below it; "
+                               "the file was left out");
+    if (directory) {
+        k->covered = k->b->sequence[k->sequence_at].path;
+    }
+    source_item_release(k->b->source, item);
+}
+
 /** One item of the file system. */
 static enum vv_rc
 add_item(struct walk *k, struct source_item *item, struct vv_error *err)
 {
     struct backup *b = k->b;
     struct window_item *it;
-    bool replaced = false;
+    bool taken = false;
     enum vv_rc rc;
 
+    if (k->covered.len > 0 && path_is_below(item->entry.path, k->covered)) {
+        source_item_release(b->source, item);
+        return VV_OK;
+    }
     if (item->status != SOURCE_OK) {
         report_item(b, item);
         if (item->status != SOURCE_UNREADABLE || item->entry.type != ENTRY_DIRECTORY) {
@@ -186,11 +210,9 @@ add_item(struct walk *k, struct source_item *item, struct vv_error *err)
             return VV_OK;
         } /* else a directory whose names could not be listed: itself it is kept */
     }
-    rc = add_sequence_before(k, &item->entry.path, &replaced, err);
-    if (rc == VV_OK && replaced) {
-        vv_emit(repo_events(b->repo), VV_EVENT_WARNING, "name-taken", item->entry.path,
-                "a command's or archive's output has this name; the file was left out");
-        source_item_release(b->source, item);
+    rc = add_sequence_before(k, item, &taken, err);
+    if (rc == VV_OK && taken) {
+        leave_out(k, item);
         return VV_OK;
     }
     if (rc == VV_OK) {
@@ -219,7 +241,7 @@ walk_items(struct walk *k, struct vv_error *err)
 {
     struct backup *b = k->b;
     bool end = b->source == NULL;
-    bool same;
+    bool taken;
 
     while (!end) {
         struct source_item item = {0};
@@ -229,7 +251,7 @@ walk_items(struct walk *k, struct vv_error *err)
             VV_TRY(add_item(k, &item, err));
         }
     }
-    VV_TRY(add_sequence_before(k, NULL, &same, err));
+    VV_TRY(add_sequence_before(k, NULL, &taken, err));
     return b->source != NULL ? source_end(b->source, err) : VV_OK;
 }
 

@@ -94,6 +94,34 @@ assert_exit 2 varve backup --exec '/x=echo' source >/dev/null 2>&1
 assert_eq "$(count)" "$before" "number of snapshots"
 assert_exit 0 varve backup --allow-empty --exec 'x=true' source >/dev/null
 
+# Where two things would have one place, none is lost in silence: names of outputs are refused...
+assert_exit 2 varve backup --exec 'x=echo 1' --exec 'x=echo 2' >/dev/null 2>problems
+assert_grep "'x'" problems
+assert_exit 2 varve backup --exec 'x/y=echo 1' --stdin x </dev/null >/dev/null 2>problems
+assert_grep "'x/y'" problems
+# ... and an output, which may be nowhere else, comes before files and members, which are named.
+mkdir -p clash/directory/deep
+echo file >clash/file
+echo inner >clash/directory/deep/inner
+echo other >clash/other
+top=${PWD#/}/clash
+tar -cf clash.tar clash
+assert_exit 3 varve backup --exec "$top/file/dump=echo 1" --exec "$top/directory=echo 2" clash \
+    >/dev/null 2>problems
+assert_grep "clash/file'" problems
+assert_grep "clash/directory'" problems
+refute_grep inner problems
+assert_exit 0 varve restore "latest:$PWD/clash" --target clashed >/dev/null
+assert_eq "$(cd clashed && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
+    "./directory ./file/dump ./other " "what was kept"
+rm -rf clashed
+assert_exit 3 varve backup --exec "clash/file/dump=echo 1" --exec "clash/directory=echo 2" \
+    --archive clash.tar >/dev/null 2>problems
+assert_grep "clash/file'" problems
+assert_exit 0 varve restore "latest:clash" --target clashed >/dev/null
+assert_eq "$(cd clashed && find . -type f | LC_ALL=C sort | tr '\n' ' ')" \
+    "./directory ./file/dump ./other " "what was kept"
+
 # Under half of the last time: stored, but somebody should look.
 assert_exit 0 varve backup --exec 'db/numbers=seq 300000' >/dev/null
 assert_exit 3 varve backup --exec 'db/numbers=seq 100000' >/dev/null 2>problems

@@ -171,6 +171,11 @@ MUST_CHECK enum vv_rc worker_hash_and_put(struct worker *w, struct hash_job *job
 MUST_CHECK enum vv_rc worker_out_of_line(struct worker *w, struct entry *e, struct vv_arena *arena,
                                          struct vv_error *err);
 
+/* backup_judge.c */
+/** judge_item(w, it, err): new, changed or unchanged?  A file that was read, and has changed behind
+ *  unchanged metadata, is reported. */
+MUST_CHECK enum vv_rc judge_item(struct worker *w, struct window_item *it, struct vv_error *err);
+
 /* backup_content.c */
 /** content_read_large(w, f, e, arena, ret_status, ret_problem, err): read a file segment by
  *  segment, store it, and set e->content.  The source's trouble is ${ret_status}; enum vv_rc is the

@@ -375,38 +375,6 @@ check_item(struct worker *w, struct window_item *it, struct vv_error *err)
     return rc;
 }
 
-static bool
-same_content(const struct entry *a, const struct entry *b)
-{
-    if (a->content.size != b->content.size || a->content.height != b->content.height ||
-        a->content.count != b->content.count) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->content.count; i++) {
-        if (!vv_id_equal(&a->content.refs[i].id, &b->content.refs[i].id)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/** After reading: what kind of news is it? */
-static void
-judge_item(struct backup *b, struct window_item *it)
-{
-    if (it->entry.type != ENTRY_FILE) {
-        return;
-    }
-    it->changed = it->base.type != ENTRY_FILE || !same_content(&it->base, &it->entry);
-    if (it->same_stat && it->changed && it->base.type == ENTRY_FILE &&
-        !(it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE))) {
-        backup_add(b, &b->statistics.silent_changes, 1);
-        backup_problem(b, &it->item, "content-changed-silently",
-                       "content differs although size, times and inode are unchanged; the new "
-                       "content was stored, the snapshot before has the old one");
-    }
-}
-
 static enum vv_rc
 run_window(struct worker *w, struct window *win, struct batch *t, struct vv_error *err)
 {
@@ -433,7 +401,7 @@ run_window(struct worker *w, struct window *win, struct batch *t, struct vv_erro
     for (uint32_t i = 0; i < win->count; i++) {
         struct window_item *it = &win->items[i];
         if (it->state == ITEM_READ) {
-            judge_item(b, it);
+            VV_TRY(judge_item(w, it, err));
             VV_TRY(worker_out_of_line(w, &it->entry, &win->arena, err));
         }
     }

@@ -250,6 +250,50 @@ backup__full_finds_silent_changes(void **state)
     bw_end(&w);
 }
 
+/** A file of a megabyte of zeros with 'data' in the middle, with or without holes around it. */
+static void
+write_zeros(struct backup_world *w, const char *name, bool holes)
+{
+    static uint8_t zeros[1 << 20];
+    struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    int fd = open(bw_path(w, name), O_WRONLY | O_CREAT, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(ftruncate(fd, sizeof(zeros)), 0);
+    if (!holes) {
+        assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+    }
+    assert_int_equal(pwrite(fd, "data", 4, 1 << 19), 4);
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+/** Preallocated space is data today and a hole tomorrow, with the same metadata: no change. */
+static void
+backup__full_takes_moved_holes_for_no_change(void **state)
+{
+    struct backup_world w;
+
+    (void)state;
+    bw_begin(&w, NULL);
+    bw_hide_ctime = true;
+    write_zeros(&w, "reserved", true);
+    bw_backup(&w);
+    w.options.full = true;
+    for (int holes = 0; holes <= 1; holes++) {
+        write_zeros(&w, "reserved", holes != 0);
+        bw_backup(&w);
+        assert_int_equal(w.summary.statistics.silent_changes, 0);
+        assert_int_equal(w.summary.statistics.files_unchanged, 1);
+        assert_false(w.summary.problems);
+        if (holes == 0) {
+            bw_assert_content(&w, "reserved");
+        }
+    }
+    bw_end(&w);
+}
+
 /* --- while it runs ---------------------------------------------------------------------------- */
 
 static void
@@ -682,9 +726,9 @@ static void
 backup__stores_a_commands_output(void **state)
 {
     static const struct backup_command commands[] = {
-        {"dump/orders.sql", "printf 'first'"},
+        {"dump/orders.sql", "printf 'the orders of today'"},
         {"list", "printf 'a\\nb\\n'"},
-        {"dump/orders.sql", "printf 'the second one stays'"},
+        {"dump/orders.sql", "printf 'others'"},
     };
     struct backup_world w;
     struct snapshot_list list = {0};
@@ -698,7 +742,9 @@ backup__stores_a_commands_output(void **state)
     bw_begin(&w, NULL);
     w.options.path_count = 0;
     w.options.commands = commands;
-    w.options.command_count = VV_COUNT(commands);
+    w.options.command_count = 3; /* two of one name: one would be lost */
+    assert_int_equal(bw_run(&w), VV_EUSAGE);
+    w.options.command_count = 2;
     bw_backup(&w);
     assert_false(w.summary.problems);
     assert_int_equal(w.summary.statistics.files, 2);
@@ -708,8 +754,8 @@ backup__stores_a_commands_output(void **state)
     bw_must(&w, tree_find(reader, &list.snapshots[0].body.root, vv_span("dump/orders.sql", 15),
                           &arena, &e, &w.err));
     bw_must(&w, stream_read_all(reader, &e.content, 1000, &stored, &w.err));
-    assert_string_equal(vv_buf_text(&stored), "the second one stays");
-    assert_int_equal(e.size, 20);
+    assert_string_equal(vv_buf_text(&stored), "the orders of today");
+    assert_int_equal(e.size, 19);
     bw_must(&w, tree_find(reader, &list.snapshots[0].body.root, vv_span("dump", 4), &arena, &e,
                           &w.err));
     assert_int_equal(e.type, ENTRY_DIRECTORY);
@@ -773,6 +819,7 @@ main(void)
         cmocka_unit_test(backup__cuts_as_the_config_says),
         cmocka_unit_test(backup__dry_run_writes_nothing),
         cmocka_unit_test(backup__full_finds_silent_changes),
+        cmocka_unit_test(backup__full_takes_moved_holes_for_no_change),
         cmocka_unit_test(backup__counts_what_vanishes),
         cmocka_unit_test(backup__flags_torn_files),
         cmocka_unit_test(backup__reads_a_file_that_moved_once_again),

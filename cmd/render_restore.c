@@ -22,6 +22,7 @@ render_restore_json(struct json *j, const struct restore_summary *s)
     json_put_bool(j, "verified_from_memory", s->verified_from_memory);
     json_put_u64(j, "verified_files", s->verified_files);
     json_put_u64(j, "verified_bytes", s->verified_bytes);
+    json_put_u64(j, "not_verified", s->not_verified);
     json_put_u64(j, "verify_differences", s->verify_differences);
     json_put_real(j, "seconds", (double)s->duration_ns / 1e9);
     json_put_real(j, "verify_seconds", (double)s->verify_ns / 1e9);
@@ -65,7 +66,7 @@ put_dry_run(const struct restore_summary *s, FILE *file)
 static void
 put_verified(const struct restore_summary *s, const struct restore_options *o, FILE *file)
 {
-    if (!s->verified) {
+    if (!s->verified && s->not_verified == 0) {
         fprintf(file, o->verify ? "  not verified\n" : "  not verified (--no-verify)\n");
         return;
     }
@@ -81,8 +82,10 @@ put_verified(const struct restore_summary *s, const struct restore_options *o, F
         render_count(s->verify_differences, "difference", "differences", file);
         fprintf(file, " (named above)\n");
     } else {
-        fprintf(file, ", all as in the snapshot\n");
+        fprintf(file, s->verified ? ", all as in the snapshot\n" : ", as in the snapshot\n");
     }
+    put_line(s->not_verified, "entry not verified (named above)",
+             "entries not verified (named above)", file);
 }
 
 void

@@ -206,7 +206,7 @@ verify(struct restore *r, struct vv_error *err)
     atomic_store(&r->progress->bytes_done, 0);
     atomic_store(&r->progress->files_done, 0);
     rc = restore_verify(r, err);
-    r->verified = rc == VV_OK;
+    r->verified = rc == VV_OK && atomic_load(&r->counts.not_verified) == 0;
     r->verify_ns = clock->monotonic(clock) - start;
     return rc;
 }
@@ -277,6 +277,7 @@ summarize(struct restore *r, struct restore_summary *ret)
         .verified_from_memory = r->verified_from_memory,
         .verified_files = atomic_load(&c->verified_files),
         .verified_bytes = atomic_load(&c->verified_bytes),
+        .not_verified = atomic_load(&c->not_verified),
         .verify_differences = atomic_load(&c->verify_differences),
         .verify_ns = r->verify_ns,
         .measured_rate = r->measured_rate,

@@ -57,6 +57,7 @@ struct restore_summary {
     uint64_t verified_files;
     uint64_t verified_bytes;
     uint64_t verify_differences;
+    uint64_t not_verified; /* could not be read back; verified is false then */
     uint64_t duration_ns;
     uint64_t verify_ns;
     uint64_t measured_rate; /* dry run: bytes a second, measured on a sample of the plan's blocks */

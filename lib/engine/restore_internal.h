@@ -395,7 +395,8 @@ struct restore_counts {
     _Atomic uint64_t verified_files;
     _Atomic uint64_t verified_bytes;
     _Atomic uint64_t verify_differences;
-    _Atomic uint64_t problems; /* events of kind PROBLEM, the sink's included */
+    _Atomic uint64_t not_verified; /* whose permissions do not let the caller read them back */
+    _Atomic uint64_t problems;     /* events of kind PROBLEM, the sink's included */
 };
 /** Counts problems on their way to the caller's sink of events. */
 struct counting_events {

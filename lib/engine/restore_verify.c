@@ -82,7 +82,8 @@ restore_verify_inspect(struct restore *r, const struct entry *e, struct vv_arena
     if (rc == VV_ENOTFOUND) {
         restore_differs(r, e->path, "missing");
     } else if (rc != VV_OK && why.sys == EACCES && (e->mode & 0400) == 0) {
-        restore_emit(r, VV_EVENT_WARNING, "not-verified", e->path,
+        restore_add(&r->counts.not_verified, 1);
+        restore_emit(r, VV_EVENT_PROBLEM, "not-verified", e->path,
                      "its permissions do not let this user read it back");
     } else if (rc != VV_OK) {
         restore_differs(r, e->path, "%s", why.message);

@@ -174,4 +174,14 @@ if [ "$(id -u)" = 0 ]; then
     assert_exit 0 as_user varve -r "$PWD/readable" --key-file "$PWD/key" restore --no-owner \
         "latest@there:$source" --target "$PWD/theirs/again" >summary 2>errors
     assert_same_tree source theirs/again --no-owner
+    # What they may not read back is restored, but not called verified.
+    mkdir sealed && echo shut >sealed/shut && echo open >sealed/open && chmod 0 sealed/shut
+    assert_exit 0 varve backup --host there sealed >/dev/null
+    rm -rf readable && cp -a "$VARVE_REPO" readable && chmod -R a+rX readable
+    assert_exit 3 as_user varve --json -r "$PWD/readable" --key-file "$PWD/key" restore --no-owner \
+        "latest@there:$PWD/sealed" --target "$PWD/theirs/sealed" >restore.json 2>errors
+    assert_grep "sealed/shut'" errors
+    assert_eq "$(json restore.json '[d["verified"], d["verified_files"], d["not_verified"]]')" \
+        '[false, 1, 1]'
+    assert_eq "$(cat theirs/sealed/shut)" shut
 fi

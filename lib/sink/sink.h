@@ -96,7 +96,8 @@ MUST_CHECK enum vv_rc sink_remove(struct sink *s, struct vv_span path, struct vv
  *  counted for the K4 report): a verify pass should not miss it. */
 bool sink_withheld(struct sink *s, const struct entry *e);
 
-/** sink_finish(s, err): directories' attributes, deferred flags, one syncfs; emits the K4 report as
+/** sink_finish(s, err): directories' attributes, deferred flags, one syncfs of each file system
+ *  that something was written to; emits the K4 report as
  *  VV_EVENT_PROBLEM "not-permitted" events, one a kind with its count.  A directory or flag that
  * fails is named by a VV_EVENT_PROBLEM "attributes-not-set" and survived. */
 MUST_CHECK enum vv_rc sink_finish(struct sink *s, struct vv_error *err);

@@ -157,11 +157,7 @@ sink_finish(struct sink *s, struct vv_error *err)
     vv_buf_release(&path);
     VV_TRY(rc);
     VV_TRY(finish_late(s, err));
-    if (s->root_path_only) {
-        sync();
-    } else if (syncfs(s->root) != 0) {
-        return sink_error(err, errno, "write out the file system of", vv_span(NULL, 0));
-    }
+    VV_TRY(sink_systems_sync(s, err));
     sink_refusals_report(s);
     return VV_OK;
 }

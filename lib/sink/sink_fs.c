@@ -120,6 +120,7 @@ sink_free(struct sink *s)
         return;
     }
     sink_parents_forget(s);
+    sink_systems_release(s);
     sink_names_release(s);
     vv_arena_release(&s->arena);
     vv_buf_release(&s->deferred_path);

@@ -5,11 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -228,18 +226,13 @@ sink_existing(struct sink *s, const struct entry *e, enum sink_existing *ret, st
 void
 sink_uncache(struct sink *s, bool *ret_from_memory)
 {
-    struct statfs vfs;
-
     *ret_from_memory = false;
     if (s->root < 0) {
         return;
     }
-    if (s->root_path_only || syncfs(s->root) != 0) {
+    if (sink_systems_sync(s, NULL) != VV_OK) {
         sync();
     }
-    if (fstatfs(s->root, &vfs) == 0) {
-        *ret_from_memory =
-            (unsigned long)vfs.f_type == TMPFS_MAGIC || (unsigned long)vfs.f_type == RAMFS_MAGIC;
-    }
+    *ret_from_memory = sink_systems_in_memory(s);
     atomic_store_explicit(&s->uncache, true, memory_order_relaxed);
 }

@@ -126,6 +126,13 @@ struct sink_abilities {
     uint64_t granularity; /* of times, ns */
 };
 
+#define SINK_SYSTEMS 16u
+/** A file system mounted below the target.  fd: a directory on it; -1: none may be read. */
+struct sink_system {
+    uint64_t device;
+    int fd;
+};
+
 struct sink {
     int root; /* -1: a dry run into a directory that does not exist */
     bool root_path_only;
@@ -153,6 +160,9 @@ struct sink {
     struct vv_mutex lock; /* guards all below */
     struct sink_parent top;
     struct sink_parent *parents[SINK_PARENTS];
+    struct sink_system systems[SINK_SYSTEMS]; /* that something was written to */
+    unsigned system_count;
+    bool more_systems; /* than there is room for */
     uint64_t parent_clock;
     struct sink_name names[SINK_NAMES];
     struct vv_arena arena;
@@ -171,6 +181,16 @@ enum vv_rc sink_kept(struct vv_error *err, struct vv_span path, const char *why)
 void sink_refuse(struct sink *s, enum sink_refusal kind);
 bool sink_refused(const struct sink *s, enum sink_refusal kind);
 void sink_refusals_report(struct sink *s);
+
+/* sink_systems.c: file systems mounted below the target */
+
+/** sink_system_note(s, directory): an open directory (also O_PATH) is going to be written to. */
+void sink_system_note(struct sink *s, int directory);
+/** sink_systems_sync(s, err): write out all file systems that something was written to. */
+MUST_CHECK enum vv_rc sink_systems_sync(struct sink *s, struct vv_error *err);
+/** sink_systems_in_memory(s): is there one of them without a device? */
+bool sink_systems_in_memory(const struct sink *s);
+void sink_systems_release(struct sink *s);
 
 /* sink_path.c: reaching places */
 

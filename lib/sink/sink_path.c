@@ -269,6 +269,7 @@ parent_acquire(struct sink *s, struct vv_span path, struct sink_parent **ret, st
     if (sys != 0) {
         return sink_error(err, sys, "open directory", path);
     }
+    sink_system_note(s, fd);
     p = parent_new(path, hash, fd, false);
     if (p == NULL) {
         vv_fd_close(fd);

@@ -19,6 +19,22 @@ same_content(const struct entry *a, const struct entry *b)
     return true;
 }
 
+static bool
+same_time(const struct entry_time *a, const struct entry_time *b)
+{
+    return a->sec == b->sec && a->nsec == b->nsec;
+}
+
+/** Did the metadata still agree with the baseline's when the file was read?  Between the walk's
+ *  look and the reading it may have been written to, like any file that is in use. */
+static bool
+still_same_stat(const struct window_item *it)
+{
+    return it->same_stat && it->entry.size == it->base.size &&
+           same_time(&it->entry.mtime, &it->base.mtime) &&
+           same_time(&it->entry.ctime, &it->base.ctime);
+}
+
 /**
  * Does the file hold the very bytes the baseline has of it?  What is stored may differ although it
  * does: whether preallocated space reads as data or as a hole changes with what is in the page
@@ -63,6 +79,7 @@ judge_item(struct worker *w, struct window_item *it, struct vv_error *err)
     if (it->entry.type != ENTRY_FILE) {
         return VV_OK;
     }
+    it->same_stat = still_same_stat(it);
     it->changed = it->base.type != ENTRY_FILE || !same_content(&it->base, &it->entry);
     if (!it->same_stat || !it->changed || it->base.type != ENTRY_FILE ||
         (it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) != 0) {

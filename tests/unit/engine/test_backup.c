@@ -250,6 +250,37 @@ backup__full_finds_silent_changes(void **state)
     bw_end(&w);
 }
 
+static void
+write_late(struct backup_world *w)
+{
+    bw_file(w, "late", 6000, 4);
+    bw_on_read = NULL;
+}
+
+/** What is written to between the walk and the reading has new metadata to show for it. */
+static void
+backup__full_tells_late_changes_from_silent_ones(void **state)
+{
+    struct backup_world w;
+
+    (void)state;
+    bw_begin(&w, NULL);
+    bw_hide_ctime = true;
+    w.options.threads = 1;
+    bw_file(&w, "early", 5000, 1);
+    bw_file(&w, "late", 5000, 2);
+    bw_backup(&w);
+    w.options.full = true;
+    bw_on_read = write_late;
+    bw_read_name = "/early";
+    bw_backup(&w);
+    assert_int_equal(w.summary.statistics.silent_changes, 0);
+    assert_int_equal(w.summary.statistics.files_changed, 1);
+    assert_false(w.summary.problems);
+    bw_assert_content(&w, "late");
+    bw_end(&w);
+}
+
 /** A file of a megabyte of zeros with 'data' in the middle, with or without holes around it. */
 static void
 write_zeros(struct backup_world *w, const char *name, bool holes)
@@ -819,6 +850,7 @@ main(void)
         cmocka_unit_test(backup__cuts_as_the_config_says),
         cmocka_unit_test(backup__dry_run_writes_nothing),
         cmocka_unit_test(backup__full_finds_silent_changes),
+        cmocka_unit_test(backup__full_tells_late_changes_from_silent_ones),
         cmocka_unit_test(backup__full_takes_moved_holes_for_no_change),
         cmocka_unit_test(backup__counts_what_vanishes),
         cmocka_unit_test(backup__flags_torn_files),

@@ -60,7 +60,7 @@ static const struct option_spec specs[] = {
     {"stdin", '\0', OPTION_TEXT, AT(stdin_name), "NAME", "store standard input as the file NAME",
      NULL},
     {"allow-empty", '\0', OPTION_FLAG, AT(allow_empty), NULL,
-     "commands and standard input may yield nothing", NULL},
+     "commands, standard input and the archive may yield nothing", NULL},
     {"archive", '\0', OPTION_TEXT, AT(archive), "FILE",
      "store the members of a tar, cpio or zip (-: standard input)", NULL},
     OPTION_END,

@@ -466,8 +466,9 @@ backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *p
     for (size_t i = 0; i < o->command_count; i++) {
         repeatable = repeatable && o->commands[i].command != NULL;
     }
-    if (rc == VV_EREFUSED && (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed &&
-        repeatable) {
+    /* Only what refuses the slot itself is a prune's work; a client that may not write stays so. */
+    if (rc == VV_EREFUSED && atomic_load(&progress->phase) == BACKUP_COMMITTING &&
+        (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed && repeatable) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
                 "a prune closed this run's session; starting once more");
         vv_error_clear(err);

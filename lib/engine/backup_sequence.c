@@ -356,6 +356,15 @@ sequences_check(const struct backup_options *o, struct vv_error *err)
     return VV_OK;
 }
 
+/** Not a backup of anything: what made it has failed somewhere. */
+static enum vv_rc
+empty_archive(const char *path, struct vv_error *err)
+{
+    (void)vv_error_set(err, VV_ENOTFOUND, "archive '%s' has no members", path);
+    vv_error_hint(err, "use --allow-empty if that is no mistake");
+    return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_ENOTFOUND);
+}
+
 enum vv_rc
 sequences_read(struct backup *b, struct worker *w, struct vv_error *err)
 {
@@ -363,7 +372,13 @@ sequences_read(struct backup *b, struct worker *w, struct vv_error *err)
     if (b->options->archive != NULL) {
         VV_CLEANUP(source_freep) struct source *s = NULL;
         VV_TRY(source_archive_new(b->options->archive, repo_cancel(b->repo), &s, err));
+        size_t before = b->sequence_count;
+        uint64_t problems = b->statistics.problems;
         VV_TRY(read_sequence(b, w, s, true, err));
+        if (b->sequence_count == before && b->statistics.problems == problems &&
+            !b->options->allow_empty) {
+            return empty_archive(b->options->archive, err);
+        }
     }
     VV_TRY(sort_entries(b, err));
     drop_what_is_below_files(b);

@@ -81,3 +81,10 @@ for damage in "truncate -s 1000" "rm -f"; do
     rm -rf "$VARVE_REPO" "$WORK/state" "$WORK/cache"
     mv spare "$VARVE_REPO"
 done
+
+# A copy without its identity is not written to, and says so without talk of a prune.
+mv "$VARVE_REPO/site" site
+assert_exit 1 varve backup --quiet "$PWD/source" 2>errors
+assert_grep "'site' is missing" errors
+refute_grep 'prune' errors
+mv site "$VARVE_REPO/site"

@@ -61,8 +61,13 @@ for size in 0 100 1024 100000 $(($(stat -c %s plain.tar.gz) - 3)); do
     assert_exit 1 varve backup --archive part source >/dev/null 2>&1
 done
 assert_exit 1 varve backup --archive source/sizes/text-65536 >/dev/null 2>&1
+head -c 10240 /dev/zero >nothing.tar
+assert_exit 1 varve backup --archive nothing.tar >/dev/null 2>problems
+assert_grep 'no members' problems
 assert_exit 1 varve backup --archive not-there >/dev/null 2>&1
 assert_eq "$(count)" "$before" "number of snapshots"
+
+assert_exit 0 varve backup --archive nothing.tar --allow-empty source >/dev/null
 
 # ---- commands ----
 assert_exit 0 varve backup --exec 'db/numbers=seq 300000' --exec 'db/words=echo word' source \

@@ -55,6 +55,7 @@ struct sftp_options {
 MUST_CHECK enum vv_rc sftp_client_new(struct byte_stream *stream,
                                       const struct sftp_options *options, struct sftp_client **ret,
                                       struct vv_error *err);
+/** sftp_client_free(c): no call may be under way. */
 void sftp_client_free(struct sftp_client *c);
 VV_DEFINE_CLEANUP(struct sftp_client, sftp_client_free);
 

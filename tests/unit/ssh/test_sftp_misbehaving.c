@@ -641,6 +641,47 @@ client__gives_up_a_silent_server(void **state)
 }
 
 static void
+forget_the_first(struct script *s)
+{
+    static struct script_request r;
+
+    if (script_greet(s) && script_take(s, &r)) {
+        while (script_take(s, &r) && script_reply(s, &r)) {
+        }
+    }
+}
+
+static void
+client__gives_up_a_server_that_forgets_a_request(void **state)
+{
+    struct moved_clock clock;
+    struct script s = {0};
+    struct waiting w = {0};
+    struct sftp_counts counts;
+    struct sftp_attributes a;
+    unsigned steps = 0;
+
+    (void)state;
+    moved_clock_init(&clock);
+    const struct sftp_options options = {.clock = &clock.base, .stall_ms = 60000};
+    w.client = script_client(&s, forget_the_first, &options);
+    expect_ok(vv_thread_start(&w.thread, "waits", wait_for_it, &w, &err_));
+    do {
+        usleep(1000);
+        sftp_client_counts(w.client, &counts);
+    } while (counts.requests < 2);
+    while (sftp_stat(w.client, "g", &a, NULL) == VV_OK) {
+        atomic_fetch_add(&clock.ns, UINT64_C(30000000000));
+        assert_true(++steps < 100);
+    }
+    assert_true(steps >= 20); /* ten times a minute */
+    vv_thread_join(&w.thread);
+    assert_int_equal(w.rc, VV_ETRANSIENT);
+    sftp_client_free(w.client);
+    script_end(&s);
+}
+
+static void
 client__gives_up_a_server_that_does_not_greet(void **state)
 {
     struct script s = {0};
@@ -819,6 +860,7 @@ main(void)
         cmocka_unit_test(answer__before_the_request_has_left_ends_the_channel),
         cmocka_unit_test(client__survives_the_end_at_every_packet),
         cmocka_unit_test(client__gives_up_a_silent_server),
+        cmocka_unit_test(client__gives_up_a_server_that_forgets_a_request),
         cmocka_unit_test(client__gives_up_a_server_that_does_not_greet),
         cmocka_unit_test(client__stops_when_told),
         cmocka_unit_test(client__keeps_to_a_rate),

@@ -21,6 +21,7 @@ struct replicate_command_line {
     uint64_t reserve;
     unsigned threads;
     bool accept_shrunken;
+    bool complete;
     bool keyless;
     bool check_append_only;
 };
@@ -36,6 +37,8 @@ static const struct option_spec specs[] = {
     {"accept-shrunken-source", '\0', OPTION_FLAG,
      offsetof(struct replicate_command_line, accept_shrunken), NULL,
      "go on although the source has lost many snapshots", NULL},
+    {"complete", '\0', OPTION_FLAG, offsetof(struct replicate_command_line, complete), NULL,
+     "look again at all that snapshots need which are there already", NULL},
     {"keyless", '\0', OPTION_FLAG, offsetof(struct replicate_command_line, keyless), NULL,
      "use no key, even if one is given", NULL},
     {"check-append-only", '\0', OPTION_FLAG,

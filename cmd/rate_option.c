@@ -53,7 +53,7 @@ rate_option_parse(const char *text, struct replicate_rate *ret, struct vv_error 
         ok = parse_rate(text, &r.rate);
     } else {
         ok = equals - text == 11 && parse_time(text, &r.from) && text[5] == '-' &&
-             parse_time(text + 6, &r.to) && r.from != r.to && parse_rate(equals + 1, &r.rate);
+             parse_time(text + 6, &r.to) && parse_rate(equals + 1, &r.rate);
     }
     if (!ok) {
         (void)vv_error_set(err, VV_EUSAGE, "'%s' is no limit on bandwidth", text);

@@ -24,7 +24,10 @@
  * R6  without a key closures cannot be known: records are published when every pack the source's
  *     index names is there; one that cannot be read holds all of them back.  With a key the newest
  *     snapshot comes first, then older ones in batches that double;
- * R7  each destination has its own threads, session, journal and patience: trouble with one never
+ * R7  what is there already is looked at again, as if it were to be brought, if the caller asks for
+ *     it, or if the destination's index does not name packs that lie there and that the source's
+ *     names, or names none at all;
+ * R8  each destination has its own threads, session, journal and patience: trouble with one never
  *     holds another.
  *
  * Order of reading the source: slots, index, listing of packs; if a pack vanished, the batch starts
@@ -49,6 +52,7 @@ struct replicate_options {
     const struct replicate_rate *rates; /* the last one that fits counts; shared by all */
     size_t rate_count;
     bool accept_shrunken; /* go on although the source lost many snapshots */
+    bool complete;        /* look again at what snapshots need that are there already */
     uint64_t reserve;     /* bytes to set aside where a replica is made */
     unsigned threads;     /* packs in flight for each destination; 0: as the storages say */
 };

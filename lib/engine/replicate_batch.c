@@ -20,6 +20,7 @@ batch_release(struct batch *b)
     id_table_release(&b->needed);
     id_table_release(&b->heal);
     vv_free(b->chosen);
+    vv_free(b->present);
     vv_free(b->jobs);
 }
 
@@ -34,6 +35,43 @@ copy_small(struct batch *b, struct vv_error *err)
     s->objects_copied += small.copied;
     s->key_slots_extra = small.slots_extra;
     s->objects_refused = small.refused;
+    return VV_OK;
+}
+
+static bool
+has_index(const struct site_catalog *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if ((c->packs[i].flags & SITE_INDEXED) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** R7: has the site's index lost something?  Then everything has to be looked at. */
+static enum vv_rc
+check_index(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+
+    b->complete = d->run->options->complete || (b->present_count > 0 && !has_index(&b->site));
+    VV_TRY(site_adoptable_set(&b->site, &b->heal, err));
+    if (b->complete || b->chosen_count > 0 || b->heal.count == 0) {
+        return VV_OK;
+    }
+    VV_TRY(source_read_index(b, err)); /* can anything be done about it? */
+    source_catalog_release(&b->source);
+    for (size_t i = 0; i < b->job_count && !b->complete; i++) {
+        size_t count;
+        const struct site_pack *packs = site_range(&b->site, &b->jobs[i].hash, &count);
+        for (size_t k = 0; packs != NULL && k < count; k++) {
+            b->complete = b->complete || packs[k].flags == SITE_LISTED;
+        }
+    }
+    if (b->job_count == 0) {
+        id_table_release(&b->heal);
+    }
     return VV_OK;
 }
 
@@ -54,8 +92,9 @@ prepare(struct batch *b, bool *ret_work, struct vv_error *err)
     if (!d->seen_site) {
         VV_TRY(look_at_site(d, &b->site_admin, &b->site, err));
         VV_TRY(site_heal_set(&b->site, &b->heal, err));
+        VV_TRY(check_index(b, err));
     }
-    *ret_work = b->chosen_count > 0 || b->heal.count > 0;
+    *ret_work = b->chosen_count > 0 || b->heal.count > 0 || b->complete;
     if (!*ret_work) {
         VV_TRY(note_source(d, &b->scan, err));
         if (!d->seen_site) {
@@ -101,7 +140,10 @@ bring_packs(struct batch *b, struct vv_error *err)
     VV_TRY(site_catalog_read(d, writer_session_condemned(b->session),
                              writer_session_admin(b->session), &b->site, err));
     VV_TRY(site_heal_set(&b->site, &b->heal, err));
-    if (!keyless && b->chosen_count > 0) {
+    if (b->complete) {
+        VV_TRY(site_adoptable_set(&b->site, &b->heal, err));
+    }
+    if (!keyless && (b->chosen_count > 0 || b->complete)) {
         VV_TRY(closure_collect(b, err));
         if (b->vanished) {
             return VV_OK;
@@ -169,6 +211,7 @@ commit(struct batch *b, struct vv_error *err)
                 "a prune at '%s' closed the session; beginning again", d->storage->url);
         vv_error_clear(err);
         b->more = true;
+        d->seen_site = false;
         return VV_OK;
     }
     VV_TRY(rc);
@@ -202,6 +245,17 @@ hold_back(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
+/** R7 found something: snapshots that were visible there were not whole. */
+static void
+tell_incomplete(struct batch *b)
+{
+    if (b->complete && b->chosen_count == 0 && b->job_count > 0) {
+        vv_emit(b->d->run->events, VV_EVENT_PROBLEM, "replica-incomplete", vv_span(NULL, 0),
+                "%zu packs or their index records were missing at '%s'; they are there again",
+                b->job_count, b->d->storage->url);
+    }
+}
+
 /** What became of the packs decides about the slot. */
 static enum vv_rc
 conclude(struct batch *b, struct vv_error *err)
@@ -210,6 +264,7 @@ conclude(struct batch *b, struct vv_error *err)
 
     if (b->vanished) { /* R4 */
         d->vanished++;
+        d->seen_site = false;
         b->more = true;
     } else if (b->lost && b->chosen_count > 0) {
         if (repo_is_keyless(d->run->source)) {
@@ -217,6 +272,7 @@ conclude(struct batch *b, struct vv_error *err)
         }
         b->more = true; /* with a key: again, knowing what is lost */
     } else {
+        tell_incomplete(b);
         VV_TRY(commit(b, err));
         return b->more ? VV_OK : note_source(d, &b->scan, err);
     }

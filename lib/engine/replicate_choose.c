@@ -71,10 +71,12 @@ is_selected(const struct replicate_options *o, const struct snapshot *s)
     return o->snapshots == NULL;
 }
 
-/** Count what is there already, and tell whether this one is still to come. */
+/** Note what is there already, and tell whether this one is still to come. */
 static bool
-is_to_come(struct destination *d, const struct exclusion *x, const struct snapshot *s)
+is_to_come(struct batch *b, const struct exclusion *x, const struct snapshot *s)
 {
+    struct destination *d = b->d;
+
     if (!is_selected(d->run->options, s)) {
         return false;
     }
@@ -84,6 +86,7 @@ is_to_come(struct destination *d, const struct exclusion *x, const struct snapsh
     }
     if (id_table_find(&x->there, &s->hash) != NULL) {
         d->s->snapshots_there++;
+        b->present[b->present_count++] = s;
         d->s->newest = s->time > d->s->newest ? s->time : d->s->newest;
         return false;
     }
@@ -99,14 +102,15 @@ choose(struct batch *b, struct exclusion *x, struct vv_error *err)
     size_t to_come = 0;
 
     b->chosen = vv_alloc_array(b->scan.list.count + 1, sizeof(struct snapshot *));
-    if (b->chosen == NULL) {
+    b->present = vv_alloc_array(b->scan.list.count + 1, sizeof(struct snapshot *));
+    if (b->chosen == NULL || b->present == NULL) {
         return vv_error_nomem(err);
     }
     d->s->snapshots_source = 0;
     d->s->snapshots_there = 0;
     for (size_t i = b->scan.list.count; i-- > 0;) {
         const struct snapshot *s = &b->scan.list.snapshots[i];
-        if (is_to_come(d, x, s)) {
+        if (is_to_come(b, x, s)) {
             if (b->chosen_count < most) {
                 b->chosen[b->chosen_count++] = s;
             }

@@ -142,6 +142,10 @@ collect_all(struct batch *b, struct chunk_index *index, struct chunk_reader *chu
             }
         }
     }
+    for (size_t i = 0; b->complete && i < b->present_count && rc == VV_OK; i++) { /* R7 */
+        struct collecting c = {.b = b, .index = index, .seen = &seen};
+        rc = closure_walk(chunks, &b->present[i]->body.root, &ops, &c, b->d->run->cancel, err);
+    }
     id_table_release(&seen);
     if (rc == VV_OK) {
         b->more = b->more || kept < b->chosen_count;

@@ -111,7 +111,10 @@ copy_packs(struct batch *b, struct vv_error *err)
     }
     vv_cond_release(&c.room);
     vv_mutex_release(&c.lock);
-    if (c.rc != VV_OK && err != NULL) {
+    if (c.rc == VV_OK) {
+        return rate_settle(b->d, err);
+    }
+    if (err != NULL) {
         *err = c.err;
     }
     return c.rc;

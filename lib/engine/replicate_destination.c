@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One destination from opening it to reading it back: invariant R7. */
+/* One destination from opening it to reading it back: invariant R8. */
 #include <string.h>
 
 #include "engine/replicate_internal.h"
@@ -35,6 +35,7 @@ try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
             "'%s': %s; trying again", d->storage->url, err->message);
     d->s->retries++;
     d->catalog_valid = false;
+    d->seen_site = false;
     return retry_wait(d->run, &d->backoff, err);
 }
 

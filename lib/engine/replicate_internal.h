@@ -123,7 +123,10 @@ struct batch {
     struct record_scan scan;
     const struct snapshot **chosen;
     size_t chosen_count;
-    bool more; /* there are others to be done after this batch */
+    const struct snapshot **present; /* those that are there already */
+    size_t present_count;
+    bool complete; /* what those need is looked at again: the site's index has lost something */
+    bool more;     /* there are others to be done after this batch */
     struct writer_session *session;
     struct site_catalog site;
     struct source_catalog source;
@@ -147,6 +150,9 @@ MUST_CHECK enum vv_rc pause_for(struct replication *run, uint64_t ns, struct vv_
 MUST_CHECK enum vv_rc rate_begin(struct replication *run, struct vv_error *err);
 /** rate_wait(d, bytes, err): until ${bytes} may go to or come from the site. */
 MUST_CHECK enum vv_rc rate_wait(struct destination *d, uint64_t bytes, struct vv_error *err);
+/** rate_settle(d, err): until what was let through has had its time. */
+MUST_CHECK enum vv_rc rate_settle(struct destination *d, struct vv_error *err);
+/** rate_of(rates, count, minute): the limit at a minute of the day; 0: none. */
 uint64_t rate_of(const struct replicate_rate *rates, size_t count, unsigned minute);
 
 /* replicate_site.c */
@@ -159,6 +165,9 @@ MUST_CHECK enum vv_rc site_catalog_read(struct destination *d,
 /** site_heal_set(c, ret, err): hashes that have an index record there and no intact instance. */
 MUST_CHECK enum vv_rc site_heal_set(const struct site_catalog *c, struct id_table *ret,
                                     struct vv_error *err);
+/** site_adoptable_set(c, ret, err): add hashes that lie there and that no record names. */
+MUST_CHECK enum vv_rc site_adoptable_set(const struct site_catalog *c, struct id_table *ret,
+                                         struct vv_error *err);
 /** site_record_hashes(d, ret, err): hashes of all records in slots there. */
 MUST_CHECK enum vv_rc site_record_hashes(struct destination *d, struct id_table *ret,
                                          struct vv_error *err);

@@ -295,7 +295,7 @@ count_pack(struct destination *d, const struct job *job, uint64_t bytes)
     vv_mutex_lock(&d->lock);
     d->s->packs_copied += bytes > 0;
     d->s->bytes_copied += bytes;
-    d->s->packs_healed += job->heal;
+    d->s->packs_healed += job->heal && bytes > 0;
     d->backoff.attempts = 0; /* progress: patience begins anew */
     vv_mutex_unlock(&d->lock);
     if (p != NULL) {

@@ -64,3 +64,12 @@ rate_wait(struct destination *d, uint64_t bytes, struct vv_error *err)
     }
     return VV_OK;
 }
+
+enum vv_rc
+rate_settle(struct destination *d, struct vv_error *err)
+{
+    if (d->run->rate == NULL || d->paced) {
+        return VV_OK;
+    }
+    return pause_for(d->run, vv_rate_limit_reserve(d->run->rate, 0), err);
+}

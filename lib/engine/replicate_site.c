@@ -351,6 +351,20 @@ site_heal_set(const struct site_catalog *c, struct id_table *ret, struct vv_erro
     return VV_OK;
 }
 
+enum vv_rc
+site_adoptable_set(const struct site_catalog *c, struct id_table *ret, struct vv_error *err)
+{
+    struct id_slot *slot;
+    bool is_new;
+
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->packs[i].flags == SITE_LISTED && !site_has(c, &c->packs[i].name.hash)) {
+            VV_TRY(id_table_put(ret, &c->packs[i].name.hash, &slot, &is_new, err));
+        }
+    }
+    return VV_OK;
+}
+
 /* --- slots --- */
 
 static enum vv_rc

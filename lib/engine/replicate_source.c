@@ -155,7 +155,7 @@ is_wanted(const struct batch *b, const struct vv_id *hash)
         return false;
     }
     return id_table_find(&b->heal, hash) != NULL ||
-           (keyless ? b->chosen_count > 0 : id_table_find(&b->needed, hash) != NULL);
+           (keyless ? b->chosen_count > 0 || b->complete : id_table_find(&b->needed, hash) != NULL);
 }
 
 static enum vv_rc
@@ -250,6 +250,8 @@ make_jobs(struct batch *b, struct vv_error *err)
 {
     const struct source_catalog *c = &b->source;
 
+    vv_free(b->jobs);
+    b->job_count = 0;
     b->jobs = vv_alloc_array(c->record_count + 1, sizeof(*b->jobs));
     if (b->jobs == NULL) {
         return vv_error_nomem(err);

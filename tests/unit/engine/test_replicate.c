@@ -5,6 +5,7 @@
 
 #include "crypto/asymmetric.h"
 #include "engine/helper_replicate.h"
+#include "format/index.h"
 
 static struct replicate_world w;
 
@@ -473,6 +474,247 @@ read_back__reads_all_in_thirty_days(void **state)
     assert_true(read <= there + there / 2);
 }
 
+static void
+replicate__brings_a_lost_index_back(void **state)
+{
+    const struct replicate_summary *s;
+    struct pack_name packs[64];
+    struct repo *site;
+    struct name_list segments;
+
+    (void)state;
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        rw_new_site(&w);
+        rw_must_run(&w, (enum with_key)how);
+        site = rw_open(&w, w.memory, KEYLESS);
+        rw_must(&w, repo_list(site, "index", &segments, &w.err));
+        for (size_t i = 0; i < segments.count; i++) {
+            char name[6 + 65] = "index/";
+            memcpy(name + 6, segments.names[i], 65);
+            rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
+        }
+        name_list_release(&segments);
+        repo_free(site);
+        (void)rw_packs(w.memory, packs, 64);
+        rw_damage_pack(w.memory, &packs[0], 0, false); /* nothing there names it any more */
+        s = rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(s->packs_copied, 1);
+        assert_int_equal(s->packs_adopted + 1, s->packs_there);
+        assert_int_equal(rw_told(&w, "replica-incomplete"), 1);
+        assert_int_equal(rw_sound(&w, w.memory), 3);
+        assert_int_equal(rw_must_run(&w, (enum with_key)how)->batches, 0);
+    }
+}
+
+static void
+replicate__complete_finds_what_nothing_names(void **state)
+{
+    struct pack_name packs[64];
+    struct repo *site;
+    struct name_list segments;
+    char name[6 + 65] = "index/";
+    struct vv_span bytes;
+    struct index_iter it;
+    struct index_record record;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    site = rw_open(&w, w.memory, KEYLESS);
+    rw_must(&w, repo_list(site, "index", &segments, &w.err));
+    memcpy(name + 6, segments.names[0], 65);
+    assert_true(storage_memory_peek(w.memory, name, &bytes));
+    rw_must(&w, index_segment_open(bytes, repo_id(site), &it, &w.err));
+    for (size_t i = 0; index_segment_next(&it, &record); i++) {
+        packs[0] = record.name;
+        rw_damage_pack(w.memory, &packs[0], 0, false);
+    }
+    rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
+    name_list_release(&segments);
+    repo_free(site);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->batches, 0); /* no trace of them is left */
+    w.options.complete = true;
+    assert_true(rw_must_run(&w, WITH_KEY)->packs_copied > 0);
+    assert_int_equal(rw_sound(&w, w.memory), 3);
+}
+
+/* --- what does not travel --------------------------------------------------------------------- */
+
+static struct record_scan
+scan_source(void)
+{
+    struct repo *source = rw_open(&w, w.source, KEYLESS);
+    struct record_scan scan;
+
+    rw_must(&w, record_scan_read(source, &scan, &w.err));
+    repo_free(source);
+    return scan;
+}
+
+static void
+bury(struct storage *st, const char *name, const struct snapshot *s, uint8_t reason)
+{
+    struct grave g = {.session = s->session,
+                      .snapshot = s->id,
+                      .client = s->client,
+                      .sequence = s->sequence,
+                      .hash = s->hash,
+                      .reason = reason};
+    struct repo *admin = rw_open(&w, st, WITH_KEY);
+    struct vv_buf payload = {0};
+
+    grave_list_begin(&payload, 1);
+    grave_put(&payload, &g);
+    rw_must(&w, admin_publish(admin, 1, ADMIN_GRAVE, name, vv_buf_span(&payload), &w.err));
+    vv_buf_release(&payload);
+    repo_free(admin);
+}
+
+static void
+forget(struct storage *st, const char *digits, const struct snapshot *s, int outcome)
+{
+    struct forget f = {.count = 1, .snapshots = vv_span(s->id.b, 16)};
+    struct repo *admin = rw_open(&w, st, WITH_KEY);
+    struct vv_buf payload = {0};
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "forget-%s", digits);
+    forget_encode(&f, &payload);
+    rw_must(&w, admin_publish(admin, 1, ADMIN_FORGET, name, vv_buf_span(&payload), &w.err));
+    if (outcome != 0) {
+        (void)snprintf(name, sizeof(name), "forget-%s.end", digits);
+        vv_buf_reset(&payload);
+        forget_end_encode((enum forget_outcome)outcome, &payload);
+        rw_must(&w, admin_publish(admin, 1, ADMIN_FORGET_END, name, vv_buf_span(&payload), &w.err));
+    }
+    vv_buf_release(&payload);
+    repo_free(admin);
+}
+
+#define DIGITS "0123456789abcdef0123456789abcde"
+
+static void
+forgotten_at_the_source__is_not_copied(void **state)
+{
+    struct record_scan scan = scan_source();
+
+    (void)state;
+    bury(w.b.memory, "grave-" DIGITS "1", &scan.list.snapshots[0], GRAVE_FORGOTTEN);
+    forget(w.b.memory, DIGITS "2", &scan.list.snapshots[1], 0);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 1);
+    assert_int_equal(rw_count(w.memory, "admin"), 1); /* the certificate; no grave, no forget */
+    assert_int_equal(rw_sound(&w, w.memory), 1);
+    record_scan_release(&scan);
+}
+
+static void
+forget_that_was_cancelled__does_not_count(void **state)
+{
+    struct record_scan scan = scan_source();
+
+    (void)state;
+    forget(w.b.memory, DIGITS "3", &scan.list.snapshots[0], FORGET_CANCELLED);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 3);
+    record_scan_release(&scan);
+}
+
+static void
+forgotten_at_the_replica__does_not_come_back(void **state)
+{
+    struct record_scan scan = scan_source();
+    char name[64] = "snapshots/";
+    struct repo *site;
+    struct name_list slots;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    bury(w.memory, "grave-" DIGITS "4", &scan.list.snapshots[0], GRAVE_FORGOTTEN);
+    forget(w.memory, DIGITS "5", &scan.list.snapshots[1], FORGET_CARRIED_OUT);
+    site = rw_open(&w, w.memory, KEYLESS); /* the slot goes, too: it held all three */
+    rw_must(&w, repo_list(site, "snapshots", &slots, &w.err));
+    assert_int_equal(slots.count, 1);
+    memcpy(name + 10, slots.names[0], VV_UUID_TEXT);
+    rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
+    name_list_release(&slots);
+    repo_free(site);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 1); /* the third only */
+    assert_int_equal(rw_sound(&w, w.memory), 1);
+    record_scan_release(&scan);
+}
+
+static void
+revoked__travels(void **state)
+{
+    struct record_scan scan = scan_source();
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    bury(w.b.memory, "grave-" DIGITS "6", &scan.list.snapshots[0], GRAVE_REVOKED);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->objects_copied, 1);
+    assert_int_equal(rw_sound(&w, w.memory), 2); /* the grave counts there */
+    record_scan_release(&scan);
+}
+
+static void
+key_slots__new_ones_travel_and_removed_ones_are_counted(void **state)
+{
+    struct slot_list slots;
+    struct pack_name packs[64];
+    char name[32];
+
+    (void)state;
+    (void)packs;
+    rw_must_run(&w, KEYLESS);
+    rw_must(&w, key_slots_list(w.memory, &slots, &w.err));
+    assert_int_equal(slots.count, 1);
+    assert_int_equal(slots.slots[0].copies, 2);
+    (void)snprintf(name, sizeof(name), "keys/%s-a", slots.slots[0].id);
+    rw_must(&w, storage_memory_poke(w.b.memory, name, vv_span(NULL, 0), &w.err));
+    assert_int_equal(rw_must_run(&w, KEYLESS)->key_slots_extra, 1);
+    rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
+    name[strlen(name) - 1] = 'b';
+    rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
+    assert_int_equal(rw_must_run(&w, KEYLESS)->objects_copied, 1); /* -b comes back */
+    slot_list_release(&slots);
+}
+
+static void
+squatted_name__is_told_and_does_no_harm(void **state)
+{
+    struct repo *source = rw_open(&w, w.b.memory, KEYLESS);
+    struct name_list admin;
+    struct vv_buf name = {0};
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    rw_must(&w, repo_list(source, "admin", &admin, &w.err));
+    vv_buf_printf(&name, "admin/%s", admin.names[0]);
+    rw_must(&w, storage_memory_poke(w.memory, vv_buf_text(&name), vv_span("garbage", 7), &w.err));
+    rw_must_run(&w, KEYLESS);
+    assert_true(rw_told(&w, "admin-record-damaged") > 0);
+    name_list_release(&admin);
+    vv_buf_release(&name);
+    repo_free(source);
+}
+
+/* --- bandwidth -------------------------------------------------------------------------------- */
+
+static void
+limit__holds_within_five_percent(void **state)
+{
+    const struct replicate_rate rate = {.rate = 8000};
+    uint64_t start = w.clock.mono_ns;
+    uint64_t ideal;
+    uint64_t took;
+
+    (void)state;
+    w.options.rates = &rate;
+    w.options.rate_count = 1;
+    ideal = rw_must_run(&w, KEYLESS)->bytes_copied * 1000000000 / rate.rate;
+    took = w.clock.mono_ns - start;
+    assert_true(took >= ideal - ideal / 20);
+    assert_true(took <= ideal + ideal / 20);
+}
+
 int
 main(void)
 {
@@ -498,6 +740,15 @@ main(void)
         CASE(journal__damaged_is_started_over),
         CASE(replicate__takes_over_seeded_packs),
         CASE(read_back__reads_all_in_thirty_days),
+        CASE(replicate__brings_a_lost_index_back),
+        CASE(replicate__complete_finds_what_nothing_names),
+        CASE(forgotten_at_the_source__is_not_copied),
+        CASE(forget_that_was_cancelled__does_not_count),
+        CASE(forgotten_at_the_replica__does_not_come_back),
+        CASE(revoked__travels),
+        CASE(key_slots__new_ones_travel_and_removed_ones_are_counted),
+        CASE(squatted_name__is_told_and_does_no_harm),
+        CASE(limit__holds_within_five_percent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

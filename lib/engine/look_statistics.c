@@ -109,23 +109,32 @@ is_metadata(struct statistics *t, const char *directory, const char *text)
     return metadata;
 }
 
-static enum vv_rc
-count_shard(struct statistics *t, unsigned shard, struct vv_error *err)
+static void
+count_shard(struct statistics *t, unsigned shard, const struct name_list *names)
 {
-    struct name_list names;
     char directory[16] = "packs/";
     uint8_t number = (uint8_t)shard;
 
     vv_hex(directory + 6, &number, 1);
-    VV_TRY(repo_list(t->repo, directory, &names, err));
-    for (size_t i = 0; i < names.count; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         t->s.packs++;
-        t->s.stored_bytes += names.sizes[i];
-        if (is_metadata(t, directory, names.names[i])) {
-            t->s.metadata_bytes += names.sizes[i];
+        t->s.stored_bytes += names->sizes[i];
+        if (is_metadata(t, directory, names->names[i])) {
+            t->s.metadata_bytes += names->sizes[i];
         }
     }
-    name_list_release(&names);
+}
+
+static enum vv_rc
+count_packs(struct statistics *t, struct vv_error *err)
+{
+    struct name_list *shards = NULL;
+
+    VV_TRY(repo_list_shards(t->repo, "packs", &shards, err));
+    for (unsigned shard = 0; shard < STORAGE_SHARDS; shard++) {
+        count_shard(t, shard, &shards[shard]);
+    }
+    name_lists_release(shards);
     return VV_OK;
 }
 
@@ -135,6 +144,7 @@ count_others(struct statistics *t, struct vv_error *err)
 {
     static const char *const directories[] = {"",          "keys",      "admin", "sessions",
                                               "snapshots", "condemned", "index", "tmp"};
+    struct name_list *shards = NULL;
 
     for (size_t i = 0; i < VV_COUNT(directories); i++) {
         struct name_list names;
@@ -144,17 +154,13 @@ count_others(struct statistics *t, struct vv_error *err)
         }
         name_list_release(&names);
     }
-    for (unsigned shard = 0; shard < 256; shard++) {
-        struct name_list names;
-        char directory[16] = "parity/";
-        uint8_t number = (uint8_t)shard;
-        vv_hex(directory + 7, &number, 1);
-        VV_TRY(repo_list(t->repo, directory, &names, err));
-        for (size_t j = 0; j < names.count; j++) {
-            t->s.other_bytes += names.sizes[j];
+    VV_TRY(repo_list_shards(t->repo, "parity", &shards, err));
+    for (unsigned shard = 0; shard < STORAGE_SHARDS; shard++) {
+        for (size_t j = 0; j < shards[shard].count; j++) {
+            t->s.other_bytes += shards[shard].sizes[j];
         }
-        name_list_release(&names);
     }
+    name_lists_release(shards);
     return VV_OK;
 }
 
@@ -176,9 +182,7 @@ collect(struct statistics *t, const struct snapshot_list *l, struct vv_error *er
         qsort(t->packs.data, t->packs.len / sizeof(struct counted_pack),
               sizeof(struct counted_pack), compare_packs);
     }
-    for (unsigned shard = 0; shard < 256; shard++) {
-        VV_TRY(count_shard(t, shard, err));
-    }
+    VV_TRY(count_packs(t, err));
     return count_others(t, err);
 }
 

@@ -121,7 +121,7 @@ jobs_open(struct restore *r, unsigned threads, struct vv_error *err)
 {
     struct restore_pool *p = &r->pool;
 
-    threads = threads == 0 ? vv_cpu_count() : threads;
+    threads = threads == 0 ? repo_read_threads(r->repo, RESTORE_THREADS_MAX) : threads;
     threads = threads > RESTORE_THREADS_MAX ? RESTORE_THREADS_MAX : threads;
     p->closing = false;
     p->workers = vv_alloc_array(threads, sizeof(*p->workers));

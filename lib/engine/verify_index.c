@@ -26,37 +26,67 @@ struct segment_check {
 
 /* --- packs that are there --------------------------------------------------------------------- */
 
-static enum vv_rc
-list_shard(struct verify *v, unsigned shard, struct vv_error *err)
+static void
+take_shard(struct verify *v, unsigned shard, const struct name_list *names)
 {
-    struct name_list names;
     char directory[16] = "packs/";
     uint8_t number = (uint8_t)shard;
-    enum vv_rc rc;
 
     vv_hex(directory + 6, &number, 1);
-    rc = repo_list(v->repo, directory, &names, err);
-    if (rc == VV_ENOTFOUND) {
-        verify_report(v, "directory-unreadable", directory, "it is not there");
-        vv_error_clear(err);
-        return VV_OK;
-    }
-    VV_TRY(rc);
-    for (size_t i = 0; i < names.count; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         struct verify_pack pack;
         memset(&pack, 0, sizeof(pack));
-        if (!pack_name_parse(names.names[i], strlen(names.names[i]), &pack.name) ||
+        if (!pack_name_parse(names->names[i], strlen(names->names[i]), &pack.name) ||
             pack.name.hash.b[0] != number) {
             vv_emit(repo_events(v->repo), VV_EVENT_NOTICE, "object-misnamed",
-                    vv_span(names.names[i], strlen(names.names[i])),
+                    vv_span(names->names[i], strlen(names->names[i])),
                     "in '%s', but no name of a pack there; not looked at", directory);
             continue;
         }
-        pack.size = names.sizes[i];
+        pack.size = names->sizes[i];
         pack.listed = true;
         vv_buf_put(&v->pack_list, &pack, sizeof(pack));
     }
-    name_list_release(&names);
+}
+
+/** Slower, and it tells which directories are not there. */
+static enum vv_rc
+list_one_by_one(struct verify *v, struct vv_error *err)
+{
+    for (unsigned shard = 0; shard < STORAGE_SHARDS; shard++) {
+        struct name_list names = {0};
+        char directory[16] = "packs/";
+        uint8_t number = (uint8_t)shard;
+        enum vv_rc rc;
+        vv_hex(directory + 6, &number, 1);
+        rc = repo_list(v->repo, directory, &names, err);
+        if (rc == VV_ENOTFOUND) {
+            verify_report(v, "directory-unreadable", directory, "it is not there");
+            vv_error_clear(err);
+            continue;
+        }
+        VV_TRY(rc);
+        take_shard(v, shard, &names);
+        name_list_release(&names);
+    }
+    return vv_buf_check(&v->pack_list, err);
+}
+
+static enum vv_rc
+list_packs(struct verify *v, struct vv_error *err)
+{
+    struct name_list *shards = NULL;
+    enum vv_rc rc = repo_list_shards(v->repo, "packs", &shards, err);
+
+    if (rc == VV_ENOTFOUND) { /* one directory is missing: which? */
+        vv_error_clear(err);
+        return list_one_by_one(v, err);
+    }
+    VV_TRY(rc);
+    for (unsigned shard = 0; shard < STORAGE_SHARDS; shard++) {
+        take_shard(v, shard, &shards[shard]);
+    }
+    name_lists_release(shards);
     return vv_buf_check(&v->pack_list, err);
 }
 
@@ -299,10 +329,8 @@ verify_index(struct verify *v, struct vv_error *err)
     }
     name_list_release(&names);
     vv_buf_release(&object);
-    for (unsigned shard = 0; shard < 256 && rc == VV_OK; shard++) {
-        rc = list_shard(v, shard, err);
-    }
     VV_TRY(rc);
+    VV_TRY(list_packs(v, err));
     join_packs(v);
     for (size_t i = 0; i < verify_pack_count(v); i++) {
         compare_pack(v, &verify_packs(v)[i]);

@@ -10,6 +10,7 @@
 
 #define BUFFER_MAX (48u << 20) /* larger packs are read by one thread at a time */
 #define THREADS_MAX 64u
+#define REMOTE_THREADS 6u /* each holds a whole pack */
 
 struct data_check {
     struct verify *v;
@@ -155,7 +156,8 @@ static enum vv_rc
 run_workers(struct data_check *c, struct vv_error *err)
 {
     struct data_worker workers[THREADS_MAX];
-    unsigned wanted = c->v->options->threads != 0 ? c->v->options->threads : vv_cpu_count();
+    unsigned wanted = c->v->options->threads != 0 ? c->v->options->threads
+                                                  : repo_read_threads(c->v->repo, REMOTE_THREADS);
     unsigned started = 0;
     enum vv_rc rc = VV_OK;
 

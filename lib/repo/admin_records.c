@@ -2,6 +2,7 @@
 /* Reading the administrator's records. */
 
 #include "repo/admin_records.h"
+#include "repo/object_ahead.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,8 +166,8 @@ judge_failure(struct repo *r, struct admin_records *a, const char *name, struct 
 }
 
 static enum vv_rc
-read_record(struct repo *r, const char *file, struct admin_records *a, struct vv_buf *object,
-            struct vv_error *err)
+read_record(struct repo *r, const char *file, struct object_ahead *ahead, struct admin_records *a,
+            struct vv_buf *object, struct vv_error *err)
 {
     struct vv_buf name = {0};
     struct vv_reader body;
@@ -177,7 +178,11 @@ read_record(struct repo *r, const char *file, struct admin_records *a, struct vv
     (void)vv_buf_text(&name);
     rc = vv_buf_check(&name, err);
     if (rc == VV_OK) {
-        rc = repo_read_object(r, vv_buf_text(&name), FORMAT_ADMIN, LIMIT_ADMIN, object, &body, err);
+        rc = object_ahead_next(ahead, object, err);
+    }
+    if (rc == VV_OK) {
+        rc =
+            repo_check_object(r, vv_buf_text(&name), FORMAT_ADMIN, vv_buf_span(object), &body, err);
     }
     if (rc == VV_OK) {
         rc = admin_decode(vv_buf_span(object), repo_id(r), &record, err);
@@ -278,11 +283,15 @@ arrange(struct admin_records *a, struct vv_error *err)
 static enum vv_rc
 read_all(struct repo *r, struct admin_records *a, struct vv_error *err)
 {
+    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL;
     struct vv_buf object = {0};
-    enum vv_rc rc = repo_list(r, "admin", &a->names, err);
+    enum vv_rc rc;
 
+    VV_TRY(repo_list(r, "admin", &a->names, err));
+    rc = object_ahead_new(repo_storage(r), "admin", a->names.names, a->names.count, LIMIT_ADMIN,
+                          &ahead, err);
     for (size_t i = 0; i < a->names.count && rc == VV_OK; i++) {
-        rc = read_record(r, a->names.names[i], a, &object, err);
+        rc = read_record(r, a->names.names[i], ahead, a, &object, err);
     }
     vv_buf_release(&object);
     return rc;

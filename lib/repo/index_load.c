@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/random.h"
 #include "repo/chunk_index_internal.h"
+#include "repo/object_ahead.h"
 
 #define READ_ATTEMPTS 10
 #define COLLECT_BYTES (64u << 20) /* of records on the heap; more are merged into the file */
@@ -207,21 +208,62 @@ merge_collected(struct chunk_index *x, struct table_builder *b, struct live_tabl
     return VV_OK;
 }
 
+/** Segments to be read: ids, and names for the storage. */
+struct wanted_segments {
+    struct vv_id *ids;
+    char (*texts)[65];
+    char **names;
+    size_t count;
+};
+
+static void
+wanted_release(struct wanted_segments *w)
+{
+    vv_free(w->ids);
+    vv_free(w->texts);
+    vv_free(w->names);
+}
+
+/** Those of ${segments} that ${base} does not have. */
+static enum vv_rc
+find_wanted(const struct vv_buf *segments, const struct live_table *base, struct wanted_segments *w,
+            struct vv_error *err)
+{
+    size_t room = segments->len / 32 + 1;
+
+    w->ids = vv_alloc_array(room, sizeof(*w->ids));
+    w->texts = vv_alloc_array(room, sizeof(*w->texts));
+    w->names = vv_alloc_array(room, sizeof(*w->names));
+    if (w->ids == NULL || w->texts == NULL || w->names == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t at = 0; at < segments->len; at += 32) {
+        struct vv_id *id = &w->ids[w->count];
+        memcpy(id->b, segments->data + at, 32);
+        if (base == NULL || !has_segment(&base->t, id)) {
+            vv_hex(w->texts[w->count], id->b, 32);
+            w->names[w->count] = w->texts[w->count];
+            w->count++;
+        }
+    }
+    return VV_OK;
+}
+
 /** Read the segments that ${*base} does not have into it.  VV_ENOTFOUND: one vanished. */
 static enum vv_rc
 add_segments(struct chunk_index *x, const struct vv_buf *segments,
              const struct admin_records *admin, struct live_table **base, struct vv_error *err)
 {
+    VV_CLEANUP(wanted_release) struct wanted_segments w = {0};
+    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL; /* goes before its names */
     struct table_builder b = {0};
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
-    for (size_t at = 0; at < segments->len && rc == VV_OK; at += 32) {
-        struct vv_id id;
-        memcpy(id.b, segments->data + at, 32);
-        if (*base != NULL && has_segment(&(*base)->t, &id)) {
-            continue;
-        }
-        rc = index_segment_collect(x->repo, &id, admin, &b, err);
+    VV_TRY(find_wanted(segments, *base, &w, err));
+    rc = object_ahead_new(repo_storage(x->repo), "index", w.names, w.count, LIMIT_INDEX_SEGMENT,
+                          &ahead, err);
+    for (size_t i = 0; i < w.count && rc == VV_OK; i++) {
+        rc = index_segment_collect(x->repo, &w.ids[i], ahead, admin, &b, err);
         if (rc == VV_OK && b.records.len > COLLECT_BYTES) {
             rc = merge_collected(x, &b, base, err);
         }

@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "repo/index_table_internal.h"
+#include "repo/object_ahead.h"
 #include "repo/pack_reader.h"
 #include "repo/sealed_envelope.h"
 
@@ -81,14 +82,14 @@ collect_record(struct repo *r, const struct index_record *record, const struct a
     return rc;
 }
 
-/** Read one segment's object and check that it is the one its name says. */
+/** The next object is a segment: check that it is the one its name says. */
 static enum vv_rc
-read_segment(struct repo *r, const struct vv_id *id, const char *name, struct vv_buf *object,
-             struct index_iter *ret, struct vv_error *err)
+read_segment(struct repo *r, const struct vv_id *id, struct object_ahead *ahead,
+             struct vv_buf *object, struct index_iter *ret, struct vv_error *err)
 {
     struct vv_id found;
 
-    VV_TRY(storage_read_all(repo_storage(r), name, LIMIT_INDEX_SEGMENT, object, err));
+    VV_TRY(object_ahead_next(ahead, object, err));
     sha256(object->data, object->len, found.b);
     if (!vv_id_equal(&found, id)) {
         return vv_error_set(err, VV_ECORRUPT, "its content does not have the hash in its name");
@@ -110,8 +111,9 @@ is_damage(enum vv_rc rc)
 }
 
 enum vv_rc
-index_segment_collect(struct repo *r, const struct vv_id *id, const struct admin_records *admin,
-                      struct table_builder *b, struct vv_error *err)
+index_segment_collect(struct repo *r, const struct vv_id *id, struct object_ahead *ahead,
+                      const struct admin_records *admin, struct table_builder *b,
+                      struct vv_error *err)
 {
     struct vv_buf object = {0};
     struct index_iter it = {0};
@@ -122,7 +124,7 @@ index_segment_collect(struct repo *r, const struct vv_id *id, const struct admin
     enum vv_rc rc;
 
     segment_name(id, name);
-    rc = read_segment(r, id, name, &object, &it, err);
+    rc = read_segment(r, id, ahead, &object, &it, err);
     while (rc == VV_OK && index_segment_next(&it, &record)) {
         size_t packs = b->packs.len;
         rc = collect_record(r, &record, admin, b, err);
@@ -158,6 +160,23 @@ index_segment_collect(struct repo *r, const struct vv_id *id, const struct admin
     return rc;
 }
 
+/** Drop what is no segment's name. */
+static void
+keep_segments(struct name_list *l)
+{
+    struct vv_id id;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (vv_unhex(id.b, 32, l->names[i], strlen(l->names[i]))) {
+            l->names[kept++] = l->names[i];
+        } else {
+            vv_free(l->names[i]);
+        }
+    }
+    l->count = kept;
+}
+
 enum vv_rc
 chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
                       struct vv_error *err)
@@ -166,8 +185,9 @@ chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
     struct name_list names;
     struct vv_buf object = {0};
     struct vv_buf plain = {0};
+    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL;
     enum vv_rc failed = VV_OK; /* what ${fn} said: never mistaken for damage */
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
     rc = repo_list(r, "index", &names, err);
     if (rc == VV_ENOTFOUND) { /* said when the index was loaded */
@@ -175,18 +195,18 @@ chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
         return VV_OK;
     }
     VV_TRY(rc);
+    keep_segments(&names);
+    rc = object_ahead_new(repo_storage(r), "index", names.names, names.count, LIMIT_INDEX_SEGMENT,
+                          &ahead, err);
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         struct vv_id id;
         struct index_iter it = {0};
         struct index_record record;
         struct index_body body;
         char name[6 + 65];
-        if (!vv_unhex(id.b, 32, names.names[i], strlen(names.names[i]))) {
-            continue;
-        }
+        (void)!vv_unhex(id.b, 32, names.names[i], strlen(names.names[i])); /* kept, so it is */
         segment_name(&id, name);
-        vv_buf_reset(&object);
-        rc = read_segment(r, &id, name, &object, &it, err);
+        rc = read_segment(r, &id, ahead, &object, &it, err);
         while (rc == VV_OK && index_segment_next(&it, &record)) {
             vv_buf_reset(&plain);
             rc = index_record_open(r, &record, &plain, err);
@@ -211,6 +231,7 @@ chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
             rc = VV_OK;
         }
     }
+    object_ahead_free(TAKE(ahead)); /* before the names it uses */
     vv_buf_release(&object);
     vv_buf_release(&plain);
     name_list_release(&names);

@@ -100,9 +100,11 @@ uint64_t table_find(const struct index_table *t, const struct vv_id *id);
 /** index_record_open(r, record, out, err): decrypt a record's body. */
 MUST_CHECK enum vv_rc index_record_open(struct repo *r, const struct index_record *record,
                                         struct vv_buf *out, struct vv_error *err);
-/** index_segment_collect(r, id, admin, b, err): read one segment into ${b}; a damaged one is
- *  reported and left out.  VV_ENOTFOUND: it vanished. */
+struct object_ahead; /* repo/object_ahead.h */
+/** index_segment_collect(r, id, ahead, admin, b, err): take one segment, the next of ${ahead}, into
+ *  ${b}; a damaged one is reported and left out.  VV_ENOTFOUND: it vanished. */
 MUST_CHECK enum vv_rc index_segment_collect(struct repo *r, const struct vv_id *id,
+                                            struct object_ahead *ahead,
                                             const struct admin_records *admin,
                                             struct table_builder *b, struct vv_error *err);
 /** index_orphans(x's repository, known table, builder, err): add the directories of packs the table

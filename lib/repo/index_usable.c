@@ -66,6 +66,44 @@ find_listed(const struct shard *s, const struct pack_name *name)
                          : bsearch(&wanted, s->packs, s->count, sizeof(*s->packs), compare_listed);
 }
 
+static void
+set_shard(struct shard *s, struct vv_buf *packs)
+{
+    s->packs = (struct listed_pack *)(void *)TAKE(packs->data);
+    s->count = packs->len / sizeof(*s->packs);
+    s->listed = true;
+    if (s->count > 0) {
+        qsort(s->packs, s->count, sizeof(*s->packs), compare_listed);
+    }
+}
+
+/** All shards at once, where one costs as much time as all.  Lock held. */
+static enum vv_rc
+list_all(struct chunk_index *x, struct vv_error *err)
+{
+    VV_CLEANUP(vv_freep) struct vv_buf *names = vv_alloc_array(SHARDS, sizeof(*names));
+    void *ctxs[SHARDS];
+    enum vv_rc rc;
+
+    if (names == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (unsigned i = 0; i < SHARDS; i++) {
+        ctxs[i] = &names[i];
+    }
+    rc = storage_list_each_shard(repo_storage(x->repo), "packs", add_listed, ctxs, err);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        if (rc == VV_OK) {
+            rc = vv_buf_check(&names[i], err);
+        }
+        if (rc == VV_OK && !x->shards[i].listed) {
+            set_shard(&x->shards[i], &names[i]);
+        }
+        vv_buf_release(&names[i]);
+    }
+    return rc;
+}
+
 /** List a shard once per load.  Lock held. */
 static enum vv_rc
 list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_error *err)
@@ -79,18 +117,16 @@ list_shard(struct chunk_index *x, uint8_t number, struct shard **ret, struct vv_
     if (s->listed) {
         return VV_OK;
     }
+    if (storage_parallel(repo_storage(x->repo)) > 1) {
+        return list_all(x, err);
+    }
     vv_hex(directory + 6, &number, 1);
     rc = storage_list(repo_storage(x->repo), directory, add_listed, &packs, err);
     if (rc == VV_OK) {
         rc = vv_buf_check(&packs, err);
     }
     if (rc == VV_OK) {
-        s->packs = (struct listed_pack *)(void *)TAKE(packs.data);
-        s->count = packs.len / sizeof(*s->packs);
-        s->listed = true;
-        if (s->count > 0) {
-            qsort(s->packs, s->count, sizeof(*s->packs), compare_listed);
-        }
+        set_shard(s, &packs);
     }
     vv_buf_release(&packs);
     return rc;

@@ -33,6 +33,10 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     w->level = o->level;
     w->suite = (enum pack_suite)(o->suite != 0 ? o->suite : aead_best_suite());
     w->images_max = (o->threads > 0 ? o->threads : 1) + 2; /* at least one for each class */
+    if (storage_parallel(repo_storage(r)) > 1) {
+        VV_TRY(pack_uploaders_start(w, PACK_UPLOADERS, err));
+        w->images_max += PACK_UPLOADERS;
+    }
     VV_TRY(claim_table_new(repo_temp_dir(r), &w->claims, err));
     VV_TRY(index_writer_new(r, writer_session_client(s), &w->index_writer, err));
     chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),
@@ -47,6 +51,8 @@ pack_writer_free(struct pack_writer *w)
     if (w == NULL) {
         return;
     }
+    (void)pack_writer_fail(w, VV_ECANCELLED, NULL); /* what is not published yet need not be */
+    pack_uploaders_stop(w);
     for (unsigned i = 0; i < PACK_CLASSES; i++) {
         pack_image_free(w->open[i], NULL);
     }
@@ -195,9 +201,6 @@ close_image(struct pack_writer *w, enum pack_class class)
     return image->outstanding == 0 ? image : NULL;
 }
 
-static void publish_image(struct pack_writer *w, struct pack_image *image,
-                          struct image_checker *checker);
-
 /** Make sure that the open image of a class has room for a block.  A thread that waits here holds
  *  no place, and images_max is above the number of classes, so another one is at work on an image.
  *  ${ret_ready}: an image to be published first, without the lock.  Lock held. */
@@ -252,7 +255,7 @@ pack_writer_reserve(struct pack_writer *w, const struct block_draft *draft,
         rc = find_image(w, class, draft, &ready, err);
         if (ready != NULL) {
             vv_mutex_unlock(&w->lock);
-            publish_image(w, ready, checker);
+            pack_writer_hand_over(w, ready, checker);
             vv_mutex_lock(&w->lock);
         }
     } while (ready != NULL);
@@ -285,7 +288,7 @@ pack_writer_complete(struct pack_writer *w, struct pack_image *image, enum vv_rc
     last = image->closed && image->outstanding == 0;
     vv_mutex_unlock(&w->lock);
     if (last) {
-        publish_image(w, image, checker);
+        pack_writer_hand_over(w, image, checker);
     }
     return sealed != VV_OK ? sealed : pack_writer_check(w, err);
 }
@@ -381,10 +384,8 @@ keep_memory(struct pack_writer *w, struct image_memory *memory)
     }
 }
 
-/** Publish a closed image that nobody else uses, or throw it away when the run has failed.  A
- *  failure is noted in the writer. */
-static void
-publish_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker)
+void
+pack_writer_publish(struct pack_writer *w, struct pack_image *image, struct image_checker *checker)
 {
     struct image_memory memory = {0};
     struct vv_error err = {0};
@@ -423,7 +424,7 @@ publish_open(struct pack_writer *w, struct vv_error *err)
         }
         vv_mutex_unlock(&w->lock);
         if (ready != NULL) {
-            publish_image(w, ready, checker);
+            pack_writer_hand_over(w, ready, checker);
         }
     }
     vv_mutex_lock(&w->lock);

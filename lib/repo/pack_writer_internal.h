@@ -8,7 +8,7 @@
 #include "repo/claim_table_internal.h"
 #include "repo/pack_writer.h"
 
-/* Shared by pack_writer.c, block_builder.c, pack_image.c and pack_image_check.c. */
+/* Shared by pack_writer.c, pack_upload.c, block_builder.c, pack_image.c and pack_image_check.c. */
 
 #define PACK_TARGET_MIN (4u << 20)
 #define PACK_TARGET_MAX (32u << 20)
@@ -16,6 +16,7 @@
 #define PACK_LISTS_SHARE 8u /* lists wait for publication while at most an eighth more data comes */
 #define PACK_LISTS_MIN (16u << 20)
 #define PACK_TARGET_SHARE 32u /* P7: a pack is at most this part of what the session has stored */
+#define PACK_UPLOADERS 4u     /* where the storage is far away */
 #define PACK_CLASSES 4u       /* arrays by enum pack_class */
 
 /* --- one pack in memory ----------------------------------------------------------------------- */
@@ -43,11 +44,12 @@ struct pack_image {
     uint32_t block_room;
     uint32_t chunk_room;
     uint64_t target;
-    uint32_t outstanding; /* blocks handed out and not completed */
-    uint64_t data_before; /* metadata: data the session had stored when this image was opened */
-    bool lists;           /* metadata: holds chunk lists */
-    bool closed;          /* no more blocks */
-    bool spoiled;         /* a block failed: never published (P1) */
+    uint32_t outstanding;    /* blocks handed out and not completed */
+    uint64_t data_before;    /* metadata: data the session had stored when this image was opened */
+    bool lists;              /* metadata: holds chunk lists */
+    bool closed;             /* no more blocks */
+    bool spoiled;            /* a block failed: never published (P1) */
+    struct pack_image *next; /* finished and waiting for an uploader */
 };
 
 /** What an image is made from. */
@@ -144,9 +146,29 @@ struct pack_writer {
     uint64_t serial;
     uint64_t stored[PACK_CLASSES]; /* sizes of closed images */
     struct image_memory spare[SPARE_MEMORIES];
+    struct pack_image *finished; /* first of those no uploader has taken yet */
+    bool closing;                /* the uploaders end when that is empty */
     enum vv_rc failure_rc;
     struct vv_error failure;
+    /* Set before anybody else uses the writer: */
+    struct pack_uploader *uploaders;
+    unsigned uploader_count;
 };
+
+/* pack_upload.c */
+/** pack_uploaders_start(w, count, err): threads that publish; on failure stop them too. */
+MUST_CHECK enum vv_rc pack_uploaders_start(struct pack_writer *w, unsigned count,
+                                           struct vv_error *err);
+/** pack_uploaders_stop(w): wait for what was handed over. */
+void pack_uploaders_stop(struct pack_writer *w);
+/** pack_writer_hand_over(w, image, checker): an uploader publishes it, or this very thread where
+ *  there are none. */
+void pack_writer_hand_over(struct pack_writer *w, struct pack_image *image,
+                           struct image_checker *checker);
+/** pack_writer_publish(w, image, checker): publish a closed image that nobody else uses, or throw it
+ *  away when the run has failed.  A failure is noted in the writer. */
+void pack_writer_publish(struct pack_writer *w, struct pack_image *image,
+                         struct image_checker *checker);
 
 /** pack_writer_check(w, err): the failure that ended this writer, if there was one. */
 MUST_CHECK enum vv_rc pack_writer_check(struct pack_writer *w, struct vv_error *err);

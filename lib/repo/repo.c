@@ -373,22 +373,28 @@ repo_temp_dir(struct repo *r)
 }
 
 enum vv_rc
-repo_read_object(struct repo *r, const char *name, enum format_kind kind, uint64_t limit,
-                 struct vv_buf *out, struct vv_reader *ret_body, struct vv_error *err)
+repo_check_object(struct repo *r, const char *name, enum format_kind kind, struct vv_span object,
+                  struct vv_reader *ret_body, struct vv_error *err)
 {
-    enum vv_rc rc;
+    enum vv_rc rc = container_open(object, kind, repo_id(r), ret_body, err);
 
-    vv_buf_reset(out);
-    if (!storage_name_valid(name)) { /* listed, but never one of ours */
-        return vv_error_set(err, VV_ECORRUPT, "no name of an object");
-    }
-    VV_TRY(storage_read_all(r->storage, name, limit, out, err));
-    rc = container_open(vv_buf_span(out), kind, repo_id(r), ret_body, err);
     if (rc != VV_OK) {
         (void)vv_error_prefix(err, "'%s'", name);
         return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
     }
     return VV_OK;
+}
+
+enum vv_rc
+repo_read_object(struct repo *r, const char *name, enum format_kind kind, uint64_t limit,
+                 struct vv_buf *out, struct vv_reader *ret_body, struct vv_error *err)
+{
+    vv_buf_reset(out);
+    if (!storage_name_valid(name)) { /* listed, but never one of ours */
+        return vv_error_set(err, VV_ECORRUPT, "no name of an object");
+    }
+    VV_TRY(storage_read_all(r->storage, name, limit, out, err));
+    return repo_check_object(r, name, kind, vv_buf_span(out), ret_body, err);
 }
 
 static enum vv_rc
@@ -476,4 +482,49 @@ name_list_release(struct name_list *l)
     vv_free(l->names);
     vv_free(l->sizes);
     memset(l, 0, sizeof(*l));
+}
+
+enum vv_rc
+repo_list_shards(struct repo *r, const char *directory, struct name_list **ret,
+                 struct vv_error *err)
+{
+    struct name_list *lists = vv_alloc_array(STORAGE_SHARDS, sizeof(*lists));
+    void *ctxs[STORAGE_SHARDS];
+    enum vv_rc rc;
+
+    if (lists == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
+        ctxs[i] = &lists[i];
+    }
+    rc = storage_list_each_shard(r->storage, directory, collect_name, ctxs, err);
+    for (unsigned i = 0; rc == VV_OK && i < STORAGE_SHARDS; i++) {
+        rc = sort_names(&lists[i], err);
+    }
+    if (rc != VV_OK) {
+        name_lists_release(lists);
+        return rc;
+    }
+    *ret = lists;
+    return VV_OK;
+}
+
+void
+name_lists_release(struct name_list *lists)
+{
+    for (unsigned i = 0; lists != NULL && i < STORAGE_SHARDS; i++) {
+        name_list_release(&lists[i]);
+    }
+    vv_free(lists);
+}
+
+unsigned
+repo_read_threads(struct repo *r, unsigned most)
+{
+    unsigned processors = vv_cpu_count();
+    unsigned parallel = storage_parallel(r->storage);
+
+    parallel = parallel < most ? parallel : most;
+    return processors > parallel ? processors : parallel;
 }

@@ -111,5 +111,18 @@ struct name_list {
 MUST_CHECK enum vv_rc repo_list(struct repo *r, const char *directory, struct name_list *ret,
                                 struct vv_error *err);
 void name_list_release(struct name_list *l);
+/** repo_list_shards(r, "packs", ret, err): packs/00 to packs/ff, as repo_list of each, in a few round
+ *  trips; ${ret} has STORAGE_SHARDS lists, released with name_lists_release. */
+MUST_CHECK enum vv_rc repo_list_shards(struct repo *r, const char *directory,
+                                       struct name_list **ret, struct vv_error *err);
+void name_lists_release(struct name_list *lists);
+/** repo_read_threads(r, most): how many threads reading is worth: the processors', or what the
+ *  storage takes at once if that is more, then at most ${most}. */
+unsigned repo_read_threads(struct repo *r, unsigned most);
+/** repo_check_object(r, name, kind, object, ret_body, err): as repo_read_object, of bytes that were
+ *  read already. */
+MUST_CHECK enum vv_rc repo_check_object(struct repo *r, const char *name, enum format_kind kind,
+                                        struct vv_span object, struct vv_reader *ret_body,
+                                        struct vv_error *err);
 
 #endif

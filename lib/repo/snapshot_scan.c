@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "format/slot.h"
+#include "repo/object_ahead.h"
 #include "repo/sealed_envelope.h"
 #include "repo/snapshots_internal.h"
 
@@ -213,6 +214,7 @@ take_slot(struct repo *r, const char *name, struct vv_span object, unsigned with
 static enum vv_rc
 read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *err)
 {
+    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL;
     struct name_list names;
     struct vv_buf object = {0};
     struct vv_buf name = {0};
@@ -224,17 +226,16 @@ read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *
         return pass_over_damage(r, "snapshots", s, VV_EIO, err);
     }
     VV_TRY(rc);
+    rc = object_ahead_new(repo_storage(r), "snapshots", names.names, names.count, LIMIT_SLOT,
+                          &ahead, err);
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
         const char *text;
-        vv_buf_reset(&object);
         vv_buf_reset(&name);
         vv_buf_printf(&name, "snapshots/%s", names.names[i]);
         text = vv_buf_text(&name);
         rc = vv_buf_check(&name, err);
-        if (rc == VV_OK && !storage_name_valid(text)) {
-            rc = vv_error_set(err, VV_ECORRUPT, "no name of a slot");
-        } else if (rc == VV_OK) {
-            rc = storage_read_all(repo_storage(r), text, LIMIT_SLOT, &object, err);
+        if (rc == VV_OK) {
+            rc = object_ahead_next(ahead, &object, err);
         }
         if (rc == VV_ENOTFOUND) { /* buried meanwhile: the records in admin/ have changed */
             vv_error_clear(err);
@@ -244,6 +245,7 @@ read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *
         }
         rc = pass_over_damage(r, text, s, rc, err);
     }
+    object_ahead_free(TAKE(ahead)); /* before the names it uses */
     vv_buf_release(&object);
     vv_buf_release(&name);
     name_list_release(&names);

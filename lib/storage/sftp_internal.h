@@ -213,7 +213,8 @@ MUST_CHECK enum vv_rc sftp_storage_size(struct storage *s, const char *name, uin
 MUST_CHECK enum vv_rc sftp_storage_list(struct storage *s, const char *directory,
                                         storage_list_fn *fn, void *ctx, struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_storage_list_shards(struct storage *s, const char *directory,
-                                               storage_list_fn *fn, void *ctx,
+                                               storage_list_fn *fn,
+                                               void *const ctxs[STORAGE_SHARDS],
                                                struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_storage_make_layout(struct storage *s, struct vv_error *err);
 uint32_t sftp_storage_abilities(struct storage *s);

@@ -15,11 +15,13 @@ struct listing {
     bool shards;
     struct vv_buf names; /* each followed by its NUL */
     struct vv_buf sizes;
+    struct vv_buf places; /* a byte for each: the shard */
 };
 
 struct entry_context {
     struct listing *l;
     const struct sftp *s;
+    uint8_t place;
 };
 
 static enum vv_rc
@@ -41,13 +43,17 @@ add_entry(void *ctx, struct vv_span name, const struct sftp_attributes *a, struc
     vv_buf_put(&e->l->names, name.data, name.len);
     vv_buf_put_u8(&e->l->names, 0);
     vv_buf_put_u64(&e->l->sizes, a->size);
-    return e->l->names.failed || e->l->sizes.failed ? vv_error_nomem(err) : VV_OK;
+    vv_buf_put_u8(&e->l->places, e->place);
+    VV_TRY(vv_buf_check(&e->l->names, err));
+    VV_TRY(vv_buf_check(&e->l->sizes, err));
+    return vv_buf_check(&e->l->places, err);
 }
 
 /* All shards in one go. */
 static enum vv_rc
-list_shards(struct sftp *s, struct sftp_channel *c, struct entry_context *e, struct vv_error *err)
+list_shards(struct sftp *s, struct sftp_channel *c, struct listing *l, struct vv_error *err)
 {
+    struct entry_context entries[STORAGE_SHARDS];
     VV_CLEANUP(vv_freep)
     char(*names)[SFTP_PATH_MAX] = vv_alloc_array(STORAGE_SHARDS, sizeof(*names));
     const char *paths[STORAGE_SHARDS];
@@ -57,10 +63,11 @@ list_shards(struct sftp *s, struct sftp_channel *c, struct entry_context *e, str
     }
     for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
         char name[STORAGE_COMPONENT_MAX + 4];
-        (void)snprintf(name, sizeof(name), "%s/%02x", e->l->directory, i);
+        (void)snprintf(name, sizeof(name), "%s/%02x", l->directory, i);
         VV_TRY(sftp_path(s, name, names[i], err));
         paths[i] = names[i];
-        contexts[i] = e;
+        entries[i] = (struct entry_context){.l = l, .s = s, .place = (uint8_t)i};
+        contexts[i] = &entries[i];
     }
     return sftp_list_many(c->client, paths, STORAGE_SHARDS, add_entry, contexts, err);
 }
@@ -75,8 +82,9 @@ attempt_list(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx
     (void)attempt;
     vv_buf_reset(&l->names);
     vv_buf_reset(&l->sizes);
+    vv_buf_reset(&l->places);
     if (l->shards) {
-        return list_shards(s, c, &e, err);
+        return list_shards(s, c, l, err);
     }
     VV_TRY(sftp_path(s, l->directory, path, err));
     struct vv_error why = {0};
@@ -93,16 +101,19 @@ attempt_list(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx
 }
 
 static enum vv_rc
-list(struct sftp *s, struct listing *l, storage_list_fn *fn, void *ctx, struct vv_error *err)
+list(struct sftp *s, struct listing *l, storage_list_fn *fn, void *const *ctxs,
+     struct vv_error *err)
 {
     enum vv_rc rc = sftp_run(s, attempt_list, l, err);
     const char *name = (const char *)l->names.data;
-    for (size_t i = 0; rc == VV_OK && i < l->sizes.len; i += sizeof(uint64_t)) {
-        rc = fn(ctx, name, vv_load_u64(l->sizes.data + i), err);
+    for (size_t i = 0; rc == VV_OK && i < l->places.len; i++) {
+        rc = fn(ctxs[l->places.data[i]], name, vv_load_u64(l->sizes.data + i * sizeof(uint64_t)),
+                err);
         name += strlen(name) + 1;
     }
     vv_buf_release(&l->names);
     vv_buf_release(&l->sizes);
+    vv_buf_release(&l->places);
     return rc;
 }
 
@@ -111,13 +122,13 @@ sftp_storage_list(struct storage *st, const char *directory, storage_list_fn *fn
                   struct vv_error *err)
 {
     struct listing l = {.directory = directory};
-    return list((struct sftp *)st, &l, fn, ctx, err);
+    return list((struct sftp *)st, &l, fn, &ctx, err);
 }
 
 enum vv_rc
-sftp_storage_list_shards(struct storage *st, const char *directory, storage_list_fn *fn, void *ctx,
-                         struct vv_error *err)
+sftp_storage_list_shards(struct storage *st, const char *directory, storage_list_fn *fn,
+                         void *const ctxs[STORAGE_SHARDS], struct vv_error *err)
 {
     struct listing l = {.directory = directory, .shards = true};
-    return list((struct sftp *)st, &l, fn, ctx, err);
+    return list((struct sftp *)st, &l, fn, ctxs, err);
 }

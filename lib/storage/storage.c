@@ -11,7 +11,7 @@
 
 #include "storage/storage_internal.h"
 
-enum { MAX_COMPONENTS = 3 };
+enum { MAX_COMPONENTS = 3, READ_FIRST = 64 * 1024 };
 
 /* Whether ${c} may appear in a name; ASCII only, whatever the locale. */
 static bool
@@ -117,17 +117,50 @@ storage_read(struct storage *s, const char *name, uint64_t offset, uint8_t *buf,
     return noted(err, s->ops->read(s, name, offset, buf, len, ret_len, err));
 }
 
+static enum vv_rc
+too_large(const struct storage *s, const char *name, uint64_t size, uint64_t limit,
+          struct vv_error *err)
+{
+    return noted(err, vv_error_set(err, VV_ELIMIT,
+                                   "'%s' in '%s' has %llu bytes, more than the %llu allowed", name,
+                                   s->url, (unsigned long long)size, (unsigned long long)limit));
+}
+
+/* Where a call is a round trip over a long line: read at once as much as most objects have, without
+ * asking for the size.  *ret_whole: that was all. */
+static enum vv_rc
+read_first(struct storage *s, const char *name, uint64_t limit, struct vv_buf *out, bool *ret_whole,
+           struct vv_error *err)
+{
+    size_t want = limit < READ_FIRST ? (size_t)limit + 1 : READ_FIRST;
+    size_t got = 0;
+
+    TRY_NOTED(vv_buf_reserve(out, want, err));
+    TRY_NOTED(s->ops->read(s, name, 0, out->data + out->len, want, &got, err));
+    if (got > limit) {
+        return too_large(s, name, got, limit, err);
+    }
+    *ret_whole = got < want;
+    out->len += *ret_whole ? got : 0;
+    return VV_OK;
+}
+
 enum vv_rc
 storage_read_all(struct storage *s, const char *name, uint64_t limit, struct vv_buf *out,
                  struct vv_error *err)
 {
     uint64_t size = 0;
+    bool whole = false;
+    TRY_NOTED(check_name(name, err));
+    if (storage_parallel(s) > 1) {
+        VV_TRY(read_first(s, name, limit, out, &whole, err));
+        if (whole) {
+            return VV_OK;
+        }
+    }
     TRY_NOTED(storage_size(s, name, &size, err));
     if (size > limit || size > SIZE_MAX) {
-        return noted(err,
-                     vv_error_set(err, VV_ELIMIT,
-                                  "'%s' in '%s' has %llu bytes, more than the %llu allowed", name,
-                                  s->url, (unsigned long long)size, (unsigned long long)limit));
+        return too_large(s, name, size, limit, err);
     }
     TRY_NOTED(vv_buf_reserve(out, (size_t)size, err));
     uint8_t *to = out->data == NULL ? NULL : out->data + out->len;
@@ -252,8 +285,8 @@ storage_set_rate_limit(struct storage *s, struct vv_rate_limit *limit)
 }
 
 enum vv_rc
-storage_list_shards(struct storage *s, const char *directory, storage_list_fn *fn, void *ctx,
-                    struct vv_error *err)
+storage_list_each_shard(struct storage *s, const char *directory, storage_list_fn *fn,
+                        void *const ctxs[STORAGE_SHARDS], struct vv_error *err)
 {
     char shard[STORAGE_COMPONENT_MAX + 4];
 
@@ -262,15 +295,36 @@ storage_list_shards(struct storage *s, const char *directory, storage_list_fn *f
                      vv_error_set(err, VV_EUSAGE, "'%s' is not a directory of shards", directory));
     }
     if (s->ops->list_shards != NULL) {
-        struct list_relay r = {.fn = fn, .ctx = ctx};
-        enum vv_rc rc = s->ops->list_shards(s, directory, relay, &r, err);
-        return r.refused ? rc : noted(err, rc);
+        struct list_relay relays[STORAGE_SHARDS];
+        void *relay_ctxs[STORAGE_SHARDS];
+        bool refused = false;
+        for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
+            relays[i] = (struct list_relay){.fn = fn, .ctx = ctxs[i]};
+            relay_ctxs[i] = &relays[i];
+        }
+        enum vv_rc rc = s->ops->list_shards(s, directory, relay, relay_ctxs, err);
+        for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
+            refused = refused || relays[i].refused;
+        }
+        return refused ? rc : noted(err, rc);
     }
-    for (unsigned i = 0; i < 256; i++) {
+    for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
         (void)snprintf(shard, sizeof(shard), "%s/%02x", directory, i);
-        VV_TRY(storage_list(s, shard, fn, ctx, err));
+        VV_TRY(storage_list(s, shard, fn, ctxs[i], err));
     }
     return VV_OK;
+}
+
+enum vv_rc
+storage_list_shards(struct storage *s, const char *directory, storage_list_fn *fn, void *ctx,
+                    struct vv_error *err)
+{
+    void *ctxs[STORAGE_SHARDS];
+
+    for (unsigned i = 0; i < STORAGE_SHARDS; i++) {
+        ctxs[i] = ctx;
+    }
+    return storage_list_each_shard(s, directory, fn, ctxs, err);
 }
 
 enum vv_rc

@@ -40,7 +40,11 @@ enum storage_ability {
 
 struct storage;
 
-enum { STORAGE_NAME_MAX = 511, STORAGE_COMPONENT_MAX = 255 };
+enum {
+    STORAGE_NAME_MAX = 511,
+    STORAGE_COMPONENT_MAX = 255,
+    STORAGE_SHARDS = 256, /* sub-directories of packs and of parity */
+};
 
 /** storage_name_valid(name): one to three components of [A-Za-z0-9._-], none of them "." or "..",
  *  none longer than STORAGE_COMPONENT_MAX, all of it at most STORAGE_NAME_MAX bytes. */
@@ -77,9 +81,10 @@ struct storage_ops {
     unsigned (*parallel)(struct storage *s);
     /* optional: hold to a limit from now on; false: the driver cannot, the caller has to */
     bool (*set_rate_limit)(struct storage *s, struct vv_rate_limit *limit);
-    /* optional: "packs/00" to "packs/ff" (or "parity/..") at once, faster than 256 calls of list */
+    /* optional: "packs/00" to "packs/ff" (or "parity/..") at once, faster than 256 calls of list;
+     * ctxs[i] is given to ${fn} for what is in shard i */
     enum vv_rc (*list_shards)(struct storage *s, const char *directory, storage_list_fn *fn,
-                              void *ctx, struct vv_error *err);
+                              void *const ctxs[STORAGE_SHARDS], struct vv_error *err);
     /* optional: make the directories that are missing; NULL: make_layout serves */
     enum vv_rc (*complete_layout)(struct storage *s, struct vv_error *err);
     /* optional: one line about each thing worth knowing (transport, server's extensions, what
@@ -149,6 +154,11 @@ MUST_CHECK bool storage_set_rate_limit(struct storage *s, struct vv_rate_limit *
  *  storage_list of each would give them, names without the directory. */
 MUST_CHECK enum vv_rc storage_list_shards(struct storage *s, const char *directory,
                                           storage_list_fn *fn, void *ctx, struct vv_error *err);
+/** storage_list_each_shard(s, "packs", fn, ctxs, err): the same, where it matters in which shard an
+ *  object is: ctxs[0xab] is handed to ${fn} for those of packs/ab. */
+MUST_CHECK enum vv_rc storage_list_each_shard(struct storage *s, const char *directory,
+                                              storage_list_fn *fn, void *const ctxs[STORAGE_SHARDS],
+                                              struct vv_error *err);
 /** storage_describe(s, out, err): lines of text; nothing for a driver without. */
 MUST_CHECK enum vv_rc storage_describe(struct storage *s, struct vv_buf *out, struct vv_error *err);
 

@@ -5,12 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "storage/storage.h"
+
 /* What the drivers share: how names are taken apart and which directories a repository has. */
 
 enum {
     STORAGE_SESSION_MAX = 64, /* longest text of a temporaries' session */
     STORAGE_LAYOUT_NAME = 16, /* room for the longest name of a layout directory, and NUL */
-    STORAGE_SHARDS = 256,     /* sub-directories of packs and of parity */
 };
 
 /** storage_layout_count(), storage_layout_name(i, out): the directories of a repository, parents

@@ -263,3 +263,53 @@ wait_for()
         sleep 0.05
     done
 }
+
+# start_sshd NAME [LINE...]: an sshd of this test's own on a port of loopback, with further lines of
+# sshd_config; this user may log in with $WORK/sshd/user.  Sets SSHD_PORT and SSHD_PID, and points
+# varve at keys: VARVE_SSH_IDENTITY, VARVE_SSH_KNOWN_HOSTS (which knows all servers started so).
+# run-one.sh ends it with the test.
+start_sshd()
+{
+    local name=$1 directory=$WORK/sshd attempt
+    shift
+    need_command sshd ssh-keygen ssh
+    if [ "$(id -u)" = 0 ]; then mkdir -p /run/sshd; fi # where it leaves its privileges
+    mkdir -p "$directory"
+    if [ ! -e "$directory/user" ]; then
+        ssh-keygen -q -t ed25519 -N '' -C '' -f "$directory/host"
+        ssh-keygen -q -t ed25519 -N '' -C '' -f "$directory/user"
+        cp "$directory/user.pub" "$directory/authorized"
+    fi
+    for attempt in 1 2 3 4 5; do
+        SSHD_PORT=$(python3 -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+        {
+            printf '%s\n' "Port $SSHD_PORT" 'ListenAddress 127.0.0.1' "HostKey $directory/host" \
+                "AuthorizedKeysFile $directory/authorized" 'StrictModes no' 'UsePAM no' \
+                'PermitRootLogin yes' 'PasswordAuthentication no' 'PidFile none' \
+                'KbdInteractiveAuthentication no' 'Subsystem sftp internal-sftp' "$@"
+        } >"$directory/$name.conf"
+        "$(command -v sshd)" -D -e -f "$directory/$name.conf" 2>"$directory/$name.log" &
+        SSHD_PID=$!
+        while kill -0 "$SSHD_PID" 2>/dev/null; do
+            if grep -q 'Server listening' "$directory/$name.log"; then
+                printf '[127.0.0.1]:%s %s\n' "$SSHD_PORT" "$(cut -d' ' -f1,2 "$directory/host.pub")" \
+                    >>"$directory/known_hosts"
+                export VARVE_SSH_IDENTITY=$directory/user
+                export VARVE_SSH_KNOWN_HOSTS=$directory/known_hosts
+                return
+            fi
+            sleep 0.05
+        done
+    done
+    cat "$directory/$name.log" >&2
+    fail "sshd does not start"
+}
+
+# stop_sshd PID: end a server, and the connections it has.
+stop_sshd()
+{
+    pkill -TERM -P "$1" 2>/dev/null || true
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}

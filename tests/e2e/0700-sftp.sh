@@ -87,7 +87,7 @@ export VARVE_SSH_KNOWN_HOSTS=$known
 # --- an append-only account ---
 start_sshd append "ForceCommand internal-sftp -P remove,rmdir,rename,posix-rename,setstat,fsetstat,lsetstat,symlink,copy-data"
 local_repo=$WORK/repo-$transport
-find "$local_repo" -type f ! -path '*/tmp/*' -exec sha256sum {} + | sort >before
+find "$local_repo" -type f ! -path "$local_repo/tmp/*" -exec sha256sum {} + | sort >before
 export VARVE_REPO=sftp://$user@127.0.0.1:$SSHD_PORT$local_repo
 echo more >source/more
 assert_exit 0 varve backup "$PWD/source" >/dev/null

@@ -270,7 +270,7 @@ wait_for()
 # run-one.sh ends it with the test.
 start_sshd()
 {
-    local name=$1 directory=$WORK/sshd attempt
+    local name=$1 directory=$WORK/sshd
     shift
     need_command sshd ssh-keygen ssh
     if [ "$(id -u)" = 0 ]; then mkdir -p /run/sshd; fi # where it leaves its privileges
@@ -280,7 +280,7 @@ start_sshd()
         ssh-keygen -q -t ed25519 -N '' -C '' -f "$directory/user"
         cp "$directory/user.pub" "$directory/authorized"
     fi
-    for attempt in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do # somebody may take the port first
         SSHD_PORT=$(python3 -c 'import socket
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
         {
@@ -289,6 +289,7 @@ s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
                 'PermitRootLogin yes' 'PasswordAuthentication no' 'PidFile none' \
                 'KbdInteractiveAuthentication no' 'Subsystem sftp internal-sftp' "$@"
         } >"$directory/$name.conf"
+        : >"$directory/$name.log"
         "$(command -v sshd)" -D -e -f "$directory/$name.conf" 2>"$directory/$name.log" &
         SSHD_PID=$!
         while kill -0 "$SSHD_PID" 2>/dev/null; do

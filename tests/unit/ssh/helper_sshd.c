@@ -149,18 +149,18 @@ write_configuration(struct sshd *s, const char *host_keys, const char *lines)
     char keys[64];
     char *rest = NULL;
     int at = snprintf(text, sizeof(text),
-                      "Port %u\nListenAddress 127.0.0.1\nStrictModes no\nUsePAM no\n"
+                      "%sPort %u\nListenAddress 127.0.0.1\nStrictModes no\nUsePAM no\n"
                       "PermitRootLogin yes\nPasswordAuthentication no\n"
                       "KbdInteractiveAuthentication no\nAuthorizedKeysFile %s/authorized\n"
                       "PidFile none\nMaxStartups 100\nLogLevel VERBOSE\n",
-                      s->port, s->dir);
+                      lines == NULL ? "" : lines, s->port, s->dir);
     (void)snprintf(keys, sizeof(keys), "%s", host_keys);
     for (char *k = strtok_r(keys, " ", &rest); k != NULL; k = strtok_r(NULL, " ", &rest)) {
         at += snprintf(text + at, sizeof(text) - (size_t)at, "HostKey %s/host_%s\n", s->dir, k);
     }
-    bool subsystem = lines == NULL || strstr(lines, "Subsystem") == NULL;
-    (void)snprintf(text + at, sizeof(text) - (size_t)at, "%s%s",
-                   subsystem ? "Subsystem sftp internal-sftp\n" : "", lines == NULL ? "" : lines);
+    if (lines == NULL || strstr(lines, "Subsystem") == NULL) {
+        (void)snprintf(text + at, sizeof(text) - (size_t)at, "Subsystem sftp internal-sftp\n");
+    }
     sshd_write(s, "sshd_config", text);
 }
 
@@ -173,13 +173,21 @@ sshd_start(struct sshd *s, const char *host_keys, const char *lines)
     write_configuration(s, host_keys, lines);
     const char *config = sshd_path(s, "sshd_config");
     const char *log = sshd_path(s, "sshd.log");
+    const char *shadow = sshd_path(s, "shadow");
     s->pid = fork();
     assert_true(s->pid >= 0);
     if (s->pid == 0) {
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         (void)setpgid(0, 0);
         (void)dup2(fd, STDERR_FILENO);
-        (void)execl(program, program, "-D", "-e", "-f", config, (char *)NULL);
+        if (s->own_shadow) {
+            (void)setenv("VARVE_SHADOW", shadow, 1);
+            (void)execlp("unshare", "unshare", "-m", "sh", "-c",
+                         "mount --bind \"$VARVE_SHADOW\" /etc/shadow && exec \"$@\"", "sh", program,
+                         "-D", "-e", "-f", config, (char *)NULL);
+        } else {
+            (void)execl(program, program, "-D", "-e", "-f", config, (char *)NULL);
+        }
         _exit(127);
     }
     for (unsigned i = 0; connect_to(s->port) != 0; i++) {

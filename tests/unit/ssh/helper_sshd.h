@@ -21,13 +21,14 @@
 struct sshd {
     char dir[64];
     unsigned port;
-    pid_t pid; /* 0: not running */
+    pid_t pid;       /* 0: not running */
+    bool own_shadow; /* the next server sees DIR/shadow as /etc/shadow (only root can) */
 };
 
 /** sshd_prepare(s): directory and keys, no server yet; false if there is no sshd here. */
 bool sshd_prepare(struct sshd *s);
-/** sshd_start(s, host_keys, lines): with these host keys ("ed25519 rsa") and further lines of
- *  sshd_config (NULL: none), on a new port.  Returns when it takes connections. */
+/** sshd_start(s, host_keys, lines): with these host keys ("ed25519 rsa") and lines of sshd_config
+ *  that come first (NULL: none), on a new port.  Returns when it takes connections. */
 void sshd_start(struct sshd *s, const char *host_keys, const char *lines);
 /** sshd_stop(s): end it, and whatever it has started, by process id. */
 void sshd_stop(struct sshd *s);

@@ -303,6 +303,34 @@ login__encrypted_keys_ask_for_the_passphrase(void **state)
     assert_fails(&o, VV_EAUTH, "refuses to let us in", "needs it in an agent");
 }
 
+/* By "password", and by "keyboard-interactive" (which without PAM is the same question). */
+static void
+login__by_password(void **state)
+{
+    (void)state;
+    if (geteuid() != 0 || system("unshare -m true 2>/dev/null") != 0) { /* NOLINT */
+        skip();
+    }
+    sshd_run(&server,
+             "hash=$(openssl passwd -6 'right one') && "
+             "sed \"s|^root:[^:]*:|root:$hash:|\" /etc/shadow >shadow && chmod 600 shadow");
+    sshd_stop(&server);
+    server.own_shadow = true;
+    sshd_start(&server, "ed25519", "PasswordAuthentication yes\n");
+    server.own_shadow = false;
+    sshd_knows(&server, "", NULL, "host_ed25519");
+    struct asked right = {.answer = "right one", .kind = SSH_PASSWORD};
+    struct asked wrong = {.answer = "wrong one", .kind = SSH_PASSWORD};
+    struct ssh_options o = options(SSH_AUTO, NULL);
+    o.secret = tell;
+    o.secret_ctx = &right;
+    assert_connects(&o, "libssh2 is used");
+    assert_int_equal(right.count, 1);
+    o.secret_ctx = &wrong;
+    assert_fails(&o, VV_EAUTH, "a password", NULL);
+    assert_int_equal(wrong.count, 3);
+}
+
 static void
 login__the_agent_is_asked(void **state)
 {
@@ -634,6 +662,7 @@ main(void)
         USUAL(login__key_files_others_may_read_are_refused),
         USUAL(login__a_missing_key_file_is_named),
         USUAL(login__encrypted_keys_ask_for_the_passphrase),
+        USUAL(login__by_password),
         USUAL(login__the_agent_is_asked),
         USUAL(host_key__unknown_is_refused_with_both_ways_out),
         USUAL(host_key__accepted_is_remembered_hashed_if_configured),

@@ -72,7 +72,7 @@ ssh_config_ask(const struct ssh_config_query *q, struct ssh_config *ret, struct 
     char port[16];
     size_t count = 0;
 
-    while (q->command[count] != NULL && count < WORDS_MAX - 9) {
+    while (count < WORDS_MAX - 9 && q->command[count] != NULL) {
         argv[count] = q->command[count];
         count++;
     }

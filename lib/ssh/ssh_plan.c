@@ -84,17 +84,17 @@ find_user(struct ssh_plan *p, struct vv_error *err)
     struct vv_buf text = {0};
 
     int error = getpwuid_r(geteuid(), &entry, space, sizeof(space), &found);
-    if (found == NULL && p->target->user == NULL && !p->config.known) {
+    const char *user = p->target->user != NULL  ? p->target->user
+                       : p->config.user != NULL ? p->config.user
+                       : found != NULL          ? found->pw_name
+                                                : NULL;
+    if (user == NULL) {
         return vv_error_set(err, VV_EUSAGE, "user %u has no name (%s): say whom to log in as",
                             (unsigned)geteuid(),
                             error == 0 ? "not in passwd" : strerrordesc_np(error));
     }
     vv_buf_put_text(&text, found == NULL ? "/" : found->pw_dir);
     VV_TRY(keep(&text, &p->home, err));
-    const char *user = p->target->user;
-    if (user == NULL) {
-        user = p->config.user != NULL ? p->config.user : found->pw_name;
-    }
     vv_buf_put_text(&text, user);
     return keep(&text, &p->user, err);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -179,6 +180,7 @@ sshd_start(struct sshd *s, const char *host_keys, const char *lines)
     if (s->pid == 0) {
         int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that is killed leaves nothing */
         (void)dup2(fd, STDERR_FILENO);
         if (s->own_shadow) {
             (void)setenv("VARVE_SHADOW", shadow, 1);

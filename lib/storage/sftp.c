@@ -196,6 +196,7 @@ static const struct storage_ops sftp_ops = {
     .list = sftp_storage_list,
     .remove = sftp_storage_remove,
     .make_layout = sftp_storage_make_layout,
+    .complete_layout = sftp_storage_complete_layout,
     .abilities = sftp_storage_abilities,
     .free = sftp_storage_free,
     .space = sftp_storage_space,
@@ -241,7 +242,8 @@ make(const char *url, const char *root, const struct storage_options *options, s
     static const struct storage_options none;
     struct sftp *s = vv_alloc_array(1, sizeof(*s));
     if (s == NULL) {
-        return vv_error_nomem(err);
+        (void)vv_error_nomem(err);
+        return VV_ENOMEM;
     }
     s->url = vv_strdup(url);
     s->root = vv_strdup(root);
@@ -249,7 +251,8 @@ make(const char *url, const char *root, const struct storage_options *options, s
         vv_free(s->url);
         vv_free(s->root);
         vv_free(s);
-        return vv_error_nomem(err);
+        (void)vv_error_nomem(err);
+        return VV_ENOMEM;
     }
     s->base = (struct storage){.ops = &sftp_ops, .url = s->url};
     set_options(s, options != NULL ? options : &none);

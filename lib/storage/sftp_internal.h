@@ -217,6 +217,7 @@ MUST_CHECK enum vv_rc sftp_storage_list_shards(struct storage *s, const char *di
                                                void *const ctxs[STORAGE_SHARDS],
                                                struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_storage_make_layout(struct storage *s, struct vv_error *err);
+MUST_CHECK enum vv_rc sftp_storage_complete_layout(struct storage *s, struct vv_error *err);
 uint32_t sftp_storage_abilities(struct storage *s);
 MUST_CHECK enum vv_rc sftp_storage_describe(struct storage *s, struct vv_buf *out,
                                             struct vv_error *err);

@@ -4,6 +4,7 @@
  * directories that hold the names: the root's parent, the root, packs and parity.  Not repeated
  * when the line fails: what is there then would look like somebody else's.
  */
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,7 +52,7 @@ parent_of(const char *root, char out[SFTP_PATH_MAX])
     return true;
 }
 
-/* Make the root, or see that it is empty. */
+/* Make the root if it is not there. */
 static enum vv_rc
 make_root(struct sftp *s, struct sftp_channel *c, bool *ret_made, struct vv_error *err)
 {
@@ -62,7 +63,7 @@ make_root(struct sftp *s, struct sftp_channel *c, bool *ret_made, struct vv_erro
         if (a.has_mode && !S_ISDIR(a.mode)) {
             return vv_error_set(err, VV_EREFUSED, "'%s' is not a directory", s->url);
         }
-        return sftp_list(c->client, s->root, refuse_entry, s, err);
+        return VV_OK;
     }
     if (rc != VV_ENOTFOUND) {
         return rc;
@@ -113,20 +114,29 @@ make_durable(struct sftp *s, struct sftp_channel *c, bool root_is_ours, struct v
     return root_is_ours && parent_of(s->root, path) ? sync_path(s, c, path, err) : VV_OK;
 }
 
+/* Make the directories of the layout but those of which ${there} (may be NULL) says that they are
+ * there. */
 static enum vv_rc
-make_directories(struct sftp *s, struct sftp_channel *c, struct vv_error *err)
+make_directories(struct sftp *s, struct sftp_channel *c, const bool *there, struct vv_error *err)
 {
-    size_t count = storage_layout_count();
-    VV_CLEANUP(vv_freep) char(*names)[SFTP_PATH_MAX] = vv_alloc_array(count, sizeof(*names));
-    VV_CLEANUP(vv_freep) const char **paths = vv_alloc_array(count, sizeof(*paths));
+    size_t all = storage_layout_count();
+    size_t count = 0;
+    VV_CLEANUP(vv_freep) char(*names)[SFTP_PATH_MAX] = vv_alloc_array(all, sizeof(*names));
+    VV_CLEANUP(vv_freep) const char **paths = vv_alloc_array(all, sizeof(*paths));
     if (names == NULL || paths == NULL) {
         return vv_error_nomem(err);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < all; i++) {
         char name[STORAGE_LAYOUT_NAME];
         storage_layout_name(i, name);
-        VV_TRY(sftp_path(s, name, names[i], err));
-        paths[i] = names[i];
+        if (there == NULL || !there[i]) {
+            VV_TRY(sftp_path(s, name, names[count], err));
+            paths[count] = names[count];
+            count++;
+        }
+    }
+    if (count == 0) {
+        return VV_OK;
     }
     struct vv_error why = {0};
     struct sftp_attributes a;
@@ -152,7 +162,10 @@ attempt_layout(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *c
     (void)attempt;
     (void)ctx;
     VV_TRY(make_root(s, c, &root_is_ours, err));
-    VV_TRY(make_directories(s, c, err));
+    if (!root_is_ours) {
+        VV_TRY(sftp_list(c->client, s->root, refuse_entry, s, err));
+    }
+    VV_TRY(make_directories(s, c, NULL, err));
     return make_durable(s, c, root_is_ours, err);
 }
 
@@ -160,4 +173,70 @@ enum vv_rc
 sftp_storage_make_layout(struct storage *st, struct vv_error *err)
 {
     return sftp_run_once((struct sftp *)st, attempt_layout, NULL, err);
+}
+
+/* --- what is missing -------------------------------------------------------------------------- */
+
+/* A listing of a directory of which ${parent} is the name, "" the root. */
+struct found {
+    const struct sftp *s;
+    const char *parent;
+    bool *there; /* by place in the layout */
+};
+
+static enum vv_rc
+note_directory(void *ctx, struct vv_span name, const struct sftp_attributes *a,
+               struct vv_error *err)
+{
+    struct found *f = ctx;
+    char whole[STORAGE_LAYOUT_NAME];
+    bool is_root = f->parent[0] == '\0';
+    if (!a->has_mode || !S_ISDIR(a->mode)) {
+        return VV_OK; /* files are the caller's to judge */
+    }
+    int n = snprintf(whole, sizeof(whole), "%s%s%.*s", f->parent, is_root ? "" : "/", (int)name.len,
+                     (const char *)name.data);
+    for (size_t i = 0; n > 0 && (size_t)n < sizeof(whole) && i < storage_layout_count(); i++) {
+        char known[STORAGE_LAYOUT_NAME];
+        storage_layout_name(i, known);
+        if (strcmp(known, whole) == 0) {
+            f->there[i] = true;
+            return VV_OK;
+        }
+    }
+    return is_root ? refuse_entry((void *)(uintptr_t)f->s, name, a, err) : VV_OK;
+}
+
+static enum vv_rc
+attempt_complete(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx,
+                 struct vv_error *err)
+{
+    static const char *const parents[] = {"", "packs", "parity"};
+    VV_CLEANUP(vv_freep) bool *there = vv_alloc_array(storage_layout_count(), sizeof(*there));
+    bool root_is_ours = false;
+    char path[SFTP_PATH_MAX];
+    (void)attempt;
+    (void)ctx;
+    if (there == NULL) {
+        return vv_error_nomem(err);
+    }
+    VV_TRY(make_root(s, c, &root_is_ours, err));
+    for (size_t i = 0; i < VV_COUNT(parents); i++) {
+        struct found f = {.s = s, .parent = parents[i], .there = there};
+        VV_TRY(sftp_path(s, parents[i], path, err));
+        enum vv_rc rc = sftp_list(c->client, path, note_directory, &f, err);
+        if (rc == VV_ENOTFOUND && i > 0) {
+            vv_error_clear(err);
+            continue;
+        }
+        VV_TRY(rc);
+    }
+    VV_TRY(make_directories(s, c, there, err));
+    return make_durable(s, c, root_is_ours, err);
+}
+
+enum vv_rc
+sftp_storage_complete_layout(struct storage *st, struct vv_error *err)
+{
+    return sftp_run((struct sftp *)st, attempt_complete, NULL, err);
 }

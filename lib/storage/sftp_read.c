@@ -108,7 +108,7 @@ sftp_storage_read(struct storage *st, const char *name, uint64_t offset, uint8_t
                   size_t *ret_len, struct vv_error *err)
 {
     struct sftp *s = (struct sftp *)st;
-    struct range r = {.name = name, .offset = offset, .buf = buf, .len = len};
+    struct range r = {.name = name, .offset = offset, .len = len};
     bool beyond = offset > INT64_MAX || len > (uint64_t)INT64_MAX - offset;
     if (len == 0 || beyond) {
         /* is it there at all?  No file reaches that far */
@@ -120,6 +120,7 @@ sftp_storage_read(struct storage *st, const char *name, uint64_t offset, uint8_t
         }
         r.len = (size_t)(size - offset);
     }
+    r.buf = buf;
     bool exact = !is_pack(name) || (r.offset % SFTP_READ_UNIT == 0 && r.len % SFTP_READ_UNIT == 0);
     /* what is read from the beginning and in one piece is most often the whole pack */
     exact = exact || (r.offset == 0 && r.len > 16 * (size_t)SFTP_READ_UNIT);

@@ -38,7 +38,8 @@ decode(const char *text, size_t len, char **ret, struct vv_error *err)
 {
     VV_CLEANUP(vv_freep) char *copy = vv_memdup(text, len);
     if (copy == NULL) {
-        return vv_error_nomem(err);
+        (void)vv_error_nomem(err);
+        return VV_ENOMEM;
     }
     if (!storage_percent_decode(copy)) {
         return refuse("a percent sign is not followed by two hexadecimal digits (or makes a NUL)",

@@ -204,6 +204,27 @@ sftp_layout__accepts_an_empty_directory(void **state)
 }
 
 static void
+sftp_layout__is_completed(void **state)
+{
+    struct sftp_fixture *f = *state;
+    struct vv_error err = {0};
+    char path[256];
+    must_publish(f->s, "config", "stays");
+    path_of(f, "packs/5a", path);
+    assert_int_equal(rmdir(path), 0);
+    path_of(f, "admin", path);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(storage_complete_layout(f->s, &err), VV_OK);
+    assert_int_equal(storage_complete_layout(f->s, &err), VV_OK); /* nothing is missing */
+    must_publish(f->s, "packs/5a/x", "x");
+    must_publish(f->s, "admin/x", "x");
+    must_hold_text(f->s, "config", "stays");
+    path_of(f, "foreign", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    must_fail(storage_complete_layout(f->s, &err), VV_EREFUSED, &err);
+}
+
+static void
 sftp_layout__needs_the_parent(void **state)
 {
     struct sftp_fixture *f = *state;
@@ -350,6 +371,7 @@ main(void)
         CASE(sftp__keeps_few_handles_open),
         CASE(sftp_remove__is_seen_by_an_open_pack),
         CASE(sftp_layout__accepts_an_empty_directory),
+        CASE(sftp_layout__is_completed),
         CASE(sftp_layout__needs_the_parent),
         CASE(sftp__read_only_server_refuses_and_is_understood),
         CASE(sftp__append_only_server_takes_backups_and_deletes_nothing),

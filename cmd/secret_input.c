@@ -281,9 +281,12 @@ static enum vv_rc
 from_environment(const char *name, struct secret_value *ret, struct vv_error *err)
 {
     char *value = getenv(name);
-    size_t len = strlen(value);
+    size_t len = value != NULL ? strlen(value) : 0;
     enum vv_rc rc = secret_begin(KEY_SLOT_PASSPHRASE, len + 1, ret, err);
 
+    if (value == NULL) {
+        return vv_error_set(err, VV_EKEY, "%s is not set any more", name);
+    }
     if (rc == VV_OK) {
         memcpy(secret_data(ret->bytes), value, len);
         ret->len = len;

@@ -476,8 +476,26 @@ count_records(void *ctx, struct fixture *f, const struct index_record *record)
     (*(size_t *)ctx)++;
 }
 
+static unsigned
+tell_parallel(struct storage *s)
+{
+    (void)s;
+    return 16;
+}
+
+/** From here on the repository's storage is one far away: packs are published by uploaders. */
 static void
-pack_writer__serves_four_builders_at_once(void **state)
+make_far(struct fixture *f)
+{
+    static struct storage_ops far_ops;
+
+    far_ops = *f->fault->ops;
+    far_ops.parallel = tell_parallel;
+    f->fault->ops = &far_ops;
+}
+
+static void
+serve_four_builders(void (*prepare)(struct fixture *f), unsigned images_max)
 {
     struct fixture f;
     struct pack_writer *w;
@@ -486,8 +504,10 @@ pack_writer__serves_four_builders_at_once(void **state)
     uint64_t news = 0;
     size_t records = 0;
 
-    (void)state;
     fixture_begin(&f);
+    if (prepare != NULL) {
+        prepare(&f);
+    }
     w = new_writer(&f, &(struct pack_writer_options){.level = 1, .threads = THREADS});
     run_threads(&f, w, works);
     for (unsigned i = 0; i < THREADS; i++) {
@@ -511,8 +531,39 @@ pack_writer__serves_four_builders_at_once(void **state)
     }
     (void)fixture_records(&f, count_records, &records, NULL);
     assert_int_equal(records, all.count);
-    assert_true(pack_writer_images_peak(w) <= THREADS + 2);
+    assert_true(pack_writer_images_peak(w) <= images_max);
     fixture_packs_release(&all);
+    pack_writer_free(w);
+    fixture_end(&f);
+}
+
+static void
+pack_writer__serves_four_builders_at_once(void **state)
+{
+    (void)state;
+    serve_four_builders(NULL, THREADS + 2);
+}
+
+static void
+pack_writer__publishes_in_the_background_where_that_takes_long(void **state)
+{
+    (void)state;
+    serve_four_builders(make_far, THREADS + 2 + PACK_UPLOADERS);
+}
+
+/** Freed without a flush: what was handed over is thrown away or published, and nothing hangs. */
+static void
+pack_writer__may_be_given_up_while_uploading(void **state)
+{
+    struct fixture f;
+    struct pack_writer *w;
+    struct work works[THREADS];
+
+    (void)state;
+    fixture_begin(&f);
+    make_far(&f);
+    w = new_writer(&f, &(struct pack_writer_options){.level = 0, .threads = THREADS});
+    run_threads(&f, w, works);
     pack_writer_free(w);
     fixture_end(&f);
 }
@@ -1106,6 +1157,8 @@ main(void)
         cmocka_unit_test(pack_writer__refuses_impossible_chunks),
         cmocka_unit_test(pack_writer__notices_a_builder_that_was_not_flushed),
         cmocka_unit_test(pack_writer__serves_four_builders_at_once),
+        cmocka_unit_test(pack_writer__publishes_in_the_background_where_that_takes_long),
+        cmocka_unit_test(pack_writer__may_be_given_up_while_uploading),
         cmocka_unit_test(pack_writer__bounds_the_images_in_memory),
         cmocka_unit_test(pack_writer__ends_all_builders_when_one_fails),
         cmocka_unit_test(pack_writer__never_indexes_what_was_not_published),

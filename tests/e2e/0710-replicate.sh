@@ -167,7 +167,7 @@ assert_eq "$(json canary.json 'd["destinations"][0]["overwritten"]')" false
 assert_eq "$(json canary.json 'd["destinations"][0]["removed"]')" true
 
 # --- a limit holds ---------------------------------------------------------------------------------
-mkdir limited && random_file limited/noise 3000000
+mkdir limited && random_file limited/noise 3000000 99
 assert_exit 0 varve -q backup limited
 assert_exit 0 varve --json replicate --to "$WORK/b" --limit 1M --limit 00:00-24:00=off --limit off \
     >run.json

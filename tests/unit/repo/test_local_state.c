@@ -192,6 +192,59 @@ local_state__that_cannot_be_written_does_not_stop_readers(void **state)
     world_end(&w);
 }
 
+static void
+local_state__pins_the_administrator(void **state)
+{
+    const uint8_t first[32] = {1};
+    const uint8_t second[32] = {2};
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    must(local_state_pin(s, first, E));
+    must(local_state_pin(s, first, E));
+    assert_int_equal(local_state_pin(s, second, E), VV_EFORGED);
+    assert_true(E->hint[0] != '\0');
+    must(local_state_repin(s, second, E)); /* a key has proved it */
+    assert_int_equal(local_state_pin(s, first, E), VV_EFORGED);
+    must(local_state_pin(s, second, E));
+    local_state_free(s);
+    repo_free(repo);
+    world_end(&w);
+}
+
+static void
+local_state__remembers_replicas_once(void **state)
+{
+    static const char wanted[] = "/mnt/a\0sftp://u@h/b";
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+    struct vv_buf urls = {0};
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    must(local_state_replicas(s, &urls, E));
+    assert_int_equal(urls.len, 0);
+    must(local_state_add_replica(s, "/mnt/a", E));
+    must(local_state_add_replica(s, "sftp://u@h/b", E));
+    must(local_state_add_replica(s, "/mnt/a", E));
+    assert_int_equal(local_state_add_replica(s, "two\nlines", E), VV_EUSAGE);
+    must(local_state_replicas(s, &urls, E));
+    assert_int_equal(urls.len, sizeof(wanted));
+    assert_memory_equal(urls.data, wanted, sizeof(wanted));
+    vv_buf_release(&urls);
+    local_state_free(s);
+    repo_free(repo);
+    world_end(&w);
+}
+
 int
 main(void)
 {
@@ -200,6 +253,8 @@ main(void)
         cmocka_unit_test(local_state__keeps_the_newest_number_of_several_runs),
         cmocka_unit_test(local_state__never_replaces_a_damaged_client),
         cmocka_unit_test(local_state__remembers_heads_by_site),
+        cmocka_unit_test(local_state__pins_the_administrator),
+        cmocka_unit_test(local_state__remembers_replicas_once),
         cmocka_unit_test(local_state__that_cannot_be_written_does_not_stop_readers),
     };
 

@@ -316,6 +316,27 @@ local_layout__refuses_what_is_in_use(void **state)
 }
 
 static void
+local_layout__is_completed_where_parts_are(void **state)
+{
+    (void)state;
+    struct local_fixture f;
+    struct vv_error err = {0};
+    char path[600];
+    local_fixture_begin(&f);
+    assert_int_equal(mkdir(f.root, 0750), 0);
+    assert_int_equal(mkdir(local_fixture_path(&f, "packs", path), 0700), 0);
+    assert_int_equal(mkdir(local_fixture_path(&f, "packs/ab", path), 0700), 0);
+    write_file(local_fixture_path(&f, "packs/ab/seeded", path), "bytes");
+    assert_int_equal(storage_complete_layout(f.s, &err), VV_OK);
+    assert_int_equal(storage_complete_layout(f.s, &err), VV_OK); /* again: nothing to do */
+    must_publish(f.s, "parity/ff/x", "x");
+    assert_int_equal(count_listed(f.s, "packs/ab"), 1);
+    assert_int_equal(mkdir(local_fixture_path(&f, "photos", path), 0700), 0);
+    must_fail(storage_complete_layout(f.s, &err), VV_EREFUSED, &err);
+    local_fixture_end(&f);
+}
+
+static void
 local_layout__needs_the_parent(void **state)
 {
     (void)state;
@@ -496,6 +517,7 @@ main(void)
         cmocka_unit_test(local_uncache__drops_the_pages),
         cmocka_unit_test(local_layout__accepts_an_empty_directory),
         cmocka_unit_test(local_layout__refuses_what_is_in_use),
+        cmocka_unit_test(local_layout__is_completed_where_parts_are),
         cmocka_unit_test(local_layout__needs_the_parent),
         cmocka_unit_test(local__says_when_it_may_not_write),
         cmocka_unit_test(local_publish__reports_a_limit_as_no_space),

@@ -20,7 +20,7 @@ hash_set_add(struct hash_set *set, uint64_t hash)
     size_t at;
 
     hash = hash != 0 ? hash : 1;
-    if (set->count * 2 >= set->room && set->room < BLOCKS_MAX * 2) {
+    if (set->count * 2 >= set->room && set->room / 2 < BLOCKS_MAX) {
         struct hash_set grown = {.room = set->room == 0 ? 256 : set->room * 2};
         grown.slots = vv_alloc_array(grown.room, sizeof(*grown.slots));
         if (grown.slots == NULL) {

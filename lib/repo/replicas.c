@@ -109,9 +109,9 @@ recall(struct replicas *s, struct vv_error *err)
         vv_buf_reset(&lines);
     }
     while (rc == VV_OK && lines.len > 0) {
-        size_t end = lines.len - 1; /* every one ends with '\n' or a zero byte */
+        size_t end = lines.len - 1; /* every line ends with '\n' */
         size_t begin = end;
-        while (begin > 0 && lines.data[begin - 1] != '\n' && lines.data[begin - 1] != 0) {
+        while (begin > 0 && lines.data[begin - 1] != '\n') {
             begin--;
         }
         rc = add_replica(s, (const char *)lines.data + begin, end - begin, true, err);

@@ -110,7 +110,6 @@ Match User $user
     DisableForwarding yes
     PermitTTY no
     PermitUserRC no
-    PermitUserEnvironment no
 END
 
 # sshd reads the keys as the account, so they are readable, but root's.

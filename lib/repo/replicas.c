@@ -141,7 +141,7 @@ pass_on(struct vv_events *self, const struct vv_event *event)
     }
 }
 
-/** Say once why a replica is of no use. */
+/** Say once why a replica is of no use; a NULL ${text}: there is nothing to say. */
 static void
 give_it_up(struct replicas *s, struct replica *x, enum replica_condition condition,
            const char *text)
@@ -153,8 +153,8 @@ give_it_up(struct replicas *s, struct replica *x, enum replica_condition conditi
     before = x->condition;
     x->condition = condition;
     vv_mutex_unlock(&s->lock);
-    if (before != REPLICA_UNUSED && before != REPLICA_OPEN) {
-        return; /* another thread was faster */
+    if (text == NULL || (before != REPLICA_UNUSED && before != REPLICA_OPEN)) {
+        return; /* or another thread was faster */
     }
     vv_emit(repo_events(s->repo), refused ? VV_EVENT_PROBLEM : VV_EVENT_WARNING,
             condition == REPLICA_UNREACHABLE ? "replica-unreachable" : "replica-refused",
@@ -254,7 +254,8 @@ open_replica(struct replicas *s, struct replica *x, struct vv_error *err)
     enum vv_rc rc = s->source->open(s->source->ctx, x->url, &x->storage, &why);
 
     if (rc == VV_OK && is_itself(s, x)) {
-        give_it_up(s, x, REPLICA_OTHER, "is the repository itself");
+        /* One that is remembered is no mistake: the run works on that replica. */
+        give_it_up(s, x, REPLICA_OTHER, x->remembered ? NULL : "is the repository itself");
         return VV_OK;
     }
     if (rc == VV_OK) {

@@ -167,8 +167,7 @@ login__the_agent_is_asked(void **state)
     assert_connects(&o, "libssh2 is used");
     o = connect_options(SSH_COMMAND, NULL);
     assert_connects(&o, NULL);
-    /* An encrypted file whose key the agent holds needs no passphrase; other keys of the agent are
-     * not shown when one is named. */
+    /* Keys of the agent are not shown when another one is named. */
     o = connect_options(SSH_LIBSSH2, "other_ed25519");
     assert_fails(&o, VV_EAUTH, "other_ed25519", NULL);
     pid_t pid = (pid_t)strtol(sshd_read(&server, "agent.pid"), NULL, 10);

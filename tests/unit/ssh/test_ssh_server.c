@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ssh/helper_connect.h"
+#include "ssh/sftp_client.h"
 
 /* ---- servers that libssh2 cannot talk to, or that do not talk ---- */
 
@@ -106,6 +107,55 @@ server__dying_in_the_middle(void **state)
     }
 }
 
+/* ---- many bytes ---- */
+
+enum { TRANSFER = 48 << 20, ROUNDS = 2 };
+
+/* Both directions over one channel, past every window and several key exchanges. */
+static void
+transfer__many_bytes_arrive_unchanged(void **state)
+{
+    const struct ssh_target target = {.host = "127.0.0.1", .port = 0};
+    uint8_t *sent = malloc(TRANSFER);
+    uint8_t *got = malloc(TRANSFER);
+    (void)state;
+    connect_restart("ed25519", "RekeyLimit 16M\n");
+    sshd_knows(&server, "", NULL, "host_ed25519");
+    assert_non_null(sent);
+    assert_non_null(got);
+    for (uint32_t i = 0, x = 1; i < TRANSFER; i++) {
+        x = x * 1664525u + 1013904223u;
+        sent[i] = (uint8_t)(x >> 24);
+    }
+    for (size_t i = 0; i < VV_COUNT(both); i++) {
+        struct ssh_options o = connect_options(both[i], "user_ed25519");
+        struct ssh_target to = target;
+        struct byte_stream *s = NULL;
+        struct sftp_client *c = NULL;
+        struct vv_error err = {0};
+        to.port = server.port;
+        assert_int_equal(ssh_connect(&to, &o, &s, &err), VV_OK);
+        if (sftp_client_new(s, &(struct sftp_options){0}, &c, &err) != VV_OK) {
+            fail_msg("%s", err.message);
+        }
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            char path[SSHD_PATH];
+            size_t len = 0;
+            (void)snprintf(path, sizeof(path), "%s/file-%zu-%u", server.dir, i, round);
+            if (sftp_write_file(c, path, 0600, vv_span(sent, TRANSFER), false, &err) != VV_OK ||
+                sftp_read_file(c, path, 0, got, TRANSFER, &len, &err) != VV_OK) {
+                fail_msg("%s", err.message);
+            }
+            assert_int_equal(len, TRANSFER);
+            assert_memory_equal(sent, got, TRANSFER);
+            assert_int_equal(sftp_remove(c, path, &err), VV_OK);
+        }
+        sftp_client_free(c);
+    }
+    free(sent);
+    free(got);
+}
+
 /* ---- configuration ---- */
 
 static void
@@ -128,17 +178,20 @@ configuration__decides(void **state)
     assert_true(choice.made);
     assert_int_equal(choice.transport, SSH_LIBSSH2);
     byte_stream_free(s);
+    /* The same through itself. */
     (void)snprintf(lines, sizeof(lines),
-                   "IdentityFile %s/user_ed25519\nProxyCommand socat - TCP:127.0.0.1:%u\n",
-                   server.dir, server.port);
-    if (access("/usr/bin/nc", X_OK) == 0) {
-        (void)snprintf(lines, sizeof(lines),
-                       "IdentityFile %s/user_ed25519\nProxyCommand nc 127.0.0.1 %u\n", server.dir,
-                       server.port);
-        connect_configure(lines);
-        o = connect_options(SSH_AUTO, NULL);
-        assert_connects(&o, "ProxyCommand");
+                   "Host shop\nHostName 127.0.0.1\nPort %u\nProxyJump 127.0.0.1:%u\nHost *\n"
+                   "IdentityFile %s/user_ed25519\n",
+                   server.port, server.port, server.dir);
+    connect_configure(lines);
+    o = connect_options(SSH_AUTO, NULL);
+    if (ssh_connect(&target, &o, &s, &err) != VV_OK) {
+        fail_msg("%s (%s)", err.message, err.hint);
     }
+    assert_speaks_sftp(s);
+    byte_stream_free(s);
+    assert_says(connect_chosen(), "the ssh command is used");
+    assert_says(connect_chosen(), "ProxyJump '127.0.0.1:");
 }
 
 int
@@ -151,6 +204,7 @@ main(void)
         USUAL(server__not_there),
         USUAL(server__stopped_during_the_handshake),
         USUAL(server__dying_in_the_middle),
+        USUAL(transfer__many_bytes_arrive_unchanged),
         USUAL(configuration__decides),
     };
     return cmocka_run_group_tests(tests, connect_begin, connect_end);

@@ -178,9 +178,12 @@ configuration__decides(void **state)
     assert_true(choice.made);
     assert_int_equal(choice.transport, SSH_LIBSSH2);
     byte_stream_free(s);
-    /* The same through itself. */
+    /* The same through itself, under another name. */
+    char name[64];
+    (void)snprintf(name, sizeof(name), "[localhost]:%u", server.port);
+    sshd_knows(&server, "", name, "host_ed25519");
     (void)snprintf(lines, sizeof(lines),
-                   "Host shop\nHostName 127.0.0.1\nPort %u\nProxyJump 127.0.0.1:%u\nHost *\n"
+                   "Host shop\nHostName 127.0.0.1\nPort %u\nProxyJump localhost:%u\nHost *\n"
                    "IdentityFile %s/user_ed25519\n",
                    server.port, server.port, server.dir);
     connect_configure(lines);
@@ -191,7 +194,7 @@ configuration__decides(void **state)
     assert_speaks_sftp(s);
     byte_stream_free(s);
     assert_says(connect_chosen(), "the ssh command is used");
-    assert_says(connect_chosen(), "ProxyJump '127.0.0.1:");
+    assert_says(connect_chosen(), "ProxyJump 'localhost:");
 }
 
 int

@@ -34,7 +34,7 @@ usage "unknown command 'bakcup'" "did you mean 'backup'\?" varve bakcup
 usage "unknown command 'xyzzyfoo'" "'varve --help' lists" varve xyzzyfoo
 usage "unknown command 'lits'" "did you mean 'list'\?" varve key lits
 usage "unknown option '--exlude'" "did you mean '--exclude'\?" varve backup --exlude x
-usage "unknown option '--replica'" "" varve restore --replica somewhere
+usage "unknown option '--parity'" "" varve restore --parity somewhere
 usage "unknown option '--exclud'" "did you mean '--exclude'" varve backup --exclud=x y
 usage "option '--tag' needs a value" "" varve backup --tag
 usage "option '--compression'" "" varve backup --compression 99 x

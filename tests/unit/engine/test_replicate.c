@@ -506,31 +506,52 @@ replicate__brings_a_lost_index_back(void **state)
     }
 }
 
+/* A segment of the memory site by its number in the listing; how many bytes its packs have. */
+static uint64_t
+open_segment(struct repo *site, const char *digits, char name[6 + 65], struct index_iter *ret)
+{
+    struct index_record record;
+    struct index_iter it;
+    struct vv_span bytes;
+    struct vv_span pack;
+    char object[PACK_OBJECT_TEXT];
+    uint64_t total = 0;
+
+    (void)snprintf(name, 6 + 65, "index/%s", digits);
+    assert_true(storage_memory_peek(w.memory, name, &bytes));
+    rw_must(&w, index_segment_open(bytes, repo_id(site), ret, &w.err));
+    it = *ret;
+    while (index_segment_next(&it, &record)) {
+        pack_object_text(&record.name, object);
+        assert_true(storage_memory_peek(w.memory, object, &pack));
+        total += pack.len;
+    }
+    return total;
+}
+
 static void
 replicate__complete_finds_what_nothing_names(void **state)
 {
-    struct pack_name packs[64];
     struct repo *site;
     struct name_list segments;
-    char name[6 + 65] = "index/";
-    struct vv_span bytes;
+    char name[6 + 65];
     struct index_iter it;
     struct index_record record;
-    size_t most = 0; /* the largest names packs with content, not only one with a record's copy */
+    uint64_t most = 0;
+    size_t chosen = 0; /* the one with content, not only with the copy of a snapshot's record */
 
     (void)state;
     rw_must_run(&w, KEYLESS);
     site = rw_open(&w, w.memory, KEYLESS);
     rw_must(&w, repo_list(site, "index", &segments, &w.err));
-    for (size_t i = 1; i < segments.count; i++) {
-        most = segments.sizes[i] > segments.sizes[most] ? i : most;
+    for (size_t i = 0; i < segments.count; i++) {
+        uint64_t bytes = open_segment(site, segments.names[i], name, &it);
+        chosen = bytes > most ? i : chosen;
+        most = bytes > most ? bytes : most;
     }
-    memcpy(name + 6, segments.names[most], 65);
-    assert_true(storage_memory_peek(w.memory, name, &bytes));
-    rw_must(&w, index_segment_open(bytes, repo_id(site), &it, &w.err));
-    for (size_t i = 0; index_segment_next(&it, &record); i++) {
-        packs[0] = record.name;
-        rw_damage_pack(w.memory, &packs[0], 0, false);
+    (void)open_segment(site, segments.names[chosen], name, &it);
+    while (index_segment_next(&it, &record)) {
+        rw_damage_pack(w.memory, &record.name, 0, false);
     }
     rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
     name_list_release(&segments);

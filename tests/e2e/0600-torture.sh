@@ -174,6 +174,8 @@ ordinary()
 
 if [ "$(id -u)" = 0 ]; then
     as_root
+    # Below /root nobody can read neither this nor varve; an ordinary user's own run does it then.
+    if ! setpriv --reuid nobody --regid nogroup --clear-groups test -r "$E2E/lib.sh"; then exit 0; fi
     # nobody does it all over in a directory of its own ...
     mkdir -m 755 "$WORK/user"
     chown nobody:nogroup "$WORK/user"

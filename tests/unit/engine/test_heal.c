@@ -423,8 +423,8 @@ heal__names_what_is_damaged_everywhere_and_restores_the_rest(void **state)
     assert_int_equal(s.g.summary.damaged, 1);
     assert_false(rig_exists(&s.g, "target/large"));
     assert_true(rig_exists(&s.g, "target/second"));
-    assert_int_equal(
-        strncmp(rig_find(&s.g, "chunk-damaged", "source/large")->text, "bytes 0 to ", 11), 0);
+    assert_int_equal(strncmp(rig_find(&s.g, "chunk-damaged", "source/large")->text, "bytes ", 6),
+                     0);
     assert_non_null(rig_find(&s.g, "replica-damaged", theirs));
     assert_int_equal(rig_find(&s.g, "replica-damaged", theirs)->kind, VV_EVENT_WARNING);
     assert_int_equal(blocks_from(&s, 0) + blocks_from(&s, 1), 0);

@@ -402,6 +402,20 @@ heal__finds_packs_at_a_replica_without_an_index(void **state)
 
 /* --- damage on both sides --------------------------------------------------------------------- */
 
+/** Was the beginning of a file reported?  Pieces are reported in any order. */
+static bool
+from_start(const struct rig *g, const char *path)
+{
+    for (size_t i = 0; i < g->seen_count; i++) {
+        const struct rig_event *e = &g->seen[i];
+        if (strcmp(e->name, "chunk-damaged") == 0 && strstr(e->path, path) != NULL &&
+            strncmp(e->text, "bytes 0 to ", 11) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 heal__names_what_is_damaged_everywhere_and_restores_the_rest(void **state)
 {
@@ -423,8 +437,7 @@ heal__names_what_is_damaged_everywhere_and_restores_the_rest(void **state)
     assert_int_equal(s.g.summary.damaged, 1);
     assert_false(rig_exists(&s.g, "target/large"));
     assert_true(rig_exists(&s.g, "target/second"));
-    assert_int_equal(strncmp(rig_find(&s.g, "chunk-damaged", "source/large")->text, "bytes ", 6),
-                     0);
+    assert_true(from_start(&s.g, "source/large"));
     assert_non_null(rig_find(&s.g, "replica-damaged", theirs));
     assert_int_equal(rig_find(&s.g, "replica-damaged", theirs)->kind, VV_EVENT_WARNING);
     assert_int_equal(blocks_from(&s, 0) + blocks_from(&s, 1), 0);

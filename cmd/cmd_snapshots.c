@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* varve snapshots [--host HOST] [--tag TAG] [--path PATH] [SNAP...]: list snapshots. */
+/* varve snapshots [--host HOST] [--tag TAG] [--forgotten]: list snapshots. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -11,19 +11,40 @@
 struct snapshots_options {
     const char *host;
     const char *tag;
+    bool forgotten;
 };
 static const struct option_spec specs[] = {
     {"host", '\0', OPTION_TEXT, offsetof(struct snapshots_options, host), "HOST",
      "only those of this host", NULL},
     {"tag", '\0', OPTION_TEXT, offsetof(struct snapshots_options, tag), "TAG",
      "only those with this tag", NULL},
+    {"forgotten", '\0', OPTION_FLAG, offsetof(struct snapshots_options, forgotten), NULL,
+     "only those that were forgotten and can be brought back", NULL},
     OPTION_END,
 };
 
-static bool
-wanted(const struct snapshots_options *o, const struct snapshot *s)
+/** What is listed: those that count, or those in their grace. */
+struct listed {
+    const struct snapshot *snapshots;
+    size_t count;
+};
+
+static struct listed
+choose(const struct snapshots_options *o, const struct snapshot_list *l)
 {
+    return o->forgotten ? (struct listed){l->forgotten, l->forgotten_count}
+                        : (struct listed){l->snapshots, l->count};
+}
+
+static bool
+wanted(const struct snapshots_options *o, const struct snapshot_list *l, const struct snapshot *s)
+{
+    const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
     bool tagged = o->tag == NULL;
+
+    if (f != NULL && f->carried_out) {
+        return false;
+    }
 
     for (uint32_t i = 0; i < s->body.tag_count && !tagged; i++) {
         tagged = strcmp(s->body.tags[i], o->tag) == 0;
@@ -48,12 +69,31 @@ freshness_name(enum freshness f)
 }
 
 static void
+put_snapshot(struct json *j, const struct snapshots_options *o, const struct snapshot_list *l,
+             const struct snapshot *s)
+{
+    const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
+
+    if (!o->forgotten || f == NULL) {
+        render_json_snapshot(j, NULL, s);
+        return;
+    }
+    json_put_object(j, NULL);
+    json_put_time(j, "forgotten", f->time);
+    json_put_time(j, "until", f->until);
+    render_json_snapshot(j, "snapshot", s);
+    json_put_end(j);
+}
+
+static void
 list_json(struct json *j, const struct snapshots_options *o, const struct snapshot_list *l)
 {
-    json_put_array(j, "snapshots");
-    for (size_t i = 0; i < l->count; i++) {
-        if (wanted(o, &l->snapshots[i])) {
-            render_json_snapshot(j, NULL, &l->snapshots[i]);
+    struct listed listed = choose(o, l);
+
+    json_put_array(j, o->forgotten ? "forgotten" : "snapshots");
+    for (size_t i = 0; i < listed.count; i++) {
+        if (wanted(o, l, &listed.snapshots[i])) {
+            put_snapshot(j, o, l, &listed.snapshots[i]);
         }
     }
     json_put_end(j);
@@ -80,8 +120,10 @@ put_sources(struct table *t, const struct snapshot_body *b)
 }
 
 static void
-put_row(struct table *t, const struct snapshot *s)
+put_row(struct table *t, const struct snapshots_options *o, const struct snapshot_list *l,
+        const struct snapshot *s)
 {
+    const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
     char id[RENDER_ID];
     char text[VV_TIME_TEXT];
 
@@ -97,6 +139,10 @@ put_row(struct table *t, const struct snapshot *s)
     table_text(t, text);
     vv_text_size(s->body.statistics.bytes_stored, text);
     table_text(t, text);
+    if (o->forgotten) {
+        vv_time_format(f != NULL ? f->until : 0, text);
+        table_text(t, text);
+    }
     put_sources(t, &s->body);
 }
 
@@ -108,20 +154,31 @@ list_text(struct app *app, const struct snapshots_options *o, const struct snaps
         {"mode", TABLE_LEFT},   {"files", TABLE_RIGHT},       {"size", TABLE_RIGHT},
         {"added", TABLE_RIGHT}, {"paths [tags]", TABLE_LEFT},
     };
+    static const struct table_column columns_forgotten[] = {
+        {"id", TABLE_LEFT},           {"time", TABLE_LEFT},
+        {"host", TABLE_LEFT},         {"mode", TABLE_LEFT},
+        {"files", TABLE_RIGHT},       {"size", TABLE_RIGHT},
+        {"added", TABLE_RIGHT},       {"can be brought back until", TABLE_LEFT},
+        {"paths [tags]", TABLE_LEFT},
+    };
+    struct listed listed = choose(o, l);
     VV_CLEANUP(table_freep) struct table *t = NULL;
     size_t shown = 0;
 
-    VV_TRY(table_new(columns, VV_COUNT(columns), &t, &app->err));
-    for (size_t i = 0; i < l->count; i++) {
-        if (wanted(o, &l->snapshots[i])) {
-            put_row(t, &l->snapshots[i]);
+    VV_TRY(table_new(o->forgotten ? columns_forgotten : columns,
+                     o->forgotten ? VV_COUNT(columns_forgotten) : VV_COUNT(columns), &t,
+                     &app->err));
+    for (size_t i = 0; i < listed.count; i++) {
+        if (wanted(o, l, &listed.snapshots[i])) {
+            put_row(t, o, l, &listed.snapshots[i]);
             shown++;
         }
     }
     if (shown > 0) {
         VV_TRY(table_print(t, stdout, &app->err));
     } else if (!app->global.quiet) {
-        messages_say(&app->messages, "there are no snapshots");
+        messages_say(&app->messages,
+                     o->forgotten ? "no forgotten snapshots" : "there are no snapshots");
     }
     return VV_OK;
 }

@@ -46,7 +46,7 @@ FILE_TYPE = (None, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.
 TORN, MAY_CHANGE, NO_OWNER, IMPLIED = 1 << 9, 1 << 10, 1 << 11, 1 << 12  # flags of entries
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, INODE_FLAGS = 0x80086601, 0x40086602, 0x2083c4fc
 ALONE = os.O_NOFOLLOW | os.O_CLOEXEC
-ADMIN = "certificate", "revocation", "epoch", "grave", "suspect", "forget", "forget", "pin"
+ADMIN = "certificate", "revocation", "epoch", "grave", "suspect", "forget", "forget", "pin", "listed", "accepted"
 AEAD = {1: AESGCM, 2: ChaCha20Poly1305}
 
 
@@ -433,10 +433,10 @@ class Repository:
     def use_admin(self, name, data):
         """Certificates, revocations, graves and forget runs; the others matter to writers only."""
         body = container(data, b"A", self.id, self.admin_key)
-        site, kind, _, _, length = body.unpack("16sBq16sI")
+        site, kind, _, digits, length = body.unpack("16sBq16sI")
         payload = Cursor(body.take(length))
         word, run = re.fullmatch(r"admin/([a-z]+)-([0-9a-f]+).*", name).groups()
-        require(1 <= kind <= 8 and word == ADMIN[kind - 1], "unsupported type, or another name")
+        require(1 <= kind <= len(ADMIN) and word == ADMIN[kind - 1], "unsupported type, or another name")
         everywhere = not any(site)
         here = everywhere or site == self.site
         if kind == 1 and everywhere:
@@ -450,8 +450,10 @@ class Repository:
                 if here or reason == 3:
                     self.buried.add(snapshot if any(snapshot) else session)
         elif kind == 6 and here:
+            require(run == digits.hex(), "a forget run under another name")
             self.hidden[run] = {snapshot for snapshot, in payload.table("16s")}
         elif kind == 7 and here:
+            require(run == payload.take(16).hex(), "the end of another forget run")
             self.ends[run] = payload.one("B")
 
     def load_snapshots(self):

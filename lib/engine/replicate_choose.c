@@ -11,7 +11,6 @@ struct exclusion {
     struct id_table there;  /* hashes of the records in its slots */
     struct id_table buried; /* hashes its graves name */
     const struct admin_records *admin;
-    struct forgotten_set forgotten;
 };
 
 static void
@@ -19,7 +18,6 @@ exclusion_release(struct exclusion *x)
 {
     id_table_release(&x->there);
     id_table_release(&x->buried);
-    forgotten_set_release(&x->forgotten);
 }
 
 /** Graves there that name a record by its hash. */
@@ -47,17 +45,17 @@ exclusion_read(struct batch *b, struct exclusion *x, struct vv_error *err)
     VV_TRY(site_record_hashes(d, &x->there, err));
     VV_TRY(admin_records_read(d->site, &b->site_admin, err));
     x->admin = &b->site_admin;
-    VV_TRY(forgotten_read(d->site, x->admin, &x->forgotten, err));
     return VV_OK;
 }
 
 static bool
 is_excluded(const struct exclusion *x, const struct snapshot *s)
 {
+    const struct forgotten *f = admin_forgotten(x->admin, &s->id);
+
     return id_table_find(&x->buried, &s->hash) != NULL ||
            admin_buried(x->admin, &s->session, &s->id) ||
-           admin_revoked(x->admin, &s->client, s->sequence) ||
-           forgotten_contains(x->forgotten.gone, x->forgotten.gone_count, &s->id);
+           admin_revoked(x->admin, &s->client, s->sequence) || (f != NULL && f->carried_out);
 }
 
 static bool

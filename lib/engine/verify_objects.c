@@ -157,7 +157,9 @@ admin_name_fits(const char *name, enum admin_type type)
                  {"suspect-", ADMIN_SUSPECT},
                  {"forget-", ADMIN_FORGET},
                  {"forget-", ADMIN_FORGET_END},
-                 {"pin-", ADMIN_PIN}};
+                 {"pin-", ADMIN_PIN},
+                 {"listed-", ADMIN_LISTED},
+                 {"accepted-", ADMIN_ACCEPTED}};
 
     for (size_t i = 0; i < VV_COUNT(kinds); i++) {
         if (kinds[i].type == type && strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) == 0) {

@@ -9,7 +9,7 @@ enum vv_rc
 admin_encode(const struct admin_record *a, const struct vv_uuid *repo, struct vv_buf *out,
              struct vv_error *err)
 {
-    if (a->type < ADMIN_CERTIFICATE || a->type > ADMIN_PIN) {
+    if (a->type < ADMIN_CERTIFICATE || a->type > ADMIN_ACCEPTED) {
         return vv_error_set(err, VV_EUSAGE, "administrator's record: impossible type");
     }
     if (a->payload.len > LIMIT_ADMIN - 256) {
@@ -49,7 +49,7 @@ admin_decode(struct vv_span object, const struct vv_uuid *repo, struct admin_rec
     if (!vv_reader_done(&r)) {
         return vv_error_set(err, VV_ECORRUPT, "administrator's record: wrong length");
     }
-    if (type < ADMIN_CERTIFICATE || type > ADMIN_PIN) {
+    if (type < ADMIN_CERTIFICATE || type > ADMIN_ACCEPTED) {
         return vv_error_set(err, VV_EUNSUPPORTED, "administrator's record: unknown type %u", type);
     }
     a.type = (enum admin_type)type;

@@ -9,9 +9,9 @@
  *   16 B site (zeros: valid on every site) | u8 type | i64 time | 16 random bytes | u32 length,
  *   payload | signature | trailer
  * Names: certificate-<client>-<n>, revocation-<client>-<n>, epoch-<n>, grave-<32 hexadecimal
- * digits>, suspect-<32 hexadecimal digits>, forget-<32 hexadecimal digits>, the same with ".end"
- * behind it (ADMIN_FORGET_END), pin-<32 hexadecimal digits>; the types a name may carry are those
- * of its prefix.
+ * digits>, suspect-<32 hexadecimal digits>, forget-<its 16 random bytes>, the same with ".end"
+ * behind it (ADMIN_FORGET_END), and pin-, listed-, accepted-<32 hexadecimal digits>; the types a
+ * name may carry are those of its prefix.
  */
 enum admin_type {
     ADMIN_CERTIFICATE = 1, /* 16 B client | u8 role | 32 B Ed25519 | 32 B X25519 | u8 n, name */
@@ -23,8 +23,10 @@ enum admin_type {
                               u8 reason */
     ADMIN_SUSPECT = 5,     /* u32 count, 48 B full pack names */
     ADMIN_FORGET = 6,      /* u32 count, 16 B snapshot ids | i64 grace in ns */
-    ADMIN_FORGET_END = 7,  /* u8 1 carried out, 2 cancelled */
+    ADMIN_FORGET_END = 7,  /* 16 B random bytes of the forget | u8 1 carried out, 2 cancelled */
     ADMIN_PIN = 8,         /* 16 B snapshot | i64 until (0: for ever) | u8 1 pin, 2 unpin */
+    ADMIN_LISTED = 9,      /* u32 count, per entry: 16 B snapshot | i64 when it was first listed */
+    ADMIN_ACCEPTED = 10,   /* u32 count, 16 B snapshot ids */
 };
 enum grave_reason { GRAVE_FENCED = 1, GRAVE_FORGOTTEN = 2, GRAVE_REVOKED = 3 };
 
@@ -92,6 +94,12 @@ MUST_CHECK enum vv_rc pack_list_open(struct vv_span payload, struct vv_reader *r
                                      uint32_t *ret_count, struct vv_error *err);
 void pack_list_next(struct vv_reader *r, struct pack_name *ret);
 
+/** counted_list_open(payload, item_len, what, ret_reader, ret_count, err): a u32 count and exactly
+ *  that many items of ${item_len} bytes. */
+MUST_CHECK enum vv_rc counted_list_open(struct vv_span payload, size_t item_len, const char *what,
+                                        struct vv_reader *ret, uint32_t *ret_count,
+                                        struct vv_error *err);
+
 struct forget {
     uint32_t count;
     struct vv_span snapshots; /* count * 16 bytes, borrowed */
@@ -101,9 +109,15 @@ void forget_encode(const struct forget *f, struct vv_buf *out);
 MUST_CHECK enum vv_rc forget_decode(struct vv_span payload, struct forget *ret,
                                     struct vv_error *err);
 
+/** How a forget ended.  ${forget}: its random bytes, which are the digits of its name; so neither
+ *  record counts under another name. */
 enum forget_outcome { FORGET_CARRIED_OUT = 1, FORGET_CANCELLED = 2 };
-void forget_end_encode(enum forget_outcome outcome, struct vv_buf *out);
-MUST_CHECK enum vv_rc forget_end_decode(struct vv_span payload, enum forget_outcome *ret,
+struct forget_end {
+    struct vv_uuid forget;
+    enum forget_outcome outcome;
+};
+void forget_end_encode(const struct forget_end *e, struct vv_buf *out);
+MUST_CHECK enum vv_rc forget_end_decode(struct vv_span payload, struct forget_end *ret,
                                         struct vv_error *err);
 
 struct pin {
@@ -113,6 +127,26 @@ struct pin {
 };
 void pin_encode(const struct pin *p, struct vv_buf *out);
 MUST_CHECK enum vv_rc pin_decode(struct vv_span payload, struct pin *ret, struct vv_error *err);
+
+/** When an administrator's run first listed a snapshot that was dated later than that. */
+struct first_listed {
+    struct vv_uuid snapshot;
+    int64_t time; /* ns since 1970 */
+};
+#define FIRST_LISTED_LEN 24u
+void first_listed_begin(struct vv_buf *out, uint32_t count);
+void first_listed_put(struct vv_buf *out, const struct first_listed *l);
+/** first_listed_open(payload, ret_reader, ret_count, err), then first_listed_next ${ret_count}
+ *  times. */
+MUST_CHECK enum vv_rc first_listed_open(struct vv_span payload, struct vv_reader *ret,
+                                        uint32_t *ret_count, struct vv_error *err);
+void first_listed_next(struct vv_reader *r, struct first_listed *ret);
+
+/** Snapshots whose mark (a changed share far above what was usual) the administrator accepted. */
+void accepted_encode(const struct vv_uuid *snapshots, uint32_t count, struct vv_buf *out);
+/** accepted_decode(payload, ret_ids, ret_count, err): ${ret_ids}: 16 B each, borrowed. */
+MUST_CHECK enum vv_rc accepted_decode(struct vv_span payload, struct vv_span *ret_ids,
+                                      uint32_t *ret_count, struct vv_error *err);
 
 /*
  * Condemned list `condemned/<session of the prune>` (kind D), signed by the administrator:

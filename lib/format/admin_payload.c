@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stands inside administrator's records, one codec a type. */
+/* What stands inside administrator's records, one codec a type; those of retention are in
+ * admin_retention.c. */
 #include <assert.h>
 #include <string.h>
 
@@ -118,10 +119,9 @@ grave_put(struct vv_buf *out, const struct grave *g)
     vv_buf_put_u8(out, g->reason);
 }
 
-/* A count and that many items of a fixed size, exactly. */
-static enum vv_rc
-list_open(struct vv_span payload, size_t item_len, const char *what, struct vv_reader *ret,
-          uint32_t *ret_count, struct vv_error *err)
+enum vv_rc
+counted_list_open(struct vv_span payload, size_t item_len, const char *what, struct vv_reader *ret,
+                  uint32_t *ret_count, struct vv_error *err)
 {
     struct vv_reader r = vv_reader(payload.data, payload.len);
     uint32_t count = vv_get_u32(&r);
@@ -139,7 +139,7 @@ grave_list_open(struct vv_span payload, struct vv_reader *ret, uint32_t *ret_cou
 {
     struct vv_reader r;
     uint32_t count = 0;
-    VV_TRY(list_open(payload, GRAVE_LEN, "grave", &r, &count, err));
+    VV_TRY(counted_list_open(payload, GRAVE_LEN, "grave", &r, &count, err));
     for (uint32_t i = 0; i < count; i++) {
         uint8_t reason = r.at[(size_t)i * GRAVE_LEN + GRAVE_LEN - 1];
         if (reason < GRAVE_FENCED || reason > GRAVE_REVOKED) {
@@ -176,7 +176,7 @@ enum vv_rc
 pack_list_open(struct vv_span payload, struct vv_reader *ret, uint32_t *ret_count,
                struct vv_error *err)
 {
-    return list_open(payload, PACK_NAME_LEN, "list of packs", ret, ret_count, err);
+    return counted_list_open(payload, PACK_NAME_LEN, "list of packs", ret, ret_count, err);
 }
 
 void
@@ -184,80 +184,4 @@ pack_list_next(struct vv_reader *r, struct pack_name *ret)
 {
     vv_get_copy(r, ret->hash.b, sizeof(ret->hash.b));
     vv_get_copy(r, ret->suffix.b, sizeof(ret->suffix.b));
-}
-
-void
-forget_encode(const struct forget *f, struct vv_buf *out)
-{
-    if (f->snapshots.len != (uint64_t)f->count * 16) {
-        out->failed = true;
-        return;
-    }
-    vv_buf_put_u32(out, f->count);
-    if (f->snapshots.len > 0) {
-        vv_buf_put(out, f->snapshots.data, f->snapshots.len);
-    }
-    vv_buf_put_u64(out, (uint64_t)f->grace);
-}
-
-enum vv_rc
-forget_decode(struct vv_span payload, struct forget *ret, struct vv_error *err)
-{
-    struct forget f;
-    struct vv_reader r = vv_reader(payload.data, payload.len);
-    f.count = vv_get_u32(&r);
-    f.snapshots = vv_get_bytes(&r, f.count, 16);
-    f.grace = (int64_t)vv_get_u64(&r);
-    if (!vv_reader_done(&r) || f.grace < 0) {
-        return vv_error_set(err, VV_ECORRUPT, "forget: impossible content");
-    }
-    *ret = f;
-    return VV_OK;
-}
-
-void
-forget_end_encode(enum forget_outcome outcome, struct vv_buf *out)
-{
-    vv_buf_put_u8(out, (uint8_t)outcome);
-}
-
-enum vv_rc
-forget_end_decode(struct vv_span payload, enum forget_outcome *ret, struct vv_error *err)
-{
-    if (payload.len != 1) {
-        return vv_error_set(err, VV_ECORRUPT, "end of a forget: wrong length");
-    }
-    uint8_t outcome = payload.data[0];
-    if (outcome < FORGET_CARRIED_OUT || outcome > FORGET_CANCELLED) {
-        return vv_error_set(err, VV_EUNSUPPORTED, "end of a forget: unknown outcome %u", outcome);
-    }
-    *ret = (enum forget_outcome)outcome;
-    return VV_OK;
-}
-
-void
-pin_encode(const struct pin *p, struct vv_buf *out)
-{
-    vv_buf_put(out, p->snapshot.b, sizeof(p->snapshot.b));
-    vv_buf_put_u64(out, (uint64_t)p->until);
-    vv_buf_put_u8(out, p->pinned ? 1 : 2);
-}
-
-enum vv_rc
-pin_decode(struct vv_span payload, struct pin *ret, struct vv_error *err)
-{
-    struct pin p;
-    struct vv_reader r = vv_reader(payload.data, payload.len);
-    vv_get_copy(&r, p.snapshot.b, sizeof(p.snapshot.b));
-    p.until = (int64_t)vv_get_u64(&r);
-    uint8_t what = vv_get_u8(&r);
-    if (!vv_reader_done(&r)) {
-        return vv_error_set(err, VV_ECORRUPT, "pin: wrong length");
-    }
-    if (what < 1 || what > 2) {
-        return vv_error_set(err, VV_EUNSUPPORTED, "pin: unknown action %u", what);
-    }
-    p.pinned = what == 1;
-    *ret = p;
-    return VV_OK;
 }

@@ -17,13 +17,10 @@ sign_and_publish(struct repo *r, const char *name, struct vv_buf *object, struct
 }
 
 enum vv_rc
-admin_publish(struct repo *r, int site_bound, enum admin_type type, const char *name,
-              struct vv_span payload, struct vv_error *err)
+admin_record_begin(struct repo *r, int site_bound, enum admin_type type, struct vv_span payload,
+                   struct admin_record *ret, struct vv_error *err)
 {
     struct admin_record record = {.type = type, .payload = payload};
-    struct vv_buf object = {0};
-    struct vv_buf path = {0};
-    enum vv_rc rc;
 
     if (site_bound && vv_uuid_is_zero(&repo_site(r)->id)) {
         return vv_error_set(err, VV_EREFUSED,
@@ -35,11 +32,23 @@ admin_publish(struct repo *r, int site_bound, enum admin_type type, const char *
     }
     record.time = repo_clock(r)->realtime(repo_clock(r));
     vv_random(record.nonce, sizeof(record.nonce));
+    *ret = record;
+    return VV_OK;
+}
+
+enum vv_rc
+admin_publish_record(struct repo *r, const struct admin_record *record, const char *name,
+                     struct vv_error *err)
+{
+    struct vv_buf object = {0};
+    struct vv_buf path = {0};
+    enum vv_rc rc;
+
     vv_buf_printf(&path, "admin/%s", name);
     (void)vv_buf_text(&path);
     rc = vv_buf_check(&path, err);
     if (rc == VV_OK) {
-        rc = admin_encode(&record, repo_id(r), &object, err);
+        rc = admin_encode(record, repo_id(r), &object, err);
     }
     if (rc == VV_OK) {
         rc = sign_and_publish(r, vv_buf_text(&path), &object, err);
@@ -47,6 +56,16 @@ admin_publish(struct repo *r, int site_bound, enum admin_type type, const char *
     vv_buf_release(&object);
     vv_buf_release(&path);
     return rc;
+}
+
+enum vv_rc
+admin_publish(struct repo *r, int site_bound, enum admin_type type, const char *name,
+              struct vv_span payload, struct vv_error *err)
+{
+    struct admin_record record;
+
+    VV_TRY(admin_record_begin(r, site_bound, type, payload, &record, err));
+    return admin_publish_record(r, &record, name, err);
 }
 
 enum vv_rc

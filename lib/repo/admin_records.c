@@ -142,7 +142,10 @@ take_record(struct repo *r, struct admin_records *a, const char *file,
     case ADMIN_FORGET:
     case ADMIN_FORGET_END:
     case ADMIN_PIN:
-        return VV_OK; /* retention reads these itself */
+    case ADMIN_ACCEPTED:
+        return here ? retention_records_take(&a->retention, file, record, err) : VV_OK;
+    case ADMIN_LISTED:
+        return everywhere ? retention_records_take(&a->retention, file, record, err) : VV_OK;
     }
     return VV_OK;
 }
@@ -193,6 +196,12 @@ read_record(struct repo *r, const char *file, struct object_ahead *ahead, struct
         a->forged++;
     } else if (rc == VV_OK) {
         rc = take_record(r, a, file, &record, err);
+    }
+    if (rc == VV_EFORGED) { /* the administrator's, but put there by somebody else */
+        repo_report(r, "forged-record", vv_buf_text(&name), err->message);
+        vv_error_clear(err);
+        a->forged++;
+        rc = VV_OK;
     }
     if (rc != VV_OK && rc != VV_ENOMEM) {
         rc = judge_failure(r, a, vv_buf_text(&name), vv_buf_span(object), rc, err);
@@ -247,6 +256,7 @@ admin_records_release(struct admin_records *a)
     vv_free(a->graves);
     vv_free(a->buried);
     vv_free(a->suspects);
+    retention_records_release(&a->retention);
     name_list_release(&a->names);
     memset(a, 0, sizeof(*a));
 }
@@ -276,7 +286,7 @@ arrange(struct admin_records *a, struct vv_error *err)
     sort_array(a->graves, a->grave_count, sizeof(*a->graves), compare_graves);
     sort_array(a->suspects, a->suspect_count, sizeof(*a->suspects), compare_names);
     sort_array(a->certificates, a->certificate_count, sizeof(*a->certificates), compare_certified);
-    return VV_OK;
+    return retention_records_arrange(&a->retention, err);
 }
 
 /** List admin/ and read all of it, once.  VV_ENOTFOUND: a record vanished in between. */

@@ -4,6 +4,7 @@
 
 #include "format/admin.h"
 #include "repo/repo.h"
+#include "repo/retention_records.h"
 
 /*
  * The administrator's records of a repository, read at once: who may sign what, what is buried,
@@ -34,6 +35,7 @@ struct admin_records {
     size_t buried_count;
     struct pack_name *suspects; /* sorted */
     size_t suspect_count;
+    struct retention_records retention;
     struct name_list names; /* what admin/ held */
     uint32_t newest_epoch;
     size_t forged;
@@ -63,8 +65,34 @@ bool admin_revoked(const struct admin_records *a, const struct vv_uuid *client, 
  *  snapshot in a grave? */
 bool admin_buried(const struct admin_records *a, const struct vv_uuid *session,
                   const struct vv_uuid *snapshot);
-/** admin_publish(r, site_bound, type, name, payload, err): sign and publish "admin/<name>".
- *  VV_EREFUSED if it is to be bound to a site that has no identity: it would count everywhere. */
+/** admin_forgotten(a, snapshot): by which forget it is hidden here, NULL if by none.  (One that was
+ *  carried out before the others; of several in grace the one that ends first.) */
+const struct forgotten *admin_forgotten(const struct admin_records *a,
+                                        const struct vv_uuid *snapshot);
+/** admin_forget_run(a, forget): NULL if there is none. */
+const struct forget_run *admin_forget_run(const struct admin_records *a,
+                                          const struct vv_uuid *forget);
+/** admin_pinned(a, snapshot, now, ret_until): is it pinned here at ${now}?  ${ret_until} (may be
+ *  NULL): 0: for ever. */
+bool admin_pinned(const struct admin_records *a, const struct vv_uuid *snapshot, int64_t now,
+                  int64_t *ret_until);
+/** admin_first_listed(a, snapshot, ret): when an administrator's run first listed it; recorded only
+ *  for those dated later than that. */
+bool admin_first_listed(const struct admin_records *a, const struct vv_uuid *snapshot,
+                        int64_t *ret);
+/** admin_accepted(a, snapshot): did the administrator accept it though it was marked? */
+bool admin_accepted(const struct admin_records *a, const struct vv_uuid *snapshot);
+
+/** admin_record_begin(r, site_bound, type, payload, ret, err): a record of this site (or every
+ *  site) and this moment, with fresh random bytes; ${payload} is borrowed.  VV_EREFUSED if it is to
+ *  be bound to a site that has no identity: it would count everywhere. */
+MUST_CHECK enum vv_rc admin_record_begin(struct repo *r, int site_bound, enum admin_type type,
+                                         struct vv_span payload, struct admin_record *ret,
+                                         struct vv_error *err);
+/** admin_publish_record(r, record, name, err): sign and publish "admin/<name>". */
+MUST_CHECK enum vv_rc admin_publish_record(struct repo *r, const struct admin_record *record,
+                                           const char *name, struct vv_error *err);
+/** admin_publish(r, site_bound, type, name, payload, err): both of these. */
 MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_type type,
                                     const char *name, struct vv_span payload, struct vv_error *err);
 

@@ -13,20 +13,6 @@
  *     buried), everything its graves name, and everything a forget carried out there names.
  */
 
-/** Snapshots a forget names that counts on this site. */
-struct forgotten_set {
-    struct vv_uuid *hidden; /* sorted; by any forget that was not cancelled */
-    size_t hidden_count;
-    struct vv_uuid *gone; /* sorted; of those the ones whose forget was carried out */
-    size_t gone_count;
-};
-void forgotten_set_release(struct forgotten_set *f);
-/** forgotten_read(r, admin, ret, err): ${admin} tells which records there are.  What cannot be read
- *  is passed over (admin_records_read has told). */
-MUST_CHECK enum vv_rc forgotten_read(struct repo *r, const struct admin_records *admin,
-                                     struct forgotten_set *ret, struct vv_error *err);
-bool forgotten_contains(const struct vv_uuid *sorted, size_t count, const struct vv_uuid *id);
-
 /** Q1.  Snapshots oldest first; bodies are decoded where there is a key. */
 struct record_scan {
     struct snapshot_list list;

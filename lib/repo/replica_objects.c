@@ -76,6 +76,7 @@ record_travels(const struct admin_record *record)
     case ADMIN_CERTIFICATE:
     case ADMIN_REVOCATION:
     case ADMIN_EPOCH:
+    case ADMIN_LISTED:
         return vv_uuid_is_zero(&record->site);
     case ADMIN_GRAVE:
         return grave_travels(record);
@@ -83,6 +84,7 @@ record_travels(const struct admin_record *record)
     case ADMIN_FORGET:
     case ADMIN_FORGET_END:
     case ADMIN_PIN:
+    case ADMIN_ACCEPTED:
         return false;
     }
     return false;
@@ -92,7 +94,8 @@ static bool
 may_travel(const char *file)
 {
     return strncmp(file, "certificate-", 12) == 0 || strncmp(file, "revocation-", 11) == 0 ||
-           strncmp(file, "epoch-", 6) == 0 || strncmp(file, "grave-", 6) == 0;
+           strncmp(file, "epoch-", 6) == 0 || strncmp(file, "grave-", 6) == 0 ||
+           strncmp(file, "listed-", 7) == 0;
 }
 
 static enum vv_rc

@@ -12,8 +12,9 @@
  *     and stays as it is;
  * Y2  every copy has a `site` of its own; `config` is published last, so that a place without it is
  *     no repository;
- * Y3  of admin/ only what is valid everywhere travels: certificates, revocations, epochs, and graves
- *     that name nothing but revoked snapshots, or are bound to another site and name some;
+ * Y3  of admin/ only what is valid everywhere travels: certificates, revocations, epochs, when
+ *     snapshots were first listed (it can only make a replica keep more), and graves that name
+ *     nothing but revoked snapshots, or are bound to another site and name some;
  * Y4  nothing is ever deleted or replaced.
  */
 

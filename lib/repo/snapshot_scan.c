@@ -21,7 +21,12 @@ snapshot_list_release(struct snapshot_list *l)
     for (size_t i = 0; i < l->count; i++) {
         snapshot_body_release(&l->snapshots[i].body);
     }
+    for (size_t i = 0; i < l->forgotten_count; i++) {
+        snapshot_body_release(&l->forgotten[i].body);
+    }
     vv_free(l->snapshots);
+    vv_free(l->forgotten);
+    admin_records_release(&l->admin);
     memset(l, 0, sizeof(*l));
 }
 
@@ -392,6 +397,27 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
     return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
 }
 
+/** Put those that a forget hides into a list of their own. */
+static enum vv_rc
+set_forgotten_apart(struct snapshot_list *l, struct vv_error *err)
+{
+    size_t kept = 0;
+
+    l->forgotten = vv_alloc_array(l->count + 1, sizeof(*l->forgotten));
+    if (l->forgotten == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        if (admin_forgotten(&l->admin, &l->snapshots[i].id) != NULL) {
+            l->forgotten[l->forgotten_count++] = l->snapshots[i];
+        } else {
+            l->snapshots[kept++] = l->snapshots[i];
+        }
+    }
+    l->count = kept;
+    return VV_OK;
+}
+
 enum vv_rc
 snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *err)
 {
@@ -402,6 +428,11 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
     rc = chain_check(r, &s, err);
     if (rc == VV_OK) {
         rc = slot_scan_heal(r, &s, err);
+    }
+    if (rc == VV_OK) {
+        s.list.admin = s.admin;
+        memset(&s.admin, 0, sizeof(s.admin));
+        rc = set_forgotten_apart(&s.list, err);
     }
     if (rc == VV_OK) {
         *ret = s.list;

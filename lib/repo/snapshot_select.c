@@ -23,6 +23,19 @@ head_text(const struct vv_uuid *client, uint64_t sequence, const struct vv_id *h
     (void)snprintf(out, HEAD_TEXT, "%.8s:%llu:%.16s", id, (unsigned long long)sequence, digest);
 }
 
+static bool
+contains_head(const struct snapshot *snapshots, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        char head[HEAD_TEXT];
+        head_text(&snapshots[i].client, snapshots[i].sequence, &snapshots[i].hash, head);
+        if (strcmp(head, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum vv_rc
 head_check(const struct snapshot_list *l, const char *text, struct vv_error *err)
 {
@@ -31,12 +44,9 @@ head_check(const struct snapshot_list *l, const char *text, struct vv_error *err
     if (l->freshness == FRESHNESS_ROLLED_BACK) {
         return vv_error_set(err, VV_EFORGED, "records are missing from this repository");
     }
-    for (size_t i = 0; i < l->count; i++) {
-        char head[HEAD_TEXT];
-        head_text(&l->snapshots[i].client, l->snapshots[i].sequence, &l->snapshots[i].hash, head);
-        if (strcmp(head, text) == 0) {
-            return VV_OK;
-        }
+    if (contains_head(l->snapshots, l->count, text) ||
+        contains_head(l->forgotten, l->forgotten_count, text)) {
+        return VV_OK;
     }
     rc = vv_error_set(err, VV_EFORGED, "the expected head '%s' is not in this repository", text);
     vv_error_hint(err, "this copy is older than the backup that printed it, or was rolled back");
@@ -57,16 +67,16 @@ mention(struct vv_buf *out, const struct snapshot *s)
 }
 
 static enum vv_rc
-ambiguous(const struct snapshot_list *l, const char *what,
+ambiguous(const struct snapshot *snapshots, size_t count, const char *what,
           bool (*wanted)(const struct snapshot *, const void *), const void *ctx,
           struct vv_error *err)
 {
     struct vv_buf text = {0};
     size_t listed = 0;
 
-    for (size_t i = l->count; i > 0 && listed < 6; i--) {
-        if (wanted(&l->snapshots[i - 1], ctx)) {
-            mention(&text, &l->snapshots[i - 1]);
+    for (size_t i = count; i > 0 && listed < 6; i--) {
+        if (wanted(&snapshots[i - 1], ctx)) {
+            mention(&text, &snapshots[i - 1]);
             listed++;
         }
     }
@@ -93,42 +103,105 @@ any(const struct snapshot *s, const void *ctx)
     return true;
 }
 
+/** Is this how an id begins?  ${ret}: in lower case. */
+static enum vv_rc
+check_prefix(const char *text, struct vv_buf *ret, struct vv_error *err)
+{
+    if (strlen(text) < PREFIX_MIN || strspn(text, "0123456789abcdefABCDEF") != strlen(text)) {
+        (void)vv_error_set(err, VV_EUSAGE, "'%s' is no snapshot id", text);
+        vv_error_hint(err, "give %u or more digits of an id, 'latest', 'latest~1' or 'latest@HOST'",
+                      PREFIX_MIN);
+        return VV_EUSAGE;
+    }
+    for (const char *c = text; *c != '\0'; c++) {
+        vv_buf_put_u8(ret, (uint8_t)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c));
+    }
+    (void)vv_buf_text(ret);
+    return vv_buf_check(ret, err);
+}
+
+/** The only one of an array whose id begins so; NULL if there is none. */
+static enum vv_rc
+find_prefix(const struct snapshot *snapshots, size_t count, const char *prefix,
+            const struct snapshot **ret, struct vv_error *err)
+{
+    const struct snapshot *found = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!has_prefix(&snapshots[i], prefix)) {
+            continue;
+        }
+        if (found != NULL) {
+            return ambiguous(snapshots, count, "several snapshots begin with these digits",
+                             has_prefix, prefix, err);
+        }
+        found = &snapshots[i];
+    }
+    *ret = found;
+    return VV_OK;
+}
+
+static enum vv_rc
+was_forgotten(const struct snapshot_list *l, const struct snapshot *s, struct vv_error *err)
+{
+    const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
+    char id[VV_UUID_TEXT];
+    char when[VV_TIME_TEXT];
+    enum vv_rc rc;
+
+    vv_uuid_text(&s->id, id);
+    vv_time_format(f != NULL ? f->time : 0, when);
+    rc = vv_error_set(err, VV_ENOTFOUND, "snapshot %.8s was forgotten on %s", id, when);
+    if (f != NULL && f->carried_out) {
+        vv_error_hint(err,
+                      "its grace is over and prune has begun to remove it; another copy of the "
+                      "repository may have it still");
+    } else {
+        vv_error_hint(err, "'varve undelete %.8s' brings it back", id);
+    }
+    return rc;
+}
+
 static enum vv_rc
 resolve_prefix(const struct snapshot_list *l, const char *text, const struct snapshot **ret,
                struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf prefix = {0};
     const struct snapshot *found = NULL;
-    struct vv_buf lower = {0};
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
-    if (strlen(text) < PREFIX_MIN || strspn(text, "0123456789abcdefABCDEF") != strlen(text)) {
-        rc = vv_error_set(err, VV_EUSAGE, "'%s' is no snapshot id", text);
-        vv_error_hint(err, "give %u or more digits of an id, 'latest', 'latest~1' or 'latest@HOST'",
-                      PREFIX_MIN);
+    VV_TRY(check_prefix(text, &prefix, err));
+    VV_TRY(find_prefix(l->snapshots, l->count, vv_buf_text(&prefix), &found, err));
+    if (found != NULL) {
+        *ret = found;
+        return VV_OK;
+    }
+    VV_TRY(find_prefix(l->forgotten, l->forgotten_count, vv_buf_text(&prefix), &found, err));
+    if (found != NULL) {
+        return was_forgotten(l, found, err);
+    }
+    rc = vv_error_set(err, VV_ENOTFOUND, "there is no snapshot '%s'", text);
+    vv_error_hint(err, "'varve snapshots' lists them");
+    return rc;
+}
+
+enum vv_rc
+snapshot_resolve_forgotten(const struct snapshot_list *l, const char *text,
+                           const struct snapshot **ret, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf prefix = {0};
+    const struct snapshot *found = NULL;
+    enum vv_rc rc;
+
+    VV_TRY(check_prefix(text, &prefix, err));
+    VV_TRY(find_prefix(l->forgotten, l->forgotten_count, vv_buf_text(&prefix), &found, err));
+    if (found == NULL) {
+        rc = vv_error_set(err, VV_ENOTFOUND, "there is no forgotten snapshot '%s'", text);
+        vv_error_hint(err, "'varve snapshots --forgotten' lists them");
         return rc;
     }
-    for (const char *c = text; *c != '\0'; c++) {
-        vv_buf_put_u8(&lower, (uint8_t)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c));
-    }
-    for (size_t i = 0; i < l->count && rc == VV_OK; i++) {
-        if (!has_prefix(&l->snapshots[i], vv_buf_text(&lower))) {
-            continue;
-        }
-        if (found != NULL) {
-            rc = ambiguous(l, "several snapshots begin with these digits", has_prefix,
-                           vv_buf_text(&lower), err);
-        }
-        found = &l->snapshots[i];
-    }
-    if (rc == VV_OK && found == NULL) {
-        rc = vv_error_set(err, VV_ENOTFOUND, "there is no snapshot '%s'", text);
-        vv_error_hint(err, "'varve snapshots' lists them");
-    }
-    vv_buf_release(&lower);
-    if (rc == VV_OK) {
-        *ret = found;
-    }
-    return rc;
+    *ret = found;
+    return VV_OK;
 }
 
 static bool
@@ -151,7 +224,7 @@ choose_host(const struct snapshot_list *l, const char *host, const char **ret, s
         differ = differ || !host_is(&l->snapshots[i], l->snapshots[0].body.host);
     }
     if (differ) {
-        return ambiguous(l,
+        return ambiguous(l->snapshots, l->count,
                          "'latest' could be any of several hosts' snapshots, and none is of this "
                          "host: give 'latest@HOST' or an id",
                          any, NULL, err);

@@ -6,7 +6,7 @@
 #include "repo/admin_records.h"
 #include "repo/writer_session.h"
 
-/** A visible snapshot: in a slot, signed by a certified client, in no grave. */
+/** A snapshot: in a slot, signed by a certified client, in no grave. */
 struct snapshot {
     struct vv_uuid id;
     struct vv_uuid session; /* of the slot it was found in */
@@ -32,16 +32,19 @@ enum freshness {
 struct snapshot_list {
     struct snapshot *snapshots; /* oldest first; of one client in the order it made them */
     size_t count;
+    struct snapshot *forgotten; /* hidden by a forget (admin_forgotten tells which); same order */
+    size_t forgotten_count;
     size_t damaged; /* slots or records that could not be read (events "snapshot-damaged") */
     size_t forged;  /* records whose signature is wrong or unknown (events "forged-record") */
     size_t fenced;
     size_t revoked; /* records of clients from their revocation on; ignored */
     enum freshness freshness;
+    struct admin_records admin; /* what the administrator decided about them */
 };
 void snapshot_list_release(struct snapshot_list *l);
 
 /**
- * snapshot_list_read(r, ret, err): read certificates and graves, then slots; decode; check
+ * snapshot_list_read(r, ret, err): read the records of admin/, then slots; decode; check
  * signatures, chains (fork: same client and sequence, different record) and freshness against local
  * state (which then remembers what was seen).  Trouble with single records is reported as events
  * and counted, never fatal.  Where slots are damaged or missing, replicas (if the repository was
@@ -63,11 +66,15 @@ MUST_CHECK enum vv_rc head_check(const struct snapshot_list *l, const char *text
 
 /** snapshot_resolve(l, text, host, ret, err): SNAP: an id prefix (4 digits or more), "latest",
  *  "latest~2", "latest@HOST", "latest~2@HOST".  "latest" alone means this ${host}; if it has none
- * and hosts differ it is VV_EUSAGE with the list.  VV_ENOTFOUND, VV_EUSAGE (ambiguous prefix:
- * listed). */
+ * and hosts differ it is VV_EUSAGE with the list.  VV_ENOTFOUND (a forgotten one: that is said),
+ * VV_EUSAGE (ambiguous prefix: listed). */
 MUST_CHECK enum vv_rc snapshot_resolve(const struct snapshot_list *l, const char *text,
                                        const char *host, const struct snapshot **ret,
                                        struct vv_error *err);
+
+/** snapshot_resolve_forgotten(l, text, ret, err): of the forgotten ones, by an id prefix. */
+MUST_CHECK enum vv_rc snapshot_resolve_forgotten(const struct snapshot_list *l, const char *text,
+                                                 const struct snapshot **ret, struct vv_error *err);
 
 /** snapshot_parent(l, client, sources, count): newest snapshot of this client with most roots in
  * common; NULL if none has any. */

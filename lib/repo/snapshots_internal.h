@@ -12,7 +12,7 @@ struct seen_head {
 };
 /** Everything a scan of the slots found, bodies optional. */
 struct slot_scan {
-    struct snapshot_list list;
+    struct snapshot_list list; /* forgotten ones not told apart; its own records stay empty */
     struct seen_head *seen;
     size_t seen_count;
     struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */

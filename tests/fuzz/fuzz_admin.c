@@ -12,6 +12,8 @@ decode_list(const struct admin_record *a, struct vv_buf *out)
     uint32_t count = 0;
     struct grave grave;
     struct pack_name name;
+    struct first_listed listed;
+    struct vv_span ids;
     if (a->type == ADMIN_GRAVE && grave_list_open(a->payload, &r, &count, NULL) == VV_OK) {
         grave_list_begin(out, count);
         for (uint32_t i = 0; i < count; i++) {
@@ -27,6 +29,18 @@ decode_list(const struct admin_record *a, struct vv_buf *out)
             vv_buf_put(out, name.suffix.b, sizeof(name.suffix.b));
         }
         fuzz_require(vv_reader_done(&r));
+    } else if (a->type == ADMIN_LISTED &&
+               first_listed_open(a->payload, &r, &count, NULL) == VV_OK) {
+        first_listed_begin(out, count);
+        for (uint32_t i = 0; i < count; i++) {
+            first_listed_next(&r, &listed);
+            first_listed_put(out, &listed);
+        }
+        fuzz_require(vv_reader_done(&r));
+    } else if (a->type == ADMIN_ACCEPTED &&
+               accepted_decode(a->payload, &ids, &count, NULL) == VV_OK) {
+        vv_buf_put_u32(out, count);
+        vv_buf_put(out, ids.data, ids.len);
     }
 }
 
@@ -39,7 +53,7 @@ payload_again(const struct admin_record *a, struct vv_buf *out)
     struct epoch_record epoch;
     struct forget forget;
     struct pin pin;
-    enum forget_outcome outcome;
+    struct forget_end end;
     if (a->type == ADMIN_CERTIFICATE &&
         certificate_decode(a->payload, &certificate, NULL) == VV_OK) {
         certificate_encode(&certificate, out);
@@ -50,9 +64,8 @@ payload_again(const struct admin_record *a, struct vv_buf *out)
         epoch_encode(&epoch, out);
     } else if (a->type == ADMIN_FORGET && forget_decode(a->payload, &forget, NULL) == VV_OK) {
         forget_encode(&forget, out);
-    } else if (a->type == ADMIN_FORGET_END &&
-               forget_end_decode(a->payload, &outcome, NULL) == VV_OK) {
-        forget_end_encode(outcome, out);
+    } else if (a->type == ADMIN_FORGET_END && forget_end_decode(a->payload, &end, NULL) == VV_OK) {
+        forget_end_encode(&end, out);
     } else if (a->type == ADMIN_PIN && pin_decode(a->payload, &pin, NULL) == VV_OK) {
         pin_encode(&pin, out);
     } else {

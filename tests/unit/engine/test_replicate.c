@@ -6,6 +6,7 @@
 #include "crypto/asymmetric.h"
 #include "engine/helper_replicate.h"
 #include "format/index.h"
+#include "repo/retention_publish.h"
 
 static struct replicate_world w;
 
@@ -595,23 +596,15 @@ bury(struct storage *st, const char *name, const struct snapshot *s, uint8_t rea
 }
 
 static void
-forget(struct storage *st, const char *digits, const struct snapshot *s, int outcome)
+forget(struct storage *st, const struct snapshot *s, int outcome)
 {
-    struct forget f = {.count = 1, .snapshots = vv_span(s->id.b, 16)};
     struct repo *admin = rw_open(&w, st, WITH_KEY);
-    struct vv_buf payload = {0};
-    char name[64];
+    struct vv_uuid id;
 
-    (void)snprintf(name, sizeof(name), "forget-%s", digits);
-    forget_encode(&f, &payload);
-    rw_must(&w, admin_publish(admin, 1, ADMIN_FORGET, name, vv_buf_span(&payload), &w.err));
+    rw_must(&w, forget_publish(admin, &s->id, 1, 0, &id, &w.err));
     if (outcome != 0) {
-        (void)snprintf(name, sizeof(name), "forget-%s.end", digits);
-        vv_buf_reset(&payload);
-        forget_end_encode((enum forget_outcome)outcome, &payload);
-        rw_must(&w, admin_publish(admin, 1, ADMIN_FORGET_END, name, vv_buf_span(&payload), &w.err));
+        rw_must(&w, forget_end(admin, &id, (enum forget_outcome)outcome, &w.err));
     }
-    vv_buf_release(&payload);
     repo_free(admin);
 }
 
@@ -624,7 +617,7 @@ forgotten_at_the_source__is_not_copied(void **state)
 
     (void)state;
     bury(w.b.memory, "grave-" DIGITS "1", &scan.list.snapshots[0], GRAVE_FORGOTTEN);
-    forget(w.b.memory, DIGITS "2", &scan.list.snapshots[1], 0);
+    forget(w.b.memory, &scan.list.snapshots[1], 0);
     assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 1);
     assert_int_equal(rw_count(w.memory, "admin"), 1); /* the certificate; no grave, no forget */
     assert_int_equal(rw_sound(&w, w.memory), 1);
@@ -637,7 +630,7 @@ forget_that_was_cancelled__does_not_count(void **state)
     struct record_scan scan = scan_source();
 
     (void)state;
-    forget(w.b.memory, DIGITS "3", &scan.list.snapshots[0], FORGET_CANCELLED);
+    forget(w.b.memory, &scan.list.snapshots[0], FORGET_CANCELLED);
     assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 3);
     record_scan_release(&scan);
 }
@@ -653,7 +646,7 @@ forgotten_at_the_replica__does_not_come_back(void **state)
     (void)state;
     rw_must_run(&w, KEYLESS);
     bury(w.memory, "grave-" DIGITS "4", &scan.list.snapshots[0], GRAVE_FORGOTTEN);
-    forget(w.memory, DIGITS "5", &scan.list.snapshots[1], FORGET_CARRIED_OUT);
+    forget(w.memory, &scan.list.snapshots[1], FORGET_CARRIED_OUT);
     site = rw_open(&w, w.memory, KEYLESS); /* the slot goes, too: it held all three */
     rw_must(&w, repo_list(site, "snapshots", &slots, &w.err));
     assert_int_equal(slots.count, 1);
@@ -663,6 +656,33 @@ forgotten_at_the_replica__does_not_come_back(void **state)
     repo_free(site);
     assert_int_equal(rw_must_run(&w, KEYLESS)->snapshots_copied, 1); /* the third only */
     assert_int_equal(rw_sound(&w, w.memory), 1);
+    record_scan_release(&scan);
+}
+
+static void
+first_listing__travels(void **state)
+{
+    struct record_scan scan = scan_source();
+    const struct first_listed l = {scan.list.snapshots[0].id, 5};
+    struct repo *admin = rw_open(&w, w.b.memory, WITH_KEY);
+    struct admin_records a;
+    int64_t when = 0;
+
+    (void)state;
+    rw_must(&w, first_listed_publish(admin, &l, 1, &w.err));
+    rw_must(&w, accepted_publish(admin, &l.snapshot, 1, &w.err));
+    rw_must(&w, admin_records_read(admin, &a, &w.err));
+    rw_must(&w, pin_publish(admin, &a, &(struct pin){l.snapshot, 0, true}, &w.err));
+    admin_records_release(&a);
+    repo_free(admin);
+    rw_must_run(&w, KEYLESS);
+    admin = rw_open(&w, w.memory, WITH_KEY);
+    rw_must(&w, admin_records_read(admin, &a, &w.err));
+    assert_true(admin_first_listed(&a, &l.snapshot, &when));
+    assert_int_equal(when, 5);
+    assert_int_equal(a.names.count, 2); /* and the certificate: pins and acceptance stay behind */
+    admin_records_release(&a);
+    repo_free(admin);
     record_scan_release(&scan);
 }
 
@@ -770,6 +790,7 @@ main(void)
         CASE(forgotten_at_the_source__is_not_copied),
         CASE(forget_that_was_cancelled__does_not_count),
         CASE(forgotten_at_the_replica__does_not_come_back),
+        CASE(first_listing__travels),
         CASE(revoked__travels),
         CASE(key_slots__new_ones_travel_and_removed_ones_are_counted),
         CASE(squatted_name__is_told_and_does_no_harm),

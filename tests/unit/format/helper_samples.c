@@ -476,6 +476,8 @@ const struct sample samples[] = {
     {"admin", "forget", true, build_forget, decode_admin},
     {"admin", "forget-end", true, build_forget_end, decode_admin},
     {"admin", "pin", true, build_pin, decode_admin},
+    {"admin", "listed", true, build_listed, decode_admin},
+    {"admin", "accepted", true, build_accepted, decode_admin},
     {"condemned", "two-packs", true, build_condemned, decode_condemned},
     {"site", "plain", true, build_site, decode_site},
     {"node", "leaf", false, build_leaf, decode_node},

@@ -85,7 +85,8 @@ void
 build_forget_end(struct vv_buf *out)
 {
     struct vv_buf payload = {0};
-    forget_end_encode(FORGET_CANCELLED, &payload);
+    struct forget_end e = {sample_uuid(5), FORGET_CANCELLED};
+    forget_end_encode(&e, &payload);
     build_admin_of(ADMIN_FORGET_END, vv_buf_span(&payload), out);
     vv_buf_release(&payload);
 }
@@ -100,6 +101,27 @@ build_pin(struct vv_buf *out)
     vv_buf_release(&payload);
 }
 
+void
+build_listed(struct vv_buf *out)
+{
+    struct vv_buf payload = {0};
+    struct first_listed l = {sample_uuid(4), 1700000000000000008};
+    first_listed_begin(&payload, 1);
+    first_listed_put(&payload, &l);
+    build_admin_of(ADMIN_LISTED, vv_buf_span(&payload), out);
+    vv_buf_release(&payload);
+}
+
+void
+build_accepted(struct vv_buf *out)
+{
+    struct vv_buf payload = {0};
+    struct vv_uuid ids[2] = {sample_uuid(1), sample_uuid(2)};
+    accepted_encode(ids, 2, &payload);
+    build_admin_of(ADMIN_ACCEPTED, vv_buf_span(&payload), out);
+    vv_buf_release(&payload);
+}
+
 static enum vv_rc
 decode_payload(const struct admin_record *a, struct vv_error *err)
 {
@@ -108,7 +130,8 @@ decode_payload(const struct admin_record *a, struct vv_error *err)
     struct epoch_record epoch;
     struct forget forget;
     struct pin pin;
-    enum forget_outcome outcome;
+    struct forget_end end;
+    struct vv_span ids;
     struct vv_reader r;
     uint32_t count = 0;
     switch (a->type) {
@@ -125,9 +148,13 @@ decode_payload(const struct admin_record *a, struct vv_error *err)
     case ADMIN_FORGET:
         return forget_decode(a->payload, &forget, err);
     case ADMIN_FORGET_END:
-        return forget_end_decode(a->payload, &outcome, err);
+        return forget_end_decode(a->payload, &end, err);
     case ADMIN_PIN:
         return pin_decode(a->payload, &pin, err);
+    case ADMIN_LISTED:
+        return first_listed_open(a->payload, &r, &count, err);
+    case ADMIN_ACCEPTED:
+        return accepted_decode(a->payload, &ids, &count, err);
     default:
         return VV_EUNSUPPORTED;
     }

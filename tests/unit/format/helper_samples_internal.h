@@ -19,6 +19,8 @@ void build_suspect(struct vv_buf *out);
 void build_forget(struct vv_buf *out);
 void build_forget_end(struct vv_buf *out);
 void build_pin(struct vv_buf *out);
+void build_listed(struct vv_buf *out);
+void build_accepted(struct vv_buf *out);
 MUST_CHECK enum vv_rc decode_admin(struct vv_span bytes, struct vv_error *err);
 void build_condemned(struct vv_buf *out);
 MUST_CHECK enum vv_rc decode_condemned(struct vv_span bytes, struct vv_error *err);

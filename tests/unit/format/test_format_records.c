@@ -167,7 +167,7 @@ admin__round_trips(void **state)
     assert_int_equal(a.time, -2);
     assert_int_equal(a.nonce[0], 3);
     assert_int_equal(a.payload.len, 7);
-    out.data[24 + 16] = 9;
+    out.data[24 + 16] = ADMIN_ACCEPTED + 1;
     sample_reseal(out.data, out.len);
     assert_int_equal(admin_decode(vv_buf_span(&out), NULL, &a, NULL), VV_EUNSUPPORTED);
     vv_buf_release(&out);
@@ -316,7 +316,7 @@ forget__pin__revocation__round_trip(void **state)
     struct revocation revocation;
     struct forget forget;
     struct pin pin;
-    enum forget_outcome outcome;
+    struct forget_end end;
     struct revocation r = {sample_uuid(1), 5};
     revocation_encode(&r, &out);
     assert_int_equal(revocation_decode(vv_buf_span(&out), &revocation, NULL), VV_OK);
@@ -339,11 +339,50 @@ forget__pin__revocation__round_trip(void **state)
     out.data[24] = 3;
     assert_int_equal(pin_decode(vv_buf_span(&out), &pin, NULL), VV_EUNSUPPORTED);
     vv_buf_reset(&out);
-    forget_end_encode(FORGET_CARRIED_OUT, &out);
-    assert_int_equal(forget_end_decode(vv_buf_span(&out), &outcome, NULL), VV_OK);
-    assert_int_equal(outcome, FORGET_CARRIED_OUT);
-    out.data[0] = 0;
-    assert_int_equal(forget_end_decode(vv_buf_span(&out), &outcome, NULL), VV_EUNSUPPORTED);
+    struct forget_end e = {sample_uuid(9), FORGET_CARRIED_OUT};
+    forget_end_encode(&e, &out);
+    assert_int_equal(out.len, 17);
+    assert_int_equal(forget_end_decode(vv_buf_span(&out), &end, NULL), VV_OK);
+    assert_int_equal(end.outcome, FORGET_CARRIED_OUT);
+    assert_true(vv_uuid_equal(&end.forget, &e.forget));
+    out.data[16] = 0;
+    assert_int_equal(forget_end_decode(vv_buf_span(&out), &end, NULL), VV_EUNSUPPORTED);
+    assert_int_equal(forget_end_decode(vv_span(out.data, 16), &end, NULL), VV_ECORRUPT);
+    vv_buf_release(&out);
+}
+
+static void
+retention_lists__round_trip(void **state)
+{
+    (void)state;
+    struct vv_buf out = {0};
+    struct vv_reader r;
+    struct first_listed listed;
+    struct vv_span ids;
+    uint32_t count = 0;
+    struct first_listed l = {sample_uuid(3), -5};
+    first_listed_begin(&out, 2);
+    first_listed_put(&out, &l);
+    l.time = 7;
+    first_listed_put(&out, &l);
+    assert_int_equal(out.len, 4 + 2 * FIRST_LISTED_LEN);
+    assert_int_equal(first_listed_open(vv_buf_span(&out), &r, &count, NULL), VV_OK);
+    assert_int_equal(count, 2);
+    first_listed_next(&r, &listed);
+    assert_int_equal(listed.time, -5);
+    first_listed_next(&r, &listed);
+    assert_int_equal(listed.time, 7);
+    assert_true(vv_uuid_equal(&listed.snapshot, &l.snapshot));
+    assert_int_equal(first_listed_open(vv_span(out.data, out.len - 1), &r, &count, NULL),
+                     VV_ECORRUPT);
+    vv_buf_reset(&out);
+    struct vv_uuid accepted[2] = {sample_uuid(1), sample_uuid(2)};
+    accepted_encode(accepted, 2, &out);
+    assert_int_equal(accepted_decode(vv_buf_span(&out), &ids, &count, NULL), VV_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(ids.data, accepted, sizeof(accepted));
+    out.data[0] = 3;
+    assert_int_equal(accepted_decode(vv_buf_span(&out), &ids, &count, NULL), VV_ECORRUPT);
     vv_buf_release(&out);
 }
 
@@ -425,6 +464,7 @@ main(void)
         cmocka_unit_test(grave__list_round_trips),
         cmocka_unit_test(pack_list__round_trips),
         cmocka_unit_test(forget__pin__revocation__round_trip),
+        cmocka_unit_test(retention_lists__round_trip),
         cmocka_unit_test(condemned__round_trips),
         cmocka_unit_test(site__round_trips),
         cmocka_unit_test(records__failing_allocations_are_reported),

@@ -49,6 +49,51 @@ seal_box(const uint8_t public_key[32], struct vv_span plain, uint8_t *out)
     }
 }
 
+/** The nonce crypto_box_seal takes. */
+static void
+seal_nonce(const uint8_t ephemeral_public[32], const uint8_t public_key[32],
+           uint8_t out[crypto_box_NONCEBYTES])
+{
+    crypto_generichash_state state;
+
+    (void)crypto_generichash_init(&state, NULL, 0, crypto_box_NONCEBYTES);
+    (void)crypto_generichash_update(&state, ephemeral_public, 32);
+    (void)crypto_generichash_update(&state, public_key, 32);
+    (void)crypto_generichash_final(&state, out, crypto_box_NONCEBYTES);
+}
+
+void
+seal_box_from(const uint8_t ephemeral[32], const uint8_t public_key[32], struct vv_span plain,
+              uint8_t *out)
+{
+    uint8_t nonce[crypto_box_NONCEBYTES];
+
+    x25519_public(ephemeral, out);
+    seal_nonce(out, public_key, nonce);
+    if (crypto_box_easy(out + 32, plain.data, plain.len, nonce, public_key, ephemeral) != 0) {
+        abort(); /* as above */
+    }
+}
+
+bool
+reopen_box(const uint8_t public_key[32], const uint8_t ephemeral[32], struct vv_span sealed,
+           uint8_t *out)
+{
+    uint8_t nonce[crypto_box_NONCEBYTES];
+    uint8_t ephemeral_public[32];
+
+    if (sealed.len < SEAL_OVERHEAD) {
+        return false;
+    }
+    x25519_public(ephemeral, ephemeral_public);
+    if (sodium_memcmp(ephemeral_public, sealed.data, 32) != 0) {
+        return false;
+    }
+    seal_nonce(ephemeral_public, public_key, nonce);
+    return crypto_box_open_easy(out, sealed.data + 32, sealed.len - 32, nonce, public_key,
+                                ephemeral) == 0;
+}
+
 bool
 open_box(const uint8_t public_key[32], const uint8_t secret[32], struct vv_span sealed,
          uint8_t *out)

@@ -25,6 +25,13 @@ MUST_CHECK bool x25519_public_usable(const uint8_t public_key[32]);
  *  sealed to this key.  seal_box ends the process (abort) if ${public_key} is not usable. */
 #define SEAL_OVERHEAD 48u
 void seal_box(const uint8_t public_key[32], struct vv_span plain, uint8_t *out);
+/** seal_box_from(ephemeral, public_key, plain, out): the same bytes' form, with a fresh secret the
+ *  caller drew, used once and kept as secret as ${plain}; reopen_box(public_key, ephemeral, ...) is
+ *  what that caller can check with it: false if ${sealed} is not what it sealed. */
+void seal_box_from(const uint8_t ephemeral[32], const uint8_t public_key[32], struct vv_span plain,
+                   uint8_t *out);
+MUST_CHECK bool reopen_box(const uint8_t public_key[32], const uint8_t ephemeral[32],
+                           struct vv_span sealed, uint8_t *out);
 MUST_CHECK bool open_box(const uint8_t public_key[32], const uint8_t secret[32],
                          struct vv_span sealed, uint8_t *out);
 

@@ -236,10 +236,42 @@ seal_box__is_reproducible_with_seeded_randomness(void **state)
     assert_memory_not_equal(one, two, sizeof(one));
 }
 
+/* Whoever seals with a secret of its own can check what it sealed, and the addressee opens it. */
+static void
+seal_box_from__opens_on_both_sides(void **state)
+{
+    static const uint8_t plain[32] = "a pack's secret, thirty-two long";
+    uint8_t secret[32];
+    uint8_t public_key[32];
+    uint8_t ephemeral[32];
+    uint8_t sealed[32 + SEAL_OVERHEAD];
+    uint8_t out[32];
+
+    (void)state;
+    memset(secret, 7, sizeof(secret));
+    memset(ephemeral, 9, sizeof(ephemeral));
+    x25519_public(secret, public_key);
+    seal_box_from(ephemeral, public_key, vv_span(plain, sizeof(plain)), sealed);
+    assert_true(open_box(public_key, secret, vv_span(sealed, sizeof(sealed)), out));
+    assert_memory_equal(out, plain, sizeof(plain));
+    memset(out, 0, sizeof(out));
+    assert_true(reopen_box(public_key, ephemeral, vv_span(sealed, sizeof(sealed)), out));
+    assert_memory_equal(out, plain, sizeof(plain));
+    for (size_t i = 0; i < sizeof(sealed); i++) {
+        sealed[i] ^= 1;
+        assert_false(reopen_box(public_key, ephemeral, vv_span(sealed, sizeof(sealed)), out));
+        sealed[i] ^= 1;
+    }
+    ephemeral[0] ^= 8; /* one of the bits that clamping leaves */
+    assert_false(reopen_box(public_key, ephemeral, vv_span(sealed, sizeof(sealed)), out));
+    assert_false(reopen_box(public_key, ephemeral, vv_span(sealed, SEAL_OVERHEAD - 1), out));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(seal_box_from__opens_on_both_sides),
         cmocka_unit_test(ed25519__matches_rfc_8032),
         cmocka_unit_test(ed25519__refuses_any_change),
         cmocka_unit_test(x25519_public__matches_rfc_7748),

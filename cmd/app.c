@@ -182,7 +182,7 @@ app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
     struct vv_error why = {0};
 
     *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
-    ret->replicas = use == APP_READ && app->replicas.open != NULL ? &app->replicas : NULL;
+    ret->replicas = use != APP_WRITE && app->replicas.open != NULL ? &app->replicas : NULL;
     if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
         directories_make(&app->state_dir, &why) != VV_OK) {
         if (use == APP_WRITE) {
@@ -255,6 +255,29 @@ explain_key(struct app *app, const struct secret_value *v)
     (void)vv_error_prefix(&app->err, "this key file is for another repository (%s)", id);
 }
 
+/** Does the key's role allow what the command does?  (The library would refuse, but later.) */
+static enum vv_rc
+check_role(struct app *app, enum app_use use)
+{
+    const struct key_bundle *client = keyring_client(repo_keyring(app->repo));
+    const char *needed = use == APP_ADMIN  ? "an administrator's key"
+                         : use == APP_READ ? "a reader's or an administrator's key"
+                                           : "a writer's or an administrator's key";
+    enum vv_rc rc;
+
+    if (client == NULL || use == APP_ANY || (use == APP_READ && client->role == KEY_ROLE_READER) ||
+        (use == APP_WRITE && client->role == KEY_ROLE_WRITER)) {
+        return VV_OK;
+    }
+    rc = vv_error_set(&app->err, VV_EKEY, "'varve %s%s%s' needs %s; this one ('%s') is a %s's",
+                      app->path[0], app->path[1] != NULL ? " " : "",
+                      app->path[1] != NULL ? app->path[1] : "", needed, repo_slot(app->repo)->label,
+                      render_role(client->role));
+    vv_error_hint(&app->err,
+                  "see ROLES in varve-key(1); 'varve key list' tells whose keys there are");
+    return rc;
+}
+
 enum vv_rc
 app_open(struct app *app, enum app_use use)
 {
@@ -264,7 +287,7 @@ app_open(struct app *app, enum app_use use)
     enum vv_rc rc;
 
     VV_TRY(app_open_storage(app));
-    if (use == APP_READ) {
+    if (use != APP_WRITE) {
         VV_TRY(replica_options_read(app, &app->err));
     }
     VV_TRY(app_expect_repository(app));
@@ -292,7 +315,7 @@ app_open(struct app *app, enum app_use use)
     }
     vv_buf_release(&what);
     app->slots_wanted = rc == VV_EKEY;
-    return rc;
+    return rc == VV_OK ? check_role(app, use) : rc;
 }
 
 enum vv_rc

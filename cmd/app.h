@@ -94,11 +94,18 @@ MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url, s
 /** app_expect_repository(app): VV_ENOREPO unless there are key slots, or a replica
  *  was named and there is a config. */
 MUST_CHECK enum vv_rc app_expect_repository(struct app *app);
-/** app_repo_options(app, use, ret): directories, events, cancellation.  APP_READ: a state directory
- *  that cannot be used is a warning, and replicas may serve. */
-enum app_use { APP_READ, APP_WRITE };
+/** What a command does with the repository, and with that the least role a key needs. */
+enum app_use {
+    APP_READ,  /* reader: reads what was stored */
+    APP_WRITE, /* writer: adds snapshots */
+    APP_ADMIN, /* administrator: changes what counts */
+    APP_ANY,   /* whatever the key is */
+};
+/** app_repo_options(app, use, ret): directories, events, cancellation.  Unless it is APP_WRITE: a
+ *  state directory that cannot be used is a warning, and replicas may serve. */
 MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct repo_options *ret);
-/** app_open(app, use): storage and repository, with a secret from wherever it comes. */
+/** app_open(app, use): storage and repository, with a secret from wherever it comes.  VV_EKEY also if
+ *  the key's role does not allow ${use}. */
 MUST_CHECK enum vv_rc app_open(struct app *app, enum app_use use);
 /** app_snapshots(app, ret): the list, checked against --expect-head; freshness and forged records
  *  are told. */

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/secret.h"
+
 #include "key_commands.h"
 #include "render.h"
 
@@ -12,7 +14,11 @@ struct change_options {
     const char *passphrase_command;
     const char *recovery_file;
     const char *label;
+    const char *name;
+    int role; /* place in roles */
 };
+/* In the order of enum key_role. */
+static const char *const roles[] = {"admin", "reader", "writer", NULL};
 #define AT(member) offsetof(struct change_options, member)
 #define PASSPHRASE_SPECS                                                                           \
     {"new-passphrase-file",                                                                        \
@@ -31,6 +37,10 @@ static const struct option_spec add_specs[] = {
     {"new-recovery-file", '\0', OPTION_TEXT, AT(recovery_file), "FILE",
      "make recovery words and write them to this file", NULL},
     PASSPHRASE_SPECS,
+    {"role", '\0', OPTION_CHOICE, AT(role), "ROLE",
+     "what the key is good for: admin (the default), reader or writer", roles},
+    {"name", '\0', OPTION_TEXT, AT(name), "NAME",
+     "of the host or person the reader's or writer's key is for", NULL},
     {"label", '\0', OPTION_TEXT, AT(label), "TEXT", "name of the slot in lists", NULL},
     OPTION_END,
 };
@@ -76,6 +86,41 @@ new_secret(struct app *app, const struct change_options *o, struct secret_value 
 }
 
 static enum vv_rc
+check_add(struct app *app, const struct change_options *o)
+{
+    if ((o->key_file != NULL) + (o->recovery_file != NULL) + (o->passphrase_file != NULL) +
+            (o->passphrase_command != NULL) >
+        1) {
+        return app_usage(app, "one new key at a time");
+    }
+    if (o->role + 1 != KEY_ROLE_ADMIN && (o->name == NULL || o->name[0] == '\0')) {
+        return app_usage(app, "a %s's key is for somebody: give --name NAME", roles[o->role]);
+    }
+    if (o->role + 1 != KEY_ROLE_ADMIN && o->recovery_file != NULL) {
+        return app_usage(app, "recovery words are an administrator's");
+    }
+    return VV_OK;
+}
+
+/** Certify the client a reader's or writer's key is for, and make its slot. */
+static enum vv_rc
+make_client_slot(struct app *app, const struct change_options *o, const struct secret_value *v,
+                 struct slot_info *ret)
+{
+    const char *label = o->label != NULL ? o->label : o->name;
+    struct key_bundle bundle;
+    enum vv_rc rc;
+
+    VV_TRY(key_client_issue(app->repo, (enum key_role)(o->role + 1), o->name, &bundle, &app->err));
+    rc = key_make_slot(app, v, label, &bundle, ret);
+    if (rc == VV_OK && app_json(app) != NULL) {
+        render_json_uuid(app_json(app), "client", &bundle.client);
+    }
+    crypto_wipe(&bundle, sizeof(bundle));
+    return rc;
+}
+
+static enum vv_rc
 add(struct app *app, const struct change_options *o)
 {
     const char *file = o->key_file != NULL ? o->key_file : o->recovery_file;
@@ -83,21 +128,22 @@ add(struct app *app, const struct change_options *o)
     struct slot_info slot;
     enum vv_rc rc;
 
-    if ((o->key_file != NULL) + (o->recovery_file != NULL) + (o->passphrase_file != NULL) +
-            (o->passphrase_command != NULL) >
-        1) {
-        return app_usage(app, "one new key at a time");
-    }
-    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(check_add(app, o));
+    VV_TRY(app_open(app, APP_ADMIN));
     rc = new_secret(app, o, &v);
     if (rc == VV_OK) {
-        rc = key_make_slot(app, &v, o->label, &slot);
+        rc = o->role + 1 == KEY_ROLE_ADMIN
+                 ? key_make_slot(app, &v, o->label != NULL ? o->label : o->name, NULL, &slot)
+                 : make_client_slot(app, o, &v, &slot);
         if (rc != VV_OK && file != NULL) {
             (void)unlink(file);
         }
     }
     if (rc == VV_OK) {
         key_put_slot(app, &slot, "added");
+        if (app_json(app) != NULL) {
+            json_put_text(app_json(app), "role", render_role((enum key_role)(o->role + 1)));
+        }
     }
     secret_value_release(&v);
     return rc;
@@ -156,7 +202,7 @@ remove_slot(struct app *app, const char *text)
     const struct slot_info *slot = NULL;
     enum vv_rc rc;
 
-    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(app_open(app, APP_ADMIN));
     VV_TRY(key_slots_list(app->storage, &list, &app->err));
     rc = find_slot(app, &list, text, &slot);
     if (rc == VV_OK && slot != NULL && strcmp(slot->id, repo_slot(app->repo)->id) == 0) {
@@ -172,6 +218,7 @@ remove_slot(struct app *app, const char *text)
         key_put_slot(app, slot, "removed");
         messages_say(&app->messages, "note: whoever has copies of this slot and its secret can "
                                      "still open copies of the repository");
+        key_tell_replicas(app, slot->id);
     }
     slot_list_release(&list);
     return rc;
@@ -208,7 +255,7 @@ change_passphrase(struct app *app, const struct change_options *o)
     struct slot_info slot;
     enum vv_rc rc;
 
-    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(app_open(app, APP_ADMIN));
     old = *repo_slot(app->repo);
     if (old.type != KEY_SLOT_PASSPHRASE) {
         rc = vv_error_set(&app->err, VV_EREFUSED,
@@ -220,7 +267,7 @@ change_passphrase(struct app *app, const struct change_options *o)
     }
     rc = new_passphrase(app, o, &v);
     if (rc == VV_OK) {
-        rc = key_make_slot(app, &v, old.label, &slot);
+        rc = key_make_slot(app, &v, old.label, NULL, &slot);
     }
     if (rc == VV_OK) {
         rc = key_slots_remove(app->storage, old.id, &app->err);
@@ -230,6 +277,7 @@ change_passphrase(struct app *app, const struct change_options *o)
     }
     if (rc == VV_OK) {
         key_put_slot(app, &slot, "changed the passphrase:");
+        key_tell_replicas(app, old.id);
     }
     secret_value_release(&v);
     return rc;

@@ -167,7 +167,7 @@ export_kit(struct app *app, const struct export_options *o)
     if (o->kit == NULL) {
         return app_usage(app, "give --kit FILE");
     }
-    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(app_open(app, APP_ADMIN));
     VV_TRY(app_snapshots(app, &l));
     slot = *repo_slot(app->repo);
     rc = get_words(app, &words, &fresh);
@@ -175,7 +175,7 @@ export_kit(struct app *app, const struct export_options *o)
         rc = write_page(app, o->kit, &words, &l);
     }
     if (rc == VV_OK && fresh) {
-        rc = key_make_slot(app, &words, "recovery kit", &slot);
+        rc = key_make_slot(app, &words, "recovery kit", NULL, &slot);
         if (rc != VV_OK) {
             (void)unlink(o->kit);
         }

@@ -10,6 +10,8 @@
 /* How things look: texts for people on a stream, members of an open JSON object. */
 
 const char *render_slot_kind(enum key_slot_type type);
+/** "administrator", "reader", "writer". */
+const char *render_role(enum key_role role);
 const char *render_entry_type(enum entry_type type);
 /** Ids as in lists: the first eight digits. */
 #define RENDER_ID 9

@@ -23,6 +23,20 @@ render_slot_kind(enum key_slot_type type)
 }
 
 const char *
+render_role(enum key_role role)
+{
+    switch (role) {
+    case KEY_ROLE_ADMIN:
+        return "administrator";
+    case KEY_ROLE_READER:
+        return "reader";
+    case KEY_ROLE_WRITER:
+        return "writer";
+    }
+    return "unknown";
+}
+
+const char *
 render_entry_type(enum entry_type type)
 {
     switch (type) {

@@ -69,6 +69,17 @@ struct epoch_record {
     struct vv_span recipients;
 };
 void epoch_encode(const struct epoch_record *e, struct vv_buf *out);
+/** Who gets what of an epoch. */
+enum epoch_secret { EPOCH_WRITER_KEY = 1, EPOCH_READER_SECRET = 2 };
+struct epoch_recipient {
+    struct vv_uuid client;
+    uint8_t what;       /* enum epoch_secret */
+    uint8_t sealed[80]; /* the 32 bytes, sealed to the client's X25519 key */
+};
+/** epoch_recipient_put(out, to): append one to the recipients. */
+void epoch_recipient_put(const struct epoch_recipient *to, struct vv_buf *out);
+/** epoch_recipient_at(e, i, ret): i < e->recipient_count. */
+void epoch_recipient_at(const struct epoch_record *e, uint32_t i, struct epoch_recipient *ret);
 MUST_CHECK enum vv_rc epoch_decode(struct vv_span payload, struct epoch_record *ret,
                                    struct vv_error *err);
 

@@ -103,6 +103,24 @@ epoch_decode(struct vv_span payload, struct epoch_record *ret, struct vv_error *
 }
 
 void
+epoch_recipient_put(const struct epoch_recipient *to, struct vv_buf *out)
+{
+    vv_buf_put(out, to->client.b, sizeof(to->client.b));
+    vv_buf_put_u8(out, to->what);
+    vv_buf_put(out, to->sealed, sizeof(to->sealed));
+}
+
+void
+epoch_recipient_at(const struct epoch_record *e, uint32_t i, struct epoch_recipient *ret)
+{
+    const uint8_t *at = e->recipients.data + (size_t)i * RECIPIENT_LEN;
+
+    memcpy(ret->client.b, at, 16);
+    ret->what = at[16];
+    memcpy(ret->sealed, at + 17, sizeof(ret->sealed));
+}
+
+void
 grave_list_begin(struct vv_buf *out, uint32_t count)
 {
     vv_buf_put_u32(out, count);

@@ -55,19 +55,41 @@ enum key_role { KEY_ROLE_ADMIN = 1, KEY_ROLE_READER = 2, KEY_ROLE_WRITER = 3 };
 #define BUNDLE_ADMIN_PUBLIC 3u  /* 32 B */
 #define BUNDLE_MASTER 4u        /* 32 B, role admin only */
 #define BUNDLE_ADMIN_SEED 5u    /* 32 B Ed25519 seed, role admin only */
-#define BUNDLE_CLIENT 6u        /* 16 B client id (later: roles reader and writer) */
+#define BUNDLE_CLIENT 6u        /* 16 B client id; this and what follows: roles reader and writer */
 #define BUNDLE_CLIENT_SEED 7u   /* 32 B Ed25519 seed of that client */
 #define BUNDLE_CLIENT_X25519 8u /* 32 B secret of that client */
-#define BUNDLE_CHUNK_KEYS 9u    /* 32 B id root key (later: without the master key) */
+#define BUNDLE_CHUNK_KEYS 9u    /* 160 B: id keys of data, node, list, record; chunker key */
 #define BUNDLE_INDEX_KEY 10u    /* 32 B */
+#define BUNDLE_EPOCH                                                                               \
+    11u /* once or more, numbers ascending: u32 number | 32 B X25519 public key
+                                   | 32 B writer key | role reader: 32 B reader secret */
 
-/** The fixed, decoded form for role admin (the only role so far). */
+/** Epochs are numbered from 0; there are never more. */
+#define LIMIT_EPOCHS 128u
+
+/** Keys of one epoch. */
+struct epoch_keys {
+    uint32_t number;
+    uint8_t public_key[32]; /* X25519: what is sealed to it is for readers */
+    uint8_t writer[32];
+    uint8_t reader[32]; /* the secret of public_key; zeros for a writer */
+};
+
+/** A key bundle, decoded.  Fields another role has are zeros. */
 struct key_bundle {
     enum key_role role;
     uint8_t config_hash[32];
     uint8_t admin_public[32];
     uint8_t master[32];
     uint8_t admin_seed[32];
+    struct vv_uuid client;
+    uint8_t client_seed[32];
+    uint8_t client_x25519[32];
+    uint8_t id_keys[4][32]; /* of data, node, list, record */
+    uint8_t chunker_key[32];
+    uint8_t index_key[32];
+    uint32_t epoch_count;
+    struct epoch_keys epochs[LIMIT_EPOCHS]; /* ascending */
 };
 MUST_CHECK enum vv_rc key_bundle_encode(const struct key_bundle *b, struct vv_buf *out,
                                         struct vv_error *err);

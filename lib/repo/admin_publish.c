@@ -10,6 +10,7 @@ sign_and_publish(struct repo *r, const char *name, struct vv_buf *object, struct
 {
     uint8_t signature[FORMAT_SIGNATURE_LEN];
 
+    VV_TRY(keyring_need_admin(repo_keyring(r), "a record in 'admin' or 'condemned'", err));
     keyring_admin_sign(repo_keyring(r), vv_buf_span(object), signature);
     vv_buf_put(object, signature, sizeof(signature));
     VV_TRY(container_finish(object, err));

@@ -120,7 +120,6 @@ take_record(struct repo *r, struct admin_records *a, const char *file,
     bool everywhere = vv_uuid_is_zero(&record->site);
     bool here = everywhere || vv_uuid_equal(&record->site, &repo_site(r)->id);
     size_t graves_before = a->grave_count;
-    struct epoch_record epoch;
 
     switch (record->type) {
     case ADMIN_CERTIFICATE:
@@ -128,11 +127,7 @@ take_record(struct repo *r, struct admin_records *a, const char *file,
     case ADMIN_REVOCATION:
         return everywhere ? add_revocation(a, record, err) : VV_OK;
     case ADMIN_EPOCH:
-        VV_TRY(epoch_decode(record->payload, &epoch, err));
-        if (everywhere && epoch.number > a->newest_epoch) {
-            a->newest_epoch = epoch.number;
-        }
-        return VV_OK;
+        return everywhere ? admin_add_epoch(r, a, file, record, err) : VV_OK;
     case ADMIN_GRAVE:
         VV_TRY(add_graves(a, record, err));
         keep_valid_graves(a, graves_before, here);
@@ -257,6 +252,7 @@ admin_records_release(struct admin_records *a)
     vv_free(a->buried);
     vv_free(a->suspects);
     retention_records_release(&a->retention);
+    vv_free(a->epochs);
     name_list_release(&a->names);
     memset(a, 0, sizeof(*a));
 }

@@ -3,6 +3,7 @@
 #define VARVE_REPO_ADMIN_RECORDS_H
 
 #include "format/admin.h"
+#include "format/pack.h"
 #include "repo/repo.h"
 #include "repo/retention_records.h"
 
@@ -24,6 +25,16 @@ struct certified {
     char name[STORAGE_COMPONENT_MAX + 1]; /* in admin/ */
 };
 
+/** The record of an epoch, and what it has for the key the repository was opened with. */
+struct epoch_entry {
+    uint32_t number;
+    uint8_t public_key[32];
+    bool has_writer; /* sealed to this key's client: */
+    bool has_reader;
+    uint8_t writer[PACK_SEALED_LEN];
+    uint8_t reader[PACK_SEALED_LEN];
+};
+
 struct admin_records {
     struct certified *certificates; /* sorted by client, then newest first */
     size_t certificate_count;
@@ -37,6 +48,8 @@ struct admin_records {
     size_t suspect_count;
     struct retention_records retention;
     struct name_list names; /* what admin/ held */
+    struct epoch_entry *epochs;
+    size_t epoch_count;
     uint32_t newest_epoch;
     size_t forged;
     size_t damaged;    /* not what an administrator could have written; ignored */
@@ -65,6 +78,14 @@ bool admin_revoked(const struct admin_records *a, const struct vv_uuid *client, 
  *  snapshot in a grave? */
 bool admin_buried(const struct admin_records *a, const struct vv_uuid *session,
                   const struct vv_uuid *snapshot);
+/** admin_add_epoch(r, a, file, record, err): take a signed record of an epoch in.  VV_ECORRUPT if it
+ *  is not one of this repository. */
+MUST_CHECK enum vv_rc admin_add_epoch(struct repo *r, struct admin_records *a, const char *file,
+                                      const struct admin_record *record, struct vv_error *err);
+/** admin_learn_epochs(r, a): open what the records of epochs have for the key the repository was
+ *  opened with, and write in the newest epoch whose keys are known from now on. */
+void admin_learn_epochs(struct repo *r, const struct admin_records *a);
+
 /** admin_forgotten(a, snapshot): by which forget it is hidden here, NULL if by none.  (One that was
  *  carried out before the others; of several in grace the one that ends first.) */
 const struct forgotten *admin_forgotten(const struct admin_records *a,
@@ -85,7 +106,8 @@ bool admin_accepted(const struct admin_records *a, const struct vv_uuid *snapsho
 
 /** admin_record_begin(r, site_bound, type, payload, ret, err): a record of this site (or every
  *  site) and this moment, with fresh random bytes; ${payload} is borrowed.  VV_EREFUSED if it is to
- *  be bound to a site that has no identity: it would count everywhere. */
+ *  be bound to a site that has no identity: it would count everywhere.  To publish it needs an
+ *  administrator's key (VV_EKEY). */
 MUST_CHECK enum vv_rc admin_record_begin(struct repo *r, int site_bound, enum admin_type type,
                                          struct vv_span payload, struct admin_record *ret,
                                          struct vv_error *err);

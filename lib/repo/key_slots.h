@@ -60,7 +60,8 @@ struct slot_cost {
 MUST_CHECK enum vv_rc key_slots_check(const struct slot_secret *secret, const char *label,
                                       const struct slot_cost *cost, struct vv_error *err);
 /** key_slots_add(st, secret, label, cost, bundle, config_object, now, ret, err): publish a slot,
- * both copies, and read it back.  On failure what was published is taken away again where the
+ * both copies, and read it back.  A reader's or writer's slot is named after its client (the first
+ * 16 digits of its id).  On failure what was published is taken away again where the
  * storage allows it. */
 MUST_CHECK enum vv_rc key_slots_add(struct storage *st, const struct slot_secret *secret,
                                     const char *label, const struct slot_cost *cost,

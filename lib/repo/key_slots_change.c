@@ -129,6 +129,9 @@ key_slots_add(struct storage *st, const struct slot_secret *secret, const char *
     memcpy(slot.label, label, strlen(label));
     vv_random(slot.salt, sizeof(slot.salt));
     vv_random(id, sizeof(id));
+    if (bundle->role != KEY_ROLE_ADMIN) { /* so that a client and its slot find each other */
+        memcpy(id, bundle->client.b, sizeof(id));
+    }
     memcpy(check.name, "keys/", 5);
     vv_hex(check.name + 5, id, sizeof(id));
     rc = build_slot(secret, &slot, bundle, &object, err);

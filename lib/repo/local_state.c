@@ -61,6 +61,13 @@ local_state_open(const char *dir, const struct keyring *k, struct local_state **
     }
     VV_TRY(secret_new(sizeof(*s->client), &s->memory, err));
     s->keyless = keyring_is_public(k);
+    s->own = keyring_client(k);
+    memcpy(s->client_file, "client-", sizeof("client-"));
+    if (s->own != NULL) {
+        vv_uuid_text(&s->own->client, s->client_file + 7);
+    } else {
+        s->client_file[6] = '\0';
+    }
     if (!s->keyless) {
         keyring_local_key(k, "state", s->key);
     }
@@ -152,7 +159,7 @@ store_client(struct local_state *s, const struct client_keys *c, bool create, st
     vv_buf_put(&plain, c->x25519_secret, 32);
     vv_buf_put_u8(&plain, c->certified ? 1 : 0);
     vv_buf_put_u64(&plain, c->sequence);
-    rc = write_sealed(s, "client", CLIENT_PURPOSE, &plain, create, err);
+    rc = write_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, create, err);
     if (plain.data != NULL) {
         crypto_wipe(plain.data, plain.len);
     }
@@ -168,7 +175,7 @@ load_client(struct local_state *s, struct vv_error *err)
     struct client_keys *c = (struct client_keys *)(void *)secret_data(s->memory);
     struct vv_uuid before = s->client != NULL ? s->client->id : (struct vv_uuid){{0}};
     struct vv_uuid id;
-    enum vv_rc rc = read_sealed(s, "client", CLIENT_PURPOSE, &plain, err);
+    enum vv_rc rc = read_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, err);
     uint8_t version;
 
     if (rc != VV_OK) {
@@ -177,11 +184,13 @@ load_client(struct local_state *s, struct vv_error *err)
     in = vv_reader(plain.data, plain.len);
     version = vv_get_u8(&in);
     vv_get_copy(&in, id.b, 16);
-    if (s->client != NULL && !vv_uuid_equal(&id, &before)) {
-        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' became another client's",
-                          s->path);
+    if ((s->client != NULL && !vv_uuid_equal(&id, &before)) ||
+        (s->own != NULL && !vv_uuid_equal(&id, &s->own->client))) {
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' became another client's", s->path,
+                          s->client_file);
     } else if (version != STATE_VERSION || vv_reader_left(&in) != 32 + 32 + 1 + 8) {
-        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' has a wrong form", s->path);
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' has a wrong form", s->path,
+                          s->client_file);
     } else {
         c->id = id;
         vv_get_copy(&in, s->seed, 32);
@@ -196,16 +205,23 @@ load_client(struct local_state *s, struct vv_error *err)
     return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
 }
 
-/** Draw a new client.  Of several runs that do so at once, one draws and the others read it. */
+/** Draw a new client, or begin the memory of the one the key brings.  Of several runs that do so at
+ *  once, one draws and the others read it. */
 static enum vv_rc
 create_client(struct local_state *s, struct vv_error *err)
 {
     struct client_keys *c = (struct client_keys *)(void *)secret_data(s->memory);
     enum vv_rc rc;
 
-    vv_random(c->id.b, 16);
-    vv_random(s->seed, 32);
-    vv_random(c->x25519_secret, 32);
+    if (s->own != NULL) {
+        c->id = s->own->client;
+        memcpy(s->seed, s->own->client_seed, 32);
+        memcpy(c->x25519_secret, s->own->client_x25519, 32);
+    } else {
+        vv_random(c->id.b, 16);
+        vv_random(s->seed, 32);
+        vv_random(c->x25519_secret, 32);
+    }
     c->certified = false;
     c->sequence = 0;
     ed25519_from_seed(s->seed, c->ed25519_public, c->ed25519_secret);
@@ -272,7 +288,8 @@ local_state_lock(struct local_state *s, struct vv_error *err)
         rc = load_client(s, err); /* another run may have spent numbers since */
     }
     if (rc == VV_ENOTFOUND) {
-        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/client' has vanished", s->path);
+        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' has vanished", s->path,
+                          s->client_file);
         rc = vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
     }
     if (rc != VV_OK) {
@@ -288,25 +305,31 @@ local_state_unlock(struct local_state *s)
     s->lock = -1;
 }
 
+#define SITE_NAME (5 + 32 + 1 + VV_UUID_TEXT)
+
 static void
-site_name(const struct vv_uuid *site, char out[VV_UUID_TEXT + 5])
+site_name(const struct local_state *s, const struct vv_uuid *site, char out[SITE_NAME])
 {
     memcpy(out, "site-", 5);
     vv_uuid_text(site, out + 5);
+    if (s->own != NULL) {
+        out[5 + 32] = '-';
+        vv_uuid_text(&s->own->client, out + 5 + 32 + 1);
+    }
 }
 
 enum vv_rc
 local_state_heads(struct local_state *s, const struct vv_uuid *site, const struct head **ret,
                   size_t *ret_count, bool *ret_known, struct vv_error *err)
 {
-    char name[VV_UUID_TEXT + 5];
+    char name[SITE_NAME];
     struct vv_buf plain = {0};
     struct vv_reader in;
     uint32_t count = 0;
     uint8_t version;
     enum vv_rc rc;
 
-    site_name(site, name);
+    site_name(s, site, name);
     rc = read_sealed(s, name, SITE_PURPOSE, &plain, err);
     if (rc == VV_ENOTFOUND) {
         vv_error_clear(err);
@@ -343,11 +366,11 @@ enum vv_rc
 local_state_remember(struct local_state *s, const struct vv_uuid *site, const struct head *heads,
                      size_t count, struct vv_error *err)
 {
-    char name[VV_UUID_TEXT + 5];
+    char name[SITE_NAME];
     struct vv_buf plain = {0};
     enum vv_rc rc;
 
-    site_name(site, name);
+    site_name(s, site, name);
     vv_buf_put_u8(&plain, STATE_VERSION);
     vv_buf_put_u32(&plain, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {

@@ -10,10 +10,12 @@
 
 /*
  * What this host remembers, below VARVE_STATE_DIR/<repository id>/:
- *   client          this client's id and key seeds (sealed under the repository's local key)
+ *   client          this client's id and key seeds (sealed under the repository's local key); of a
+ *                   reader's or writer's key, which brings its client with it: client-<client>
  *   lock            flock(2) held while sequence and previous hash are assigned, and while any
  *                   file here is replaced
- *   site-<site id>  heads: the newest record seen of every client on that site
+ *   site-<site id>  heads: the newest record seen of every client on that site (of a reader's or
+ *                   writer's key, which cannot open an administrator's: site-<site id>-<client>)
  *   administrator   the administrator's public key, as first seen (text)
  *   replicas        destinations of past replications, plain text, one URL or absolute path a line;
  *                   a person may edit it
@@ -37,7 +39,8 @@ struct head {
     struct vv_id hash;
 };
 
-/** local_state_open(dir, keyring, ret, err): creates the directory (0700) if missing. */
+/** local_state_open(dir, keyring, ret, err): creates the directory (0700) if missing.  ${keyring} is
+ *  borrowed. */
 MUST_CHECK enum vv_rc local_state_open(const char *dir, const struct keyring *k,
                                        struct local_state **ret, struct vv_error *err);
 /** Opened with a keyring without secrets, the sealed files (client, site-) can neither be read nor

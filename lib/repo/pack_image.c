@@ -81,7 +81,13 @@ make_header(struct pack_image *image, const struct pack_image_origin *o,
 
     draw_secret(o, first_chunk, secret);
     keyring_epoch_public(o->keyring, o->epoch, public_key);
-    seal_box(public_key, vv_span(secret, sizeof(secret)), h.sealed);
+    if (image->ephemeral != NULL) {
+        vv_random(secret_data(image->ephemeral), 32);
+        seal_box_from(secret_data(image->ephemeral), public_key, vv_span(secret, sizeof(secret)),
+                      h.sealed);
+    } else {
+        seal_box(public_key, vv_span(secret, sizeof(secret)), h.sealed);
+    }
     keyring_pack_key(o->keyring, o->epoch, secret, secret_data(image->key));
     crypto_wipe(secret, sizeof(secret));
     pack_header_encode(&h, bytes);
@@ -124,6 +130,9 @@ pack_image_new(const struct pack_image_origin *o, const struct block_draft *firs
     image->serial = o->serial;
     image->target = o->target;
     rc = secret_new(32, &image->key, err);
+    if (rc == VV_OK && !keyring_may_read(o->keyring)) {
+        rc = secret_new(32, &image->ephemeral, err);
+    }
     if (rc == VV_OK && memory->cap >= needed) {
         image->memory = *memory;
         *memory = (struct image_memory){0};
@@ -156,6 +165,7 @@ pack_image_free(struct pack_image *image, struct image_memory *keep)
         vv_free(image->memory.data);
     }
     secret_free(image->key);
+    secret_free(image->ephemeral);
     pack_directory_release(&image->directory);
     vv_free(image);
 }

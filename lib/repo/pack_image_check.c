@@ -24,6 +24,7 @@ struct image_checker {
 /** What is known of the image being checked. */
 struct opened_image {
     const struct keyring *keyring;
+    const uint8_t *ephemeral;
     struct vv_span bytes;
     struct pack_header header;
     struct vv_id id;
@@ -82,7 +83,9 @@ open_image(struct image_checker *c, struct opened_image *o, uint8_t key[32], str
     struct vv_span header = vv_span(o->bytes.data, PACK_HEADER_LEN);
     uint8_t footer[PACK_FOOTER_PLAIN];
 
-    VV_TRY(keyring_open_pack(o->keyring, header.data, &o->header, key, err));
+    VV_TRY(o->ephemeral == NULL
+               ? keyring_open_pack(o->keyring, header.data, &o->header, key, err)
+               : keyring_reopen_pack(o->keyring, header.data, o->ephemeral, &o->header, key, err));
     blake2b_256(NULL, 0, &header, 1, o->id.b);
     if (memcmp(tail, header.data, header.len) != 0) {
         return vv_error_set(err, VV_ECORRUPT, "the copy of the header differs");
@@ -232,10 +235,10 @@ is_damaged(struct vv_error *err)
 }
 
 enum vv_rc
-image_check(struct image_checker *c, const struct keyring *k, struct vv_span image,
-            struct pack_directory *ret, struct vv_error *err)
+image_check(struct image_checker *c, const struct keyring *k, const uint8_t *ephemeral,
+            struct vv_span image, struct pack_directory *ret, struct vv_error *err)
 {
-    struct opened_image o = {.keyring = k, .bytes = image};
+    struct opened_image o = {.keyring = k, .ephemeral = ephemeral, .bytes = image};
     uint8_t key[32];
     enum vv_rc rc;
 
@@ -252,7 +255,7 @@ image_check(struct image_checker *c, const struct keyring *k, struct vv_span ima
     crypto_wipe(key, sizeof(key));
     if (rc != VV_OK) {
         pack_directory_release(&o.directory);
-        return rc == VV_ENOMEM ? rc : is_damaged(err);
+        return rc == VV_ENOMEM || rc == VV_EKEY ? rc : is_damaged(err);
     }
     *ret = o.directory;
     return VV_OK;

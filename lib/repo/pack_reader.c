@@ -249,7 +249,8 @@ pack_check(struct pack_reader *p, const struct pack_name *name, struct vv_span i
     if (p->checker == NULL) {
         VV_TRY(image_checker_new(&p->checker, err));
     }
-    rc = image_check(p->checker, repo_keyring(pack_keys_repo(p->keys)), image, &directory, err);
+    rc = image_check(p->checker, repo_keyring(pack_keys_repo(p->keys)), NULL, image, &directory,
+                     err);
     pack_directory_release(&directory);
     return rc;
 }

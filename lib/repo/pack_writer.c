@@ -323,7 +323,9 @@ name_and_check(struct pack_writer *w, const struct pack_image *image, struct ima
 
     sha256(bytes.data, bytes.len, ret_name->hash.b);
     vv_random(ret_name->suffix.b, sizeof(ret_name->suffix.b));
-    rc = image_check(checker, repo_keyring(w->repo), bytes, ret_directory, err);
+    rc = image_check(checker, repo_keyring(w->repo),
+                     image->ephemeral != NULL ? secret_data(image->ephemeral) : NULL, bytes,
+                     ret_directory, err);
     if (rc == VV_ECORRUPT) {
         (void)vv_error_prefix(err, "a finished pack does not decode to what it was made from");
         vv_error_hint(err, "nothing of it was stored; test this machine's memory");

@@ -35,9 +35,10 @@ struct image_memory {
 struct pack_image {
     enum pack_class class;
     enum pack_suite suite;
-    uint64_t serial; /* counts this writer's images from 1 */
-    struct vv_id id; /* of the header */
-    struct secret *key;
+    uint64_t serial;          /* counts this writer's images from 1 */
+    struct vv_id id;          /* of the header */
+    struct secret *key;       /* pack key */
+    struct secret *ephemeral; /* what its secret was sealed with; NULL: the key can open packs */
     struct image_memory memory;
     size_t len; /* header and the blocks handed out; when finished, all of it */
     struct pack_directory directory;
@@ -114,12 +115,13 @@ struct image_checker;
 MUST_CHECK enum vv_rc image_checker_new(struct image_checker **ret, struct vv_error *err);
 void image_checker_free(struct image_checker *c);
 VV_DEFINE_CLEANUP(struct image_checker, image_checker_free);
-/** image_check(c, keyring, image, ret, err): decode everything from the bytes alone, with keys
- *  derived from the header, and recompute all chunk ids.  ${ret}: the directory that was found.
- *  VV_ECORRUPT if anything is not as it must be. */
+/** image_check(c, keyring, ephemeral, image, ret, err): decode everything from the bytes alone, with
+ *  keys derived from the header, and recompute all chunk ids.  ${ephemeral}: what the image's secret
+ *  was sealed with, for a key that cannot open packs; else NULL.  ${ret}: the directory that was
+ *  found.  VV_ECORRUPT if anything is not as it must be. */
 MUST_CHECK enum vv_rc image_check(struct image_checker *c, const struct keyring *k,
-                                  struct vv_span image, struct pack_directory *ret,
-                                  struct vv_error *err);
+                                  const uint8_t *ephemeral, struct vv_span image,
+                                  struct pack_directory *ret, struct vv_error *err);
 
 /* --- the state builders share ----------------------------------------------------------------- */
 

@@ -102,6 +102,9 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
     r->cancel = options->cancel;
     VV_TRY(bundle != NULL ? keyring_new(bundle, config, &r->keyring, err)
                           : keyring_new_public(config, &r->keyring, err));
+    if (bundle != NULL && bundle->epoch_count > 0) {
+        repo_note_epoch(r, bundle->epochs[bundle->epoch_count - 1].number);
+    }
     if (options->cache_dir != NULL) {
         VV_TRY(repo_use_cache(r, options->cache_dir, err));
     }
@@ -265,14 +268,15 @@ repo_slot(const struct repo *r)
 uint32_t
 repo_epoch(const struct repo *r)
 {
-    return r->epoch;
+    return atomic_load(&r->epoch);
 }
 
 void
 repo_note_epoch(struct repo *r, uint32_t epoch)
 {
-    if (epoch > r->epoch) {
-        r->epoch = epoch;
+    uint32_t known = atomic_load(&r->epoch);
+
+    while (epoch > known && !atomic_compare_exchange_weak(&r->epoch, &known, epoch)) {
     }
 }
 

@@ -72,8 +72,7 @@ const struct site *repo_site(const struct repo *r);
 const struct vv_uuid *repo_id(const struct repo *r);
 const struct slot_info *repo_slot(const struct repo *r); /* which slot opened it */
 uint32_t repo_epoch(const struct repo *r);               /* newest epoch, used for writing */
-/** repo_note_epoch(r, epoch): an epoch the administrator has started; never goes back.  Before any
- *  thread uses the repository. */
+/** repo_note_epoch(r, epoch): an epoch whose keys are known; never goes back.  Thread-safe. */
 void repo_note_epoch(struct repo *r, uint32_t epoch);
 /** repo_has_recovery(r, ret, err): is there a recovery-words slot? */
 MUST_CHECK enum vv_rc repo_has_recovery(struct repo *r, bool *ret, struct vv_error *err);

@@ -21,7 +21,7 @@ struct repo {
     struct replicas *replicas; /* NULL: none are used */
     struct site site;
     struct slot_info slot;
-    uint32_t epoch;
+    _Atomic uint32_t epoch;
     _Atomic uint64_t scans;
     struct vv_mutex lock; /* guards what has been reported */
     uint64_t reported[REPORTED_MAX];

@@ -51,11 +51,14 @@ open_body(struct repo *r, const struct snapshot_record *record, struct snapshot_
     struct vv_span sealed = record->sealed_body;
     enum vv_rc rc;
 
-    if (sealed.len < PACK_SEALED_LEN ||
-        !keyring_unseal(repo_keyring(r), record->head.epoch, vv_span(sealed.data, PACK_SEALED_LEN),
-                        secret)) {
-        return vv_error_set(err, VV_ECORRUPT,
-                            "the snapshot's body is not sealed to this repository");
+    if (sealed.len < PACK_SEALED_LEN) {
+        return vv_error_set(err, VV_ECORRUPT, "the snapshot's body is too short");
+    }
+    rc = keyring_unseal(repo_keyring(r), record->head.epoch, vv_span(sealed.data, PACK_SEALED_LEN),
+                        secret, err);
+    if (rc != VV_OK) {
+        (void)vv_error_prefix(err, "the snapshot's body");
+        return rc;
     }
     rc = envelope_open(secret, "snapshot", record->prefix,
                        vv_span(sealed.data + PACK_SEALED_LEN, sealed.len - PACK_SEALED_LEN), &plain,
@@ -372,6 +375,7 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
         bool changed = false;
         rc = admin_records_read(r, &s.admin, &why);
         if (rc == VV_OK) {
+            admin_learn_epochs(r, &s.admin);
             rc = read_slots(r, with, &s, &why);
         }
         if (rc == VV_OK) {
@@ -424,7 +428,8 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
     struct slot_scan s;
     enum vv_rc rc;
 
-    VV_TRY(slot_scan_read(r, SLOT_SCAN_BODIES, &s, err));
+    /* What a writer cannot open it need not know. */
+    VV_TRY(slot_scan_read(r, keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES : 0, &s, err));
     rc = chain_check(r, &s, err);
     if (rc == VV_OK) {
         rc = slot_scan_heal(r, &s, err);

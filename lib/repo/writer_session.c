@@ -140,6 +140,12 @@ check_certificate(struct writer_session *s, bool *ret, struct vv_error *err)
     const struct certified *c = admin_certified(&s->admin, &s->client->id);
 
     *ret = c != NULL;
+    if (c == NULL && keyring_client(repo_keyring(s->repo)) != NULL) {
+        enum vv_rc rc = vv_error_set(
+            err, VV_EREFUSED, "the administrator's certificate of this key's client is not here");
+        vv_error_hint(err, "replicate from the copy 'varve key add' was run on");
+        return rc;
+    }
     if (admin_revoked(&s->admin, &s->client->id, UINT64_MAX)) {
         enum vv_rc rc = vv_error_set(err, VV_EREFUSED, "this client's certificate was revoked");
         vv_error_hint(err, "move its state directory away to go on as a new client");
@@ -185,6 +191,24 @@ ensure_certificate(struct writer_session *s, struct vv_error *err)
                             "taken by something else");
     }
     return s->client->certified ? VV_OK : local_state_set_certified(repo_state(s->repo), err);
+}
+
+/** Write in the newest epoch.  A record that has nothing for this client was made without it. */
+static enum vv_rc
+take_epoch(struct writer_session *s, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    admin_learn_epochs(s->repo, &s->admin);
+    if (repo_epoch(s->repo) >= s->admin.newest_epoch &&
+        keyring_epoch_known(repo_keyring(s->repo), repo_epoch(s->repo))) {
+        return VV_OK;
+    }
+    rc = vv_error_set(err, VV_EKEY, "this key was given no key of epoch %u, the newest one",
+                      s->admin.newest_epoch);
+    vv_error_hint(err, "it was made, or its client certified, on another copy of the repository: "
+                       "an administrator's next 'varve key rotate' gives it one");
+    return rc;
 }
 
 enum vv_rc
@@ -242,7 +266,9 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     if (s->client != NULL) {
         VV_TRY(ensure_certificate(s, err));
     }
-    repo_note_epoch(r, s->admin.newest_epoch);
+    if (s->client != NULL) {
+        VV_TRY(take_epoch(s, err));
+    }
     VV_TRY(vv_thread_start(&s->heart, "heartbeat", heart, s, err));
     *ret = TAKE(s);
     return VV_OK;

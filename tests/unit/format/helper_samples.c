@@ -160,6 +160,25 @@ build_key_bundle(struct vv_buf *out)
     OK(key_bundle_encode(&b, out, NULL));
 }
 
+static void
+build_key_bundle_reader(struct vv_buf *out)
+{
+    struct key_bundle b = {.role = KEY_ROLE_READER, .epoch_count = 1};
+    memset(b.config_hash, 1, 32);
+    memset(b.admin_public, 2, 32);
+    memset(b.client.b, 3, 16);
+    memset(b.client_seed, 4, 32);
+    memset(b.client_x25519, 5, 32);
+    memset(b.id_keys, 6, sizeof(b.id_keys));
+    memset(b.chunker_key, 7, 32);
+    memset(b.index_key, 8, 32);
+    b.epochs[0].number = 2;
+    memset(b.epochs[0].public_key, 9, 32);
+    memset(b.epochs[0].writer, 10, 32);
+    memset(b.epochs[0].reader, 11, 32);
+    OK(key_bundle_encode(&b, out, NULL));
+}
+
 static enum vv_rc
 decode_key_bundle(struct vv_span bytes, struct vv_error *err)
 {
@@ -457,6 +476,7 @@ const struct sample samples[] = {
     {"key_slot", "passphrase", true, build_key_slot, decode_key_slot},
     {"key_slot", "key-file", true, build_key_slot_file, decode_key_slot},
     {"key_bundle", "admin", false, build_key_bundle, decode_key_bundle},
+    {"key_bundle", "reader", false, build_key_bundle_reader, decode_key_bundle},
     {"key_file", "plain", false, build_key_file, decode_key_file},
     {"pack_header", "data", false, build_pack_header, decode_pack_header},
     {"pack_footer", "small", false, build_pack_footer, decode_pack_footer},

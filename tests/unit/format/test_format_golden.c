@@ -24,6 +24,7 @@ static const struct {
     {"key_slot", "passphrase", "d58cf274f59204aaceae0055ad29183f4aac5d7ac313e0e4f4daa6c91a0eb9cc"},
     {"key_slot", "key-file", "9304e61a155d9e91b6d5419876219a32b29bc18b201d9e8800fed3fda77c7270"},
     {"key_bundle", "admin", "0285dfb72e5fdd4751e0144fed64cfe1c81a75bc4e6bcd0299237a481e5e1962"},
+    {"key_bundle", "reader", "6156b0accf6e492300ff037f121330fe5a7c093f578ec6053ed12e1137c8ebb9"},
     {"key_file", "plain", "72670368c9ee1feb68c72b389d8e348696ada77a17e1cc693e57e7f18f1770be"},
     {"pack_header", "data", "7deb268821e680fd879bdf77594a71878dfd063a9f26bb2cc302403aed11a930"},
     {"pack_footer", "small", "13fc0bad4acecb0cecdaabedb7f5b6c0a6f22105fcf231aafc1773df62b14b0f"},

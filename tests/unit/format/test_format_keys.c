@@ -229,6 +229,95 @@ key_bundle__round_trips(void **state)
     vv_buf_release(&out);
 }
 
+static struct key_bundle
+client_bundle(enum key_role role)
+{
+    struct key_bundle b = {.role = role, .epoch_count = 2};
+    memset(b.config_hash, 1, 32);
+    memset(b.admin_public, 2, 32);
+    memset(b.client.b, 5, 16);
+    memset(b.client_seed, 6, 32);
+    memset(b.client_x25519, 7, 32);
+    memset(b.id_keys, 8, sizeof(b.id_keys));
+    memset(b.chunker_key, 9, 32);
+    memset(b.index_key, 10, 32);
+    for (uint32_t i = 0; i < 2; i++) {
+        b.epochs[i].number = i * 3;
+        memset(b.epochs[i].public_key, (int)(11 + i), 32);
+        memset(b.epochs[i].writer, (int)(13 + i), 32);
+        if (role == KEY_ROLE_READER) {
+            memset(b.epochs[i].reader, (int)(15 + i), 32);
+        }
+    }
+    return b;
+}
+
+static void
+key_bundle__of_a_client_round_trips(void **state)
+{
+    (void)state;
+    for (int role = KEY_ROLE_READER; role <= KEY_ROLE_WRITER; role++) {
+        struct vv_buf out = {0};
+        struct key_bundle in = client_bundle((enum key_role)role);
+        struct key_bundle b;
+        size_t epoch = role == KEY_ROLE_READER ? 100 : 68;
+        assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+        assert_int_equal(out.len, 14 + 38 * 2 + 22 + 38 * 2 + 166 + 38 + 2 * (6 + epoch));
+        assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_OK);
+        assert_memory_equal(&b, &in, sizeof(b));
+        vv_buf_release(&out);
+    }
+}
+
+/* A writer's bundle never carries what opens packs, whatever is in the structure. */
+static void
+key_bundle__of_a_writer_has_no_reader_secret(void **state)
+{
+    (void)state;
+    struct vv_buf out = {0};
+    struct key_bundle in = client_bundle(KEY_ROLE_READER);
+    struct key_bundle b;
+    memset(in.master, 0xee, 32);
+    memset(in.admin_seed, 0xdd, 32);
+    in.role = KEY_ROLE_WRITER;
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+    assert_null(memmem(out.data, out.len, in.epochs[0].reader, 32));
+    assert_null(memmem(out.data, out.len, in.master, 32));
+    assert_null(memmem(out.data, out.len, in.admin_seed, 32));
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_OK);
+    vv_buf_release(&out);
+}
+
+static void
+key_bundle__epochs_ascend_and_end(void **state)
+{
+    (void)state;
+    struct vv_buf out = {0};
+    struct key_bundle in = client_bundle(KEY_ROLE_WRITER);
+    struct key_bundle b;
+    in.epochs[1].number = 0; /* the same again */
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
+    in.epochs[1].number = LIMIT_EPOCHS;
+    vv_buf_reset(&out);
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
+    in.epoch_count = 0; /* without any it is good for nothing */
+    vv_buf_reset(&out);
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
+    in.epoch_count = LIMIT_EPOCHS;
+    for (uint32_t i = 0; i < LIMIT_EPOCHS; i++) {
+        in.epochs[i].number = i;
+    }
+    in.role = KEY_ROLE_READER;
+    vv_buf_reset(&out);
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_OK);
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_OK);
+    assert_int_equal(b.epoch_count, LIMIT_EPOCHS);
+    vv_buf_release(&out);
+}
+
 static void
 key_bundle__unknown_fields_follow_the_rule(void **state)
 {
@@ -249,10 +338,12 @@ key_bundle__unknown_fields_follow_the_rule(void **state)
     assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
     out.len = len - 38; /* the last field is missing */
     assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
-    vv_store_u64(out.data + 6, KEY_ROLE_WRITER);
+    vv_store_u64(out.data + 6, KEY_ROLE_WRITER + 1);
     assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_EUNSUPPORTED);
-    in.role = KEY_ROLE_READER;
-    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_EUNSUPPORTED);
+    vv_store_u64(out.data + 6, KEY_ROLE_WRITER); /* with an administrator's fields */
+    assert_int_equal(key_bundle_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
+    in.role = KEY_ROLE_WRITER + 1;
+    assert_int_equal(key_bundle_encode(&in, &out, NULL), VV_EUSAGE);
     vv_buf_release(&out);
 }
 
@@ -364,6 +455,9 @@ main(void)
         cmocka_unit_test(key_slot__parameters_belong_to_passphrases),
         cmocka_unit_test(key_slot__label_is_text),
         cmocka_unit_test(key_bundle__round_trips),
+        cmocka_unit_test(key_bundle__of_a_client_round_trips),
+        cmocka_unit_test(key_bundle__of_a_writer_has_no_reader_secret),
+        cmocka_unit_test(key_bundle__epochs_ascend_and_end),
         cmocka_unit_test(key_bundle__unknown_fields_follow_the_rule),
         cmocka_unit_test(key_file__round_trips),
         cmocka_unit_test(key_file__copied_by_hand_is_accepted),

@@ -105,6 +105,46 @@ world_open(struct world *w, const char *host)
     return repo;
 }
 
+/** The secret of a client's key: 32 bytes of its name over and over. */
+static struct slot_secret
+client_secret(const char *name, uint8_t bytes[32])
+{
+    for (size_t i = 0; i < 32; i++) {
+        bytes[i] = (uint8_t)name[i % strlen(name)];
+    }
+    return (struct slot_secret){KEY_SLOT_KEY_FILE, vv_span(bytes, 32)};
+}
+
+void
+world_add_client(struct world *w, enum key_role role, const char *name)
+{
+    struct repo *repo = world_open(w, "init");
+    struct vv_buf config = world_bytes(w, "config");
+    struct key_bundle bundle;
+    uint8_t bytes[32];
+    struct slot_secret own = client_secret(name, bytes);
+
+    must(key_client_issue(repo, role, name, &bundle, E));
+    must(key_slots_add(w->storage, &own, name, NULL, &bundle, vv_buf_span(&config), 1, NULL, E));
+    vv_buf_release(&config);
+    repo_free(repo);
+}
+
+struct repo *
+world_open_client(struct world *w, const char *name, const char *host)
+{
+    struct repo_options options;
+    struct repo *repo = NULL;
+    char state[128];
+    char cache[128];
+    uint8_t bytes[32];
+    struct slot_secret own = client_secret(name, bytes);
+
+    options = options_for(w, host, state, cache);
+    must(repo_open(w->storage, &own, &options, &repo, E));
+    return repo;
+}
+
 void
 world_second_site(struct world *w)
 {

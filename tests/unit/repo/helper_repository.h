@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
+#include "repo/key_roles.h"
 #include "repo/pack_reader.h"
 #include "repo/pack_writer.h"
 #include "repo/replicas.h"
@@ -50,6 +51,10 @@ void world_begin(struct world *w);
 void world_end(struct world *w);
 /** world_open(w, host): as the host of that name (own state and cache).  repo_free it. */
 struct repo *world_open(struct world *w, const char *host);
+/** world_add_client(w, role, name): a key for a client, made by host "init"; its secret is its name,
+ *  repeated.  world_open_client(w, name, host): open with it. */
+void world_add_client(struct world *w, enum key_role role, const char *name);
+struct repo *world_open_client(struct world *w, const char *name, const char *host);
 /** world_second_site(w): from now on a copy with another site id, as replication would make it. */
 void world_second_site(struct world *w);
 /** world_told(w, name): how many events of that name there were; world_forget_events(w). */

@@ -183,7 +183,7 @@ fixture_packs(struct fixture *f)
             sha256(bytes.data, bytes.len, digest);
             assert_memory_equal(digest, p->name.hash.b, 32);
             must(keyring_open_pack(repo_keyring(f->repo), bytes.data, &p->header, p->key, E));
-            must(image_check(checker, repo_keyring(f->repo), bytes, &p->directory, E));
+            must(image_check(checker, repo_keyring(f->repo), NULL, bytes, &p->directory, E));
             must(pack_check(reader, &p->name, bytes, E));
             p->size = bytes.len;
             at += strlen(text) + 1;

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Keys of three roles: a writer adds backups and nothing else, a reader reads and nothing else; what a
+# role does not allow is said and ends with exit code 11.  Epochs, revocation.
+new_repo
+admin=$VARVE_KEY_FILE
+make_tree source
+other()
+{
+    # other HOST COMMAND...: as another machine, which has a state and a cache of its own, with its key
+    local host=$1
+    shift
+    VARVE_STATE_DIR=$WORK/$host/state VARVE_CACHE_DIR=$WORK/$host/cache \
+        VARVE_KEY_FILE=$WORK/run/$host.key varve "$@"
+}
+
+assert_exit 0 varve --json key add --role writer --name web --new-key-file web.key >web.json
+assert_exit 0 varve --json key add --role reader --name drill --new-key-file drill.key >drill.json
+assert_eq "$(json web.json 'd["role"]')" writer
+assert_eq "$(json web.json 'd["client"][:16] == d["id"]')" true
+assert_eq "$(stat -c %a web.key)" 400
+assert_exit 0 varve --json key list >list.json
+assert_eq "$(json list.json 'sorted(c["name"] + " " + c["role"] for c in d["clients"])')" \
+    '["drill reader", "web writer"]'
+assert_eq "$(json list.json 'sorted(s["role"] for s in d["slots"])')" \
+    '["administrator", "administrator", "reader", "writer"]'
+assert_exit 2 varve key add --role writer --new-key-file nobody.key 2>errors
+assert_grep "give --name" errors
+assert_exit 2 varve key add --role reader --name x --new-recovery-file words 2>errors
+assert_exit 2 varve key add --role king --name x --new-key-file nobody.key 2>errors
+refute_exists nobody.key words
+
+# What the writer stores, the reader and the administrator restore.
+assert_exit 0 other web backup source >/dev/null
+echo more >>source/sizes/text-16
+assert_exit 0 other web --json backup source >summary
+assert_eq "$(json summary 'd["committed"]')" true
+assert_exit 0 other drill restore "latest:$PWD/source" --target by-reader >/dev/null
+assert_same_tree source by-reader
+assert_exit 0 other drill verify --data >/dev/null
+assert_exit 0 varve restore "latest:$PWD/source" --target by-admin >/dev/null
+assert_same_tree source by-admin
+assert_exit 0 other drill replicate --to "$WORK/replica" >/dev/null
+assert_exit 0 other drill -r "$WORK/replica" verify >/dev/null
+
+# What is not allowed is said, with exit code 11, and changes nothing.
+snapshot=$(varve --json snapshots | python3 -c 'import json,sys
+print(json.load(sys.stdin)["snapshots"][0]["id"])')
+find "$VARVE_REPO" -type f | sort >before
+refuse()
+{
+    # refuse HOST WHAT COMMAND...
+    local host=$1 what=$2
+    shift 2
+    assert_exit 11 other "$host" "$@" 2>errors
+    assert_grep "needs $what.*; this one \('$host'\)" errors
+}
+for command in snapshots "ls $snapshot" "cat $snapshot:x" "restore $snapshot --target nowhere" \
+    "find x" "diff $snapshot $snapshot" "history x" "export $snapshot --format tar -o -" stats verify; do
+    # shellcheck disable=SC2086
+    refuse web "a reader's or an administrator's key" $command
+done
+for host in web drill; do
+    for command in "key add --new-key-file more.key" "key remove 1234" "key rotate" \
+        "key revoke drill" "key export --kit kit"; do
+        # shellcheck disable=SC2086
+        refuse "$host" "an administrator's key" $command
+    done
+    assert_exit 0 other "$host" --json key check >check.json
+    assert_exit 0 other "$host" key list >/dev/null
+done
+assert_eq "$(json check.json 'd["role"]')" reader
+refuse drill "a writer's or an administrator's key" backup source
+refute_exists nowhere more.key kit
+find "$VARVE_REPO" -type f | sort >after
+cmp before after
+
+# A new epoch: all go on, old and new open for everybody who could open them before.
+assert_exit 0 varve --json key rotate >rotated.json
+assert_eq "$(json rotated.json '[d["epoch"], d["clients"]]')" '[1, 2]'
+find "$VARVE_REPO/packs" -type f >old-packs
+random_file source/new 50000 7
+assert_exit 0 other web backup source >/dev/null
+find "$VARVE_REPO/packs" -type f | grep -vxFf old-packs | while read -r pack; do
+    assert_eq "$(od -An -tu4 -j28 -N4 "$pack" | tr -d ' ')" 1 "epoch of $pack"
+done
+assert_exit 0 other drill restore "latest:$PWD/source" --target by-reader-2 >/dev/null
+assert_same_tree source by-reader-2
+assert_exit 0 other drill verify --data >/dev/null
+(
+    unset VARVE_KEY_FILE
+    assert_exit 0 varve --recovery-file "$WORK/repo.words" verify --data >/dev/null
+)
+
+# Revoked: no more of it is believed; the others go on.
+assert_exit 0 varve --json key revoke web --replica "$WORK/replica" 2>errors >revoked.json
+assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[4, 2, 1]'
+assert_eq "$(json revoked.json 'd["replicas"][0]["state"]')" holds
+assert_exit 11 other web backup source 2>errors
+assert_exit 0 other drill snapshots >listed
+assert_eq "$(grep -c "$PWD/source" listed)" 3
+# A copy of its slot that survived elsewhere does not help it.
+cp -p "$WORK/replica/keys/$(json web.json 'd["id"]')"-? "$VARVE_REPO/keys/"
+assert_exit 1 other web backup source 2>errors
+assert_grep "certificate was revoked" errors
+assert_exit 1 varve key revoke web 2>errors
+assert_grep "is revoked already" errors
+assert_exit 1 varve key revoke nobody 2>errors
+
+# Removing a slot names the replicas that still hold it, and what removes it there.
+assert_exit 0 varve key remove "$(json drill.json 'd["id"]')" --replica "$WORK/replica" 2>errors >/dev/null
+assert_grep "replica '$WORK/replica' still holds .*'varve -r $WORK/replica key remove" errors
+assert_exit 11 other drill snapshots 2>errors
+assert_exit 0 varve -r "$WORK/replica" key remove "$(json drill.json 'd["id"]')" >/dev/null 2>&1
+assert_exit 11 other drill -r "$WORK/replica" snapshots 2>errors
+assert_eq "$VARVE_KEY_FILE" "$admin"

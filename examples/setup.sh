@@ -10,10 +10,11 @@ packages_build="gcc libc6-dev cmake ninja-build pkgconf libsodium-dev libssl-dev
 libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev"
 
 # Beyond those, to run the tests: cmocka for the unit tests, the rest is what the end-to-end tests
-# compare with, and what the independent reader (examples/varve-read.py) is written in.
+# compare with, what the independent reader (examples/varve-read.py) is written in, and Spin, which
+# checks the models (with gcc).
 packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
 attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
-tzdata openssh-server openssh-sftp-server openssh-client"
+tzdata openssh-server openssh-sftp-server openssh-client spin"
 
 # shellcheck disable=SC2154 # whoever sources this file sets it
 build=${VARVE_BUILD_DIR:-$top/build}

@@ -14,6 +14,7 @@ extern const struct command cmd_history;
 extern const struct command cmd_init;
 extern const struct command cmd_key;
 extern const struct command cmd_ls;
+extern const struct command cmd_parity;
 extern const struct command cmd_replicate;
 extern const struct command cmd_restore;
 extern const struct command cmd_snapshots;

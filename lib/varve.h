@@ -33,6 +33,7 @@
 
 #include "engine/backup.h"
 #include "engine/look.h"
+#include "engine/parity_site.h"
 #include "engine/replicate.h"
 #include "engine/restore.h"
 #include "engine/verify.h"

@@ -43,6 +43,7 @@ static enum vv_rc
 open_destination(struct destination *d, struct vv_error *err)
 {
     struct replication *run = d->run;
+    bool parity = false;
 
     while (d->site == NULL) {
         enum vv_rc rc = replica_open(run->source, d->storage, run->repo_options,
@@ -54,6 +55,10 @@ open_destination(struct destination *d, struct vv_error *err)
     d->backoff.attempts = 0;
     if (run->rate != NULL) {
         d->paced = storage_set_rate_limit(d->storage, run->rate);
+    }
+    VV_TRY(parity_wanted(d->site, &parity, err));
+    if (parity) {
+        VV_TRY(parity_writer_new(d->site, &d->parity, err));
     }
     return replica_journal_open(d->site, &d->journal, err);
 }
@@ -137,6 +142,7 @@ replicate_to(struct destination *d, struct vv_error *err)
     VV_TRY(open_destination(d, err));
     VV_TRY(run_batches(d, err));
     VV_TRY(read_back(d, err));
+    parity_writer_wait(d->parity);
     VV_TRY(sum_up(d, err));
     return replica_journal_finish(d->journal, err);
 }
@@ -154,6 +160,7 @@ destination_run(void *arg)
         d->paced = false;
     }
     replica_journal_free(d->journal);
+    parity_writer_free(d->parity);
     repo_free(d->site);
     site_catalog_release(&d->catalog);
     id_table_release(&d->lost);

@@ -7,6 +7,7 @@
 #include "engine/replicate.h"
 #include "repo/chunk_index.h"
 #include "repo/index_records.h"
+#include "repo/pack_parity.h"
 #include "repo/record_scan.h"
 #include "repo/replica_journal.h"
 #include "repo/replica_site.h"
@@ -98,6 +99,7 @@ struct destination {
     struct storage *storage;
     struct repo *site; /* NULL until it is open */
     struct replica_journal *journal;
+    struct parity_writer *parity; /* NULL: the site keeps none */
     struct replicate_summary *s;
     struct backoff backoff;
     struct id_table lost;       /* hashes of packs the source cannot give; value 1: told */

@@ -324,6 +324,9 @@ copy_one(struct batch *b, const struct job *job, struct vv_error *err)
     known.size = bytes.len;
     VV_TRY(replica_journal_note_pack(b->d->journal, &known, err));
     VV_TRY(attach_records(b, &known.name, err));
+    if (b->d->parity != NULL) {
+        parity_writer_add(b->d->parity, &known.name.hash, vv_buf_span(&bytes));
+    }
     count_pack(b->d, job, bytes.len);
     return VV_OK;
 }

@@ -123,6 +123,10 @@ kind_name(uint8_t kind)
         return "condemned list";
     case FORMAT_ADMIN:
         return "administrator's record";
+    case FORMAT_PARITY:
+        return "parity";
+    case FORMAT_PARITY_DECISION:
+        return "decision about parity";
     case FORMAT_SNAPSHOT_RECORD:
         return "snapshot record";
     default:

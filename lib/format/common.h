@@ -34,6 +34,8 @@ enum format_kind {
     FORMAT_INDEX = 'X',
     FORMAT_CONDEMNED = 'D',
     FORMAT_ADMIN = 'A',
+    FORMAT_PARITY = 'Y',
+    FORMAT_PARITY_DECISION = 'Q',
 };
 
 /** A keyed BLAKE2b-256 (chunk, node, list) or a SHA-256. */

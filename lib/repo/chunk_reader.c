@@ -25,6 +25,9 @@ chunk_reader_new(struct repo *r, struct chunk_index *x, size_t cache_bytes,
     c->bytes_max = cache_bytes;
     vv_mutex_init(&c->lock);
     rc = pack_keys_new(r, &c->keys, err);
+    if (rc == VV_OK) {
+        rc = chunk_healer_new(&c->healer, err);
+    }
     if (rc != VV_OK) {
         chunk_reader_free(c);
         return rc;
@@ -50,6 +53,7 @@ chunk_reader_free(struct chunk_reader *c)
     for (unsigned i = 0; i < c->idle_count; i++) {
         pack_reader_free(c->idle[i]);
     }
+    chunk_healer_free(c->healer);
     pack_keys_free(c->keys);
     vv_mutex_release(&c->lock);
     vv_free(c);
@@ -90,17 +94,15 @@ report_bad(struct chunk_reader *c, const struct chunk_location *loc, const char 
     }
 }
 
-/** Copy the chunk out of one instance of a place's pack. */
+/** Copy the chunk out of a block that is pinned, which ends. */
 static enum vv_rc
-read_instance(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
-              const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
+copy_chunk(struct chunk_reader *c, struct cached_block *b, const struct chunk_location *loc,
+           enum chunk_type type, const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
 {
-    struct cached_block *b = NULL;
     struct vv_id found;
     struct vv_span bytes;
     enum vv_rc rc;
 
-    VV_TRY(chunk_reader_pin(c, loc, &b, err));
     if (loc->chunk_offset > b->len || loc->chunk_len > b->len - loc->chunk_offset) {
         chunk_reader_unpin(c, b);
         return vv_error_set(err, VV_ECORRUPT, "a chunk outside its block");
@@ -119,6 +121,28 @@ read_instance(struct chunk_reader *c, const struct chunk_location *loc, enum chu
     return rc;
 }
 
+/** Copy the chunk out of one instance of a place's pack. */
+static enum vv_rc
+read_instance(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
+              const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
+{
+    struct cached_block *b = NULL;
+
+    VV_TRY(chunk_reader_pin(c, loc, &b, err));
+    return copy_chunk(c, b, loc, type, id, out, err);
+}
+
+/** The same from what parity makes of it. */
+static enum vv_rc
+read_healed(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
+            const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
+{
+    struct cached_block *b = NULL;
+
+    VV_TRY(chunk_reader_pin_healed(c, loc, &b, err));
+    return copy_chunk(c, b, loc, type, id, out, err);
+}
+
 /** Is this a failure of the place, so that another may serve? */
 static bool
 is_of_place(enum vv_rc rc)
@@ -127,7 +151,8 @@ is_of_place(enum vv_rc rc)
            rc == VV_EUNSUPPORTED;
 }
 
-/** Copy the chunk out of a place, or the same place in another instance of the pack.  Fails with
+/** Copy the chunk out of a place, or the same place in another instance of the pack, or out of what
+ *  parity makes of it.  Fails with
  *  what the instance named fails with. */
 static enum vv_rc
 read_place(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
@@ -147,6 +172,9 @@ read_place(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_
         if (read_instance(c, &other, type, id, out, NULL) == VV_OK) {
             return VV_OK;
         }
+    }
+    if ((rc == VV_ECORRUPT || rc == VV_EIO) && read_healed(c, loc, type, id, out, NULL) == VV_OK) {
+        return VV_OK;
     }
     return rc;
 }

@@ -127,9 +127,22 @@ give_reader(struct chunk_reader *c, struct pack_reader *p)
     pack_reader_free(p);
 }
 
-enum vv_rc
-chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
-                 struct cached_block **ret, struct vv_error *err)
+/** Where the bytes of a block come from. */
+typedef enum vv_rc read_block_fn(struct chunk_reader *c, struct pack_reader *p,
+                                 const struct chunk_location *loc, uint8_t *out,
+                                 struct vv_error *err);
+
+static enum vv_rc
+read_stored(struct chunk_reader *c, struct pack_reader *p, const struct chunk_location *loc,
+            uint8_t *out, struct vv_error *err)
+{
+    (void)c;
+    return pack_read_block(p, loc, out, err);
+}
+
+static enum vv_rc
+pin(struct chunk_reader *c, const struct chunk_location *loc, read_block_fn *read,
+    struct cached_block **ret, struct vv_error *err)
 {
     struct pack_reader *p = NULL;
     struct cached_block *b;
@@ -153,7 +166,7 @@ chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
     }
     rc = take_reader(c, &p, err);
     if (rc == VV_OK) {
-        rc = pack_read_block(p, loc, b->bytes, err);
+        rc = read(c, p, loc, b->bytes, err);
         give_reader(c, p);
     }
     if (rc != VV_OK) {
@@ -178,6 +191,20 @@ chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
     }
     *ret = b;
     return VV_OK;
+}
+
+enum vv_rc
+chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
+                 struct cached_block **ret, struct vv_error *err)
+{
+    return pin(c, loc, read_stored, ret, err);
+}
+
+enum vv_rc
+chunk_reader_pin_healed(struct chunk_reader *c, const struct chunk_location *loc,
+                        struct cached_block **ret, struct vv_error *err)
+{
+    return pin(c, loc, chunk_reader_healed_block, ret, err);
 }
 
 void

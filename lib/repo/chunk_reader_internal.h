@@ -13,7 +13,9 @@
 #define READERS_MAX 64u
 #define BAD_MAX 4096u /* damaged blocks remembered; more are reported again each time */
 #define LOST_MAX 256u /* blocks only a replica has; direct-mapped, forgotten ones are tried again */
-#define GONE_MAX 1024u /* packs found missing; direct-mapped, forgotten ones cost a listing */
+#define HEALED_MAX 2u /* packs whose healed image is kept; a pack is some 32 MiB */
+#define HOPELESS_MAX 256u /* packs known to have no parity; direct-mapped */
+#define GONE_MAX 1024u    /* packs found missing; direct-mapped, forgotten ones cost a listing */
 
 /** A decoded block.  In use while pinned; otherwise it may be thrown out. */
 struct cached_block {
@@ -39,10 +41,12 @@ struct lost_block {
     bool used;
 };
 
+struct chunk_healer; /* chunk_reader_parity.c */
 struct chunk_reader {
     struct repo *repo;
     struct chunk_index *index;
     struct pack_keys *keys;
+    struct chunk_healer *healer; /* guards itself */
     atomic_bool any_lost;
     struct vv_mutex lock; /* guards all below */
     struct cached_block *table[TABLE_SIZE];
@@ -62,6 +66,19 @@ uint64_t chunk_reader_block_hash(const struct pack_name *pack, uint32_t number);
  *  until chunk_reader_unpin. */
 MUST_CHECK enum vv_rc chunk_reader_pin(struct chunk_reader *c, const struct chunk_location *loc,
                                        struct cached_block **ret, struct vv_error *err);
+/** chunk_reader_pin_healed(c, loc, ret, err): the same from what parity makes of the pack, for a block
+ *  that cannot be read.  VV_ECORRUPT if that does not help. */
+MUST_CHECK enum vv_rc chunk_reader_pin_healed(struct chunk_reader *c,
+                                              const struct chunk_location *loc,
+                                              struct cached_block **ret, struct vv_error *err);
 void chunk_reader_unpin(struct chunk_reader *c, struct cached_block *b);
+
+MUST_CHECK enum vv_rc chunk_healer_new(struct chunk_healer **ret, struct vv_error *err);
+void chunk_healer_free(struct chunk_healer *h);
+/** chunk_reader_healed_block(c, p, loc, out, err): a block's plaintext by way of parity; a pack that is
+ *  healed is told once (event "block-healed"). */
+MUST_CHECK enum vv_rc chunk_reader_healed_block(struct chunk_reader *c, struct pack_reader *p,
+                                                const struct chunk_location *loc, uint8_t *out,
+                                                struct vv_error *err);
 
 #endif

@@ -151,6 +151,45 @@ pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t
     return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
 }
 
+/** The key of a pack in memory, from either of its headers; not kept for the next call. */
+static enum vv_rc
+use_image(struct pack_reader *p, struct vv_span image, struct vv_error *err)
+{
+    const struct keyring *keyring = repo_keyring(pack_keys_repo(p->keys));
+    struct opened_pack opened;
+    enum vv_rc rc;
+
+    p->has_key = false;
+    if (image.len < PACK_HEADER_LEN + PACK_TAIL_LEN) {
+        return vv_error_set(err, VV_ECORRUPT, "a pack of %zu bytes", image.len);
+    }
+    rc = opened_pack_from_header(keyring, image.data, &opened, err);
+    if (rc == VV_ECORRUPT) {
+        rc = opened_pack_from_header(keyring, image.data + image.len - PACK_TAIL_LEN, &opened, err);
+    }
+    VV_TRY(rc);
+    rc = aead_rekey(p->aead, (uint8_t)opened.header.suite, opened.key, err);
+    p->pack_id = opened.id;
+    p->header = opened.header;
+    crypto_wipe(&opened, sizeof(opened));
+    return rc;
+}
+
+enum vv_rc
+pack_read_block_from(struct pack_reader *p, struct vv_span image, const struct chunk_location *loc,
+                     uint8_t *out, struct vv_error *err)
+{
+    if (loc->block_stored < PACK_TAG_LEN || loc->block_plain > LIMIT_BLOCK_PLAIN ||
+        loc->block_offset > image.len || loc->block_stored > image.len - loc->block_offset) {
+        return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
+    }
+    VV_TRY(use_image(p, image, err));
+    vv_buf_reset(&p->stored);
+    vv_buf_put(&p->stored, image.data + loc->block_offset, loc->block_stored);
+    VV_TRY(vv_buf_check(&p->stored, err));
+    return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
+}
+
 /** Footer of the pack whose last bytes are in p->stored. */
 static enum vv_rc
 open_footer(struct pack_reader *p, uint64_t file_size, struct pack_footer *ret,

@@ -28,6 +28,11 @@ VV_DEFINE_CLEANUP(struct pack_reader, pack_reader_free);
  *  ${out} (loc->block_plain bytes).  VV_ECORRUPT, VV_ENOTFOUND (pack is gone), storage errors. */
 MUST_CHECK enum vv_rc pack_read_block(struct pack_reader *p, const struct chunk_location *loc,
                                       uint8_t *out, struct vv_error *err);
+/** pack_read_block_from(p, image, loc, out, err): the same from the bytes of the whole pack in
+ *  memory, some of which may be damaged. */
+MUST_CHECK enum vv_rc pack_read_block_from(struct pack_reader *p, struct vv_span image,
+                                           const struct chunk_location *loc, uint8_t *out,
+                                           struct vv_error *err);
 
 /** pack_read_directory(p, name, file_size, ret, ret_header, err): through the footer; the header is
  *  the authenticated one (one of its two places may be damaged). */

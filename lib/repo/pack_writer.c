@@ -17,6 +17,7 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
                 const struct pack_writer_options *o, struct pack_writer **ret, struct vv_error *err)
 {
     VV_CLEANUP(pack_writer_freep) struct pack_writer *w = NULL;
+    bool parity = false;
 
     if (o->suite != 0 && o->suite != PACK_AES_GCM && o->suite != PACK_CHACHA20) {
         return vv_error_set(err, VV_EUSAGE, "there is no cipher suite %u", o->suite);
@@ -37,6 +38,10 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
         VV_TRY(pack_uploaders_start(w, PACK_UPLOADERS, err));
         w->images_max += PACK_UPLOADERS;
     }
+    VV_TRY(parity_wanted(r, &parity, err));
+    if (parity) {
+        VV_TRY(parity_writer_new(r, &w->parity, err));
+    }
     VV_TRY(claim_table_new(repo_temp_dir(r), &w->claims, err));
     VV_TRY(index_writer_new(r, writer_session_client(s), &w->index_writer, err));
     chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),
@@ -53,6 +58,7 @@ pack_writer_free(struct pack_writer *w)
     }
     (void)pack_writer_fail(w, VV_ECANCELLED, NULL); /* what is not published yet need not be */
     pack_uploaders_stop(w);
+    parity_writer_free(w->parity);
     for (unsigned i = 0; i < PACK_CLASSES; i++) {
         pack_image_free(w->open[i], NULL);
     }
@@ -365,6 +371,9 @@ store_image(struct pack_writer *w, struct pack_image *image, struct image_checke
         image->class == PACK_METADATA ? &w->counts.packs_metadata : &w->counts.packs_data, 1);
     atomic_fetch_add(&w->counts.bytes_stored, image->len);
     atomic_fetch_sub(&w->unstored, image->directory.chunk_count);
+    if (w->parity != NULL) {
+        parity_writer_add(w->parity, &name.hash, vv_span(image->memory.data, image->len));
+    }
     return VV_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "crypto/aead.h"
 #include "crypto/secret.h"
 #include "repo/claim_table_internal.h"
+#include "repo/pack_parity.h"
 #include "repo/pack_writer.h"
 
 /* Shared by pack_writer.c, pack_upload.c, block_builder.c, pack_image.c and pack_image_check.c. */
@@ -133,6 +134,7 @@ struct pack_writer {
     struct chunk_index *index;
     struct index_writer *index_writer;
     struct claim_table *claims;
+    struct parity_writer *parity; /* NULL: this site keeps none */
     int level;
     enum pack_suite suite;
     unsigned images_max; /* P7 */

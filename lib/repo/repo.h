@@ -35,6 +35,7 @@ struct repo_init_options {
     uint64_t reserve;                   /* bytes set aside, 0: none */
     uint32_t chunk_min, chunk_max;      /* 0: defaults */
     uint64_t chunk_threshold;
+    bool parity; /* this site keeps parity of packs (repo/pack_parity.h) */
 };
 /**
  * repo_init(st, init, options, ret, err): Make a repository: layout, keys, config, site, README,

@@ -8,6 +8,7 @@
 #include "crypto/asymmetric.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "repo/pack_parity.h"
 #include "repo/repo_internal.h"
 
 /* Defaults chosen by measurement: lib/README.md, "Chunk sizes". */
@@ -200,6 +201,9 @@ repo_init(struct storage *st, const struct repo_init_options *init,
     vv_buf_release(&object);
     VV_TRY(rc);
     VV_TRY(repo_load_site(r, err));
+    if (init->parity) {
+        VV_TRY(parity_decide(r, true, err));
+    }
     *ret = TAKE(r);
     return VV_OK;
 }

@@ -189,11 +189,12 @@ with open(sys.argv[1],"wb") as f:
 }
 
 # new_repo [DIR [init option...]]: make a repository opened by a key file, and point varve at it.
+# Without parity, so that damage stays damage: 'varve parity add' where a test is about that.
 new_repo()
 {
     local directory=${1:-$WORK/repo}
     [ $# -eq 0 ] || shift
-    assert_exit 0 varve -r "$directory" init --key-file "$directory.key" \
+    assert_exit 0 varve -r "$directory" init --no-parity --key-file "$directory.key" \
         --recovery-file "$directory.words" "$@" >/dev/null
     export VARVE_REPO=$directory VARVE_KEY_FILE=$directory.key
 }

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../../lib"
 cc=${1:-cc}
-packages=$(pkg-config --cflags libsodium libcrypto libzstd libxxhash libarchive jansson libssh2)
+packages=$(pkg-config --cflags libsodium libcrypto libzstd libxxhash libarchive jansson libssh2 libisal)
 # shellcheck disable=SC2086,SC2016 # $packages is a list of words; the inner shell expands the rest
 find . -name '*.h' | sort | xargs -P 2 -n 12 sh -c '
     cc=$1 packages=$2 failed=0

@@ -506,5 +506,7 @@ const struct sample samples[] = {
     {"list", "lists", false, build_list_of_lists, decode_list},
     {"xattrs", "two", false, build_xattrs, decode_xattrs},
     {"extents", "three", false, build_extents, decode_extents},
+    {"parity_object", "small", false, build_parity_object, decode_parity_object},
+    {"parity_decision", "on", true, build_parity_decision, decode_parity_decision},
 };
 const size_t sample_count = sizeof(samples) / sizeof(samples[0]);

@@ -36,5 +36,9 @@ void build_xattrs(struct vv_buf *out);
 MUST_CHECK enum vv_rc decode_xattrs(struct vv_span bytes, struct vv_error *err);
 void build_extents(struct vv_buf *out);
 MUST_CHECK enum vv_rc decode_extents(struct vv_span bytes, struct vv_error *err);
+void build_parity_object(struct vv_buf *out);
+MUST_CHECK enum vv_rc decode_parity_object(struct vv_span bytes, struct vv_error *err);
+void build_parity_decision(struct vv_buf *out);
+MUST_CHECK enum vv_rc decode_parity_decision(struct vv_span bytes, struct vv_error *err);
 
 #endif

@@ -58,6 +58,8 @@ static const struct {
     {"list", "lists", "48c151e45c4dd7da4111d41a18bdf6f856e99192ec2f2ffecf28842b44ba20a7"},
     {"xattrs", "two", "a3128a0ccdf5eaee57338815c6923abcef695a649ed71896545f7eedeaa33244"},
     {"extents", "three", "3bd2dd2b4ad091833ab4ec4484ef5033b8088c12b86763b28031ca05b7bc3912"},
+    {"parity_object", "small", "3e7591d12ba757c7057c50a328ca86de40be9cd59fbb3f32fe53aac4b017324d"},
+    {"parity_decision", "on", "bd3f07224725f74685af78e220f511a5231900ce29ea8f2598b7e6b148c9f263"},
 };
 
 static void

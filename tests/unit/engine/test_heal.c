@@ -283,6 +283,19 @@ blocks_from(struct scene *s, size_t nth)
     return r.blocks;
 }
 
+/** Does an event, whichever came first, say that ${url} gave a block? */
+static bool
+says_healed_by(const struct scene *s, const char *url)
+{
+    for (size_t i = 0; i < s->g.seen_count; i++) {
+        if (strcmp(s->g.seen[i].name, "block-healed") == 0 &&
+            strstr(s->g.seen[i].text, url) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Everything comes back, it is told, and the first replica gave it. */
 static void
 assert_whole(struct scene *s)
@@ -295,7 +308,7 @@ assert_whole(struct scene *s)
     assert_true(blocks_from(s, 0) > 0);
     assert_non_null(rig_find(&s->g, "block-healed", NULL));
     assert_int_equal(rig_find(&s->g, "block-healed", NULL)->kind, VV_EVENT_PROBLEM);
-    assert_non_null(strstr(rig_find(&s->g, "block-healed", NULL)->text, urls[0]));
+    assert_true(says_healed_by(s, urls[0]));
 }
 
 static void

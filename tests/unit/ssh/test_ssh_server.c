@@ -178,13 +178,10 @@ configuration__decides(void **state)
     assert_true(choice.made);
     assert_int_equal(choice.transport, SSH_LIBSSH2);
     byte_stream_free(s);
-    /* The same through itself, under another name. */
-    char name[64];
-    (void)snprintf(name, sizeof(name), "[localhost]:%u", server.port);
-    sshd_knows(&server, "", name, "host_ed25519");
+    /* The same through itself, under another name (not localhost: a bare system may not know it). */
     (void)snprintf(lines, sizeof(lines),
-                   "Host shop\nHostName 127.0.0.1\nPort %u\nProxyJump localhost:%u\nHost *\n"
-                   "IdentityFile %s/user_ed25519\n",
+                   "Host shop\nHostName 127.0.0.1\nPort %u\nProxyJump gate\n"
+                   "Host gate\nHostName 127.0.0.1\nPort %u\nHost *\nIdentityFile %s/user_ed25519\n",
                    server.port, server.port, server.dir);
     connect_configure(lines);
     o = connect_options(SSH_AUTO, NULL);
@@ -194,7 +191,7 @@ configuration__decides(void **state)
     assert_speaks_sftp(s);
     byte_stream_free(s);
     assert_says(connect_chosen(), "the ssh command is used");
-    assert_says(connect_chosen(), "ProxyJump 'localhost:");
+    assert_says(connect_chosen(), "ProxyJump 'gate");
 }
 
 int

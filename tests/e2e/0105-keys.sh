@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Key slots: each opens the repository alone; they are listed, added, changed, removed, checked.
 new_repo
 mkdir source && echo content >source/file

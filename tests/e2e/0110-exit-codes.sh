@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Exit codes, and that errors say what failed, on what, and what to do; as text and as JSON.
 new_repo
 mkdir source && echo content >source/file

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # On a terminal: prompts without echo, recovery words, progress; and what Ctrl-C leaves behind.
 on_terminal()
 {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Everything a file system holds, there and back: as root, after an incremental, after a full backup,
 # over what is there already; and as an ordinary user.
 need_command rsync lsattr getcap getfacl python3

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Damage of every kind here, a replica there: everything comes back whole, and the damage is told.
 
 make_tree source

@@ -93,7 +93,9 @@ hear(struct vv_events *self, const struct vv_event *event)
     size_t skip = event->path.len > ear->prefix ? ear->prefix : 0;
 
     vv_buf_printf(&ear->lines, "%s|", event->name);
-    vv_buf_put(&ear->lines, event->path.data + skip, event->path.len - skip);
+    if (event->path.len > 0) {
+        vv_buf_put(&ear->lines, event->path.data + skip, event->path.len - skip);
+    }
     vv_buf_put(&ear->lines, "\n", 1);
 }
 

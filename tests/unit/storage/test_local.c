@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* The local storage: the conformance suite, and what only a directory has. */
 #include <setjmp.h>
 #include <stdarg.h>

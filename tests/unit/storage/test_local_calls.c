@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* The local storage with every system call that changes something under the test's control: their
  * order, and each of them failing in each way. */
 #include <setjmp.h>

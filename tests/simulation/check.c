@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The question at the end: does everything restore? */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/restore.h"
+#include "engine/verify.h"
+#include "simulation/world.h"
+
+struct ear {
+    struct vv_events base;
+    const struct world *world;
+};
+
+static void
+hear(struct vv_events *self, const struct vv_event *event)
+{
+    world_say(((struct ear *)self)->world, "  check: %s: %s", event->name, event->text);
+}
+
+struct record *
+check_record(struct world *w, const struct snapshot *s)
+{
+    for (size_t i = 0; i < s->body.tag_count; i++) {
+        if (strncmp(s->body.tags[i], "run-", 4) == 0) {
+            unsigned long n = strtoul(s->body.tags[i] + 4, NULL, 10);
+            return n < w->record_count ? &w->records[n] : NULL;
+        }
+    }
+    return NULL;
+}
+
+bool
+check_snapshot(struct world *w, struct repo *r, const struct snapshot *s, unsigned site)
+{
+    struct record *record = check_record(w, s);
+    struct restore_options o = {.path_given = true,
+                                .overwrite = SINK_ALWAYS,
+                                .owner = SINK_OWNER_NONE,
+                                .verify = false,
+                                .threads = 1};
+    struct vv_progress progress = {.current_busy = ATOMIC_FLAG_INIT};
+    struct restore_summary summary = {0};
+    struct vv_error err = {0};
+    char target[128];
+    char what[256] = "";
+    bool good = false;
+
+    if (record == NULL) {
+        world_fail(w, "site %u: a snapshot nobody made", site);
+        return false;
+    }
+    (void)snprintf(target, sizeof(target), "%s/target-%u", w->base, process_current());
+    o.target = target;
+    o.path = vv_span(w->hosts[record->host].source + 1, strlen(w->hosts[record->host].source) - 1);
+    if (restore_run(r, s, &o, &progress, &summary, &err) != VV_OK) {
+        world_say(w, "run-%u from site %u: restore: %s", (unsigned)(record - w->records), site,
+                  err.message);
+    } else if (summary.problems || summary.damaged > 0) {
+        world_say(w, "run-%u from site %u: restore with problems", (unsigned)(record - w->records),
+                  site);
+    } else if (!source_matches(target, record->files, what)) {
+        world_say(w, "run-%u from site %u: %s", (unsigned)(record - w->records), site, what);
+    } else {
+        good = true;
+    }
+    source_remove(target);
+    return good;
+}
+
+static void
+check_present(struct world *w, const struct snapshot_list *l, unsigned site)
+{
+    for (unsigned i = 0; i < w->record_count; i++) {
+        const struct record *record = &w->records[i];
+        bool found = false;
+        for (size_t k = 0; k < l->count && !found; k++) {
+            found = check_record(w, &l->snapshots[k]) == record;
+        }
+        if (record->site == site && record->reported && !record->forgetting && !found) {
+            world_fail(w, "site %u: run-%u reported success and is not there", site, i);
+        }
+    }
+}
+
+static void
+check_site(struct world *w, unsigned site)
+{
+    struct ear ear = {.base = {hear}, .world = w};
+    struct repo_options o = {.clock = &world_clock, .events = &ear.base};
+    struct verify_options all = {.data = true, .threads = 1};
+    struct verify_summary summary = {0};
+    struct snapshot_list l = {0};
+    struct vv_error err = {0};
+    struct repo *r = NULL;
+
+    if (repo_open(w->sites[site], &world_key, &o, &r, &err) != VV_OK ||
+        snapshot_list_read(r, &l, &err) != VV_OK ||
+        verify_run(r, &l, &all, NULL, &summary, &err) != VV_OK) {
+        world_fail(w, "site %u: %s", site, err.message);
+    } else if (l.damaged + l.forged + summary.chunks_missing + summary.paths_damaged > 0 ||
+               summary.objects_damaged > 0) {
+        world_fail(
+            w,
+            "site %u: %zu snapshots damaged, %zu forged, %llu chunks missing, %llu paths and "
+            "%llu objects damaged",
+            site, l.damaged, l.forged, (unsigned long long)summary.chunks_missing,
+            (unsigned long long)summary.paths_damaged, (unsigned long long)summary.objects_damaged);
+    }
+    check_present(w, &l, site);
+    for (size_t i = 0; i < l.count && !w->failed; i++) {
+        w->counters[COUNT_CHECKED]++;
+        if (!check_snapshot(w, r, &l.snapshots[i], site)) {
+            world_fail(w, "site %u: a snapshot does not restore", site);
+        }
+    }
+    snapshot_list_release(&l);
+    repo_free(r);
+}
+
+static void
+check(void *arg)
+{
+    struct world *w = arg;
+
+    for (unsigned i = 0; i < SITES; i++) {
+        struct vv_span config;
+        if (storage_memory_peek(w->sites[i], "config", &config)) {
+            check_site(w, i);
+        }
+    }
+}
+
+void
+check_start(struct world *w)
+{
+    (void)process_start(check, w);
+}

@@ -23,6 +23,7 @@ struct global_options {
     const char *passphrase_command;
     const char *recovery_file;
     const char *expect_head;
+    bool accept_head;
     struct ssh_given ssh;
     struct option_list replicas;
     bool json;
@@ -66,6 +67,7 @@ struct app {
     bool output_closed;  /* nobody reads standard output any more */
     bool output_failed;  /* that is app->err */
     bool slots_wanted;   /* exit 11: list the slots */
+    bool not_fresh;      /* records are missing or forged: exit 14, whatever else was done */
     struct vv_error err; /* what a command fails with */
 };
 
@@ -107,8 +109,8 @@ MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct
 /** app_open(app, use): storage and repository, with a secret from wherever it comes.  VV_EKEY also if
  *  the key's role does not allow ${use}. */
 MUST_CHECK enum vv_rc app_open(struct app *app, enum app_use use);
-/** app_snapshots(app, ret): the list, checked against --expect-head; freshness and forged records
- *  are told. */
+/** app_snapshots(app, ret): the list; freshness and forged records are told, and make the command end
+ *  with exit code 14 whatever else it does. */
 MUST_CHECK enum vv_rc app_snapshots(struct app *app, struct snapshot_list *ret);
 /** app_list_verdict(l): the exit code that a list of snapshots alone calls for. */
 enum exit_code app_list_verdict(const struct snapshot_list *l);

@@ -246,6 +246,9 @@ run(struct app *app, int argc, char **argv)
             report(app, &summary);
             code = summary.problems ? EXIT_PROBLEMS : EXIT_DONE;
         }
+        if (summary.freshness == FRESHNESS_ROLLED_BACK || summary.forged > 0) {
+            app->not_fresh = true;
+        }
     }
     plan_release(&plan);
     arguments_release(&args);

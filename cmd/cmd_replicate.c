@@ -233,8 +233,9 @@ look_at_source(struct app *app, const struct replicate_command_line *o,
         if (args->count > 0) {
             return app_usage(app, "choosing snapshots needs a key");
         }
-        return app->global.expect_head == NULL ? VV_OK
-                                               : app_usage(app, "--expect-head needs a key");
+        return app->global.expect_head == NULL && !app->global.accept_head
+                   ? VV_OK
+                   : app_usage(app, "--expect-head and --accept-head need a key");
     }
     VV_TRY(app_snapshots(app, &l));
     *ret_code = exit_code_worse(*ret_code, app_list_verdict(&l));

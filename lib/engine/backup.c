@@ -377,6 +377,8 @@ summarize(struct backup *b, struct backup_summary *ret)
         ret->packs_metadata = atomic_load(&pack_writer_counts(b->packs)->packs_metadata);
     }
     ret->problems = b->statistics.problems > 0;
+    ret->freshness = b->list.freshness;
+    ret->forged = b->list.forged;
     ret->index_loaded = b->index != NULL && chunk_index_was_loaded(b->index);
     ret->resumed = b->baseline != NULL && baseline_resumed(b->baseline);
     ret->dry_run = b->options->dry_run;

@@ -65,7 +65,9 @@ struct backup_summary {
     bool problems; /* exit code 3 */
     bool dry_run;
     bool index_loaded;
-    bool resumed; /* a checkpoint of an interrupted run was used */
+    enum freshness freshness; /* of what was here before; the run goes on in any case */
+    size_t forged;            /* records that were ignored because of their signatures */
+    bool resumed;             /* a checkpoint of an interrupted run was used */
 };
 
 /**

@@ -23,12 +23,9 @@
  * repository is noticed):
  *   client     u8 1 | 16 B id | 32 B Ed25519 seed | 32 B X25519 secret | u8 certified
  *              | u64 sequence
- *   site-<id>  u8 1 | u32 count | per head: 16 B client, u64 sequence, 32 B hash
  */
 #define CLIENT_PURPOSE "local client"
-#define SITE_PURPOSE "local site"
 #define STATE_VERSION 1u
-#define HEAD_LEN 56u
 #define STATE_LIMIT (16u << 20)
 
 enum vv_rc
@@ -86,7 +83,7 @@ local_state_free(struct local_state *s)
     secret_free(s->memory);
     crypto_wipe(s->key, sizeof(s->key));
     crypto_wipe(s->seed, sizeof(s->seed));
-    vv_free(s->heads);
+    site_memory_release(&s->site);
     vv_free(s->path);
     vv_free(s);
 }
@@ -106,10 +103,9 @@ needs_key(const struct local_state *s, const char *name, struct vv_error *err)
         vv_error_set(err, VV_EREFUSED, "local state '%s/%s' needs a key", s->path, name));
 }
 
-/** Read and open one sealed state file; VV_ENOTFOUND if there is none. */
-static enum vv_rc
-read_sealed(struct local_state *s, const char *name, const char *purpose, struct vv_buf *out,
-            struct vv_error *err)
+enum vv_rc
+local_state_read_sealed(struct local_state *s, const char *name, const char *purpose,
+                        struct vv_buf *out, struct vv_error *err)
 {
     struct vv_buf sealed = {0};
     enum vv_rc rc = s->keyless ? needs_key(s, name, err)
@@ -128,9 +124,9 @@ read_sealed(struct local_state *s, const char *name, const char *purpose, struct
     return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
 }
 
-static enum vv_rc
-write_sealed(struct local_state *s, const char *name, const char *purpose, struct vv_buf *plain,
-             bool create, struct vv_error *err)
+enum vv_rc
+local_state_write_sealed(struct local_state *s, const char *name, const char *purpose,
+                         struct vv_buf *plain, bool create, struct vv_error *err)
 {
     struct vv_buf sealed = {0};
     enum vv_rc rc = s->keyless ? needs_key(s, name, err) : vv_buf_check(plain, err);
@@ -159,7 +155,7 @@ store_client(struct local_state *s, const struct client_keys *c, bool create, st
     vv_buf_put(&plain, c->x25519_secret, 32);
     vv_buf_put_u8(&plain, c->certified ? 1 : 0);
     vv_buf_put_u64(&plain, c->sequence);
-    rc = write_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, create, err);
+    rc = local_state_write_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, create, err);
     if (plain.data != NULL) {
         crypto_wipe(plain.data, plain.len);
     }
@@ -175,7 +171,7 @@ load_client(struct local_state *s, struct vv_error *err)
     struct client_keys *c = (struct client_keys *)(void *)secret_data(s->memory);
     struct vv_uuid before = s->client != NULL ? s->client->id : (struct vv_uuid){{0}};
     struct vv_uuid id;
-    enum vv_rc rc = read_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, err);
+    enum vv_rc rc = local_state_read_sealed(s, s->client_file, CLIENT_PURPOSE, &plain, err);
     uint8_t version;
 
     if (rc != VV_OK) {
@@ -303,82 +299,4 @@ local_state_unlock(struct local_state *s)
 {
     vv_fd_close(s->lock);
     s->lock = -1;
-}
-
-#define SITE_NAME (5 + 32 + 1 + VV_UUID_TEXT)
-
-static void
-site_name(const struct local_state *s, const struct vv_uuid *site, char out[SITE_NAME])
-{
-    memcpy(out, "site-", 5);
-    vv_uuid_text(site, out + 5);
-    if (s->own != NULL) {
-        out[5 + 32] = '-';
-        vv_uuid_text(&s->own->client, out + 5 + 32 + 1);
-    }
-}
-
-enum vv_rc
-local_state_heads(struct local_state *s, const struct vv_uuid *site, const struct head **ret,
-                  size_t *ret_count, bool *ret_known, struct vv_error *err)
-{
-    char name[SITE_NAME];
-    struct vv_buf plain = {0};
-    struct vv_reader in;
-    uint32_t count = 0;
-    uint8_t version;
-    enum vv_rc rc;
-
-    site_name(s, site, name);
-    rc = read_sealed(s, name, SITE_PURPOSE, &plain, err);
-    if (rc == VV_ENOTFOUND) {
-        vv_error_clear(err);
-        *ret = NULL;
-        *ret_count = 0;
-        *ret_known = false;
-        return VV_OK;
-    }
-    VV_TRY(rc);
-    in = vv_reader(plain.data, plain.len);
-    version = vv_get_u8(&in);
-    count = vv_get_u32(&in);
-    vv_free(s->heads);
-    s->heads = NULL;
-    if (version != STATE_VERSION || vv_reader_left(&in) != (size_t)count * HEAD_LEN) {
-        rc = vv_error_set(err, VV_ECORRUPT, "local state '%s/%s' has a wrong form", s->path, name);
-    } else if ((s->heads = vv_alloc_array((size_t)count + 1, sizeof(*s->heads))) == NULL) {
-        rc = vv_error_nomem(err);
-    } else {
-        for (uint32_t i = 0; i < count; i++) {
-            vv_get_copy(&in, s->heads[i].client.b, 16);
-            s->heads[i].sequence = vv_get_u64(&in);
-            vv_get_copy(&in, s->heads[i].hash.b, 32);
-        }
-        *ret = s->heads;
-        *ret_count = count;
-        *ret_known = true;
-    }
-    vv_buf_release(&plain);
-    return rc;
-}
-
-enum vv_rc
-local_state_remember(struct local_state *s, const struct vv_uuid *site, const struct head *heads,
-                     size_t count, struct vv_error *err)
-{
-    char name[SITE_NAME];
-    struct vv_buf plain = {0};
-    enum vv_rc rc;
-
-    site_name(s, site, name);
-    vv_buf_put_u8(&plain, STATE_VERSION);
-    vv_buf_put_u32(&plain, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        vv_buf_put(&plain, heads[i].client.b, 16);
-        vv_buf_put_u64(&plain, heads[i].sequence);
-        vv_buf_put(&plain, heads[i].hash.b, 32);
-    }
-    rc = write_sealed(s, name, SITE_PURPOSE, &plain, false, err);
-    vv_buf_release(&plain);
-    return rc;
 }

@@ -67,16 +67,25 @@ MUST_CHECK enum vv_rc local_state_set_sequence(struct local_state *s, uint64_t s
 MUST_CHECK enum vv_rc local_state_lock(struct local_state *s, struct vv_error *err);
 void local_state_unlock(struct local_state *s);
 
-/** local_state_heads(s, site, ret, ret_count, ret_known, err): heads remembered for a site
- *  (borrowed until the next call); *ret_count 0 and *ret_known false if this host never saw the
+/** What is remembered of a site.  Graves, revocations and epochs only ever grow. */
+struct site_memory {
+    struct head *heads; /* the newest record seen of every client */
+    size_t head_count;
+    struct vv_id *accepted; /* hashes of records that are missing or forked, and a person accepted
+                               that (--accept-head) */
+    size_t accepted_count;
+    uint64_t graves; /* how many entries */
+    uint64_t revocations;
+    uint32_t epoch; /* the newest */
+};
+/** local_state_site(s, site, ret, err): borrowed until the next call; NULL if this host never saw the
  *  site.  VV_ECORRUPT if the memory is damaged. */
-MUST_CHECK enum vv_rc local_state_heads(struct local_state *s, const struct vv_uuid *site,
-                                        const struct head **ret, size_t *ret_count, bool *ret_known,
-                                        struct vv_error *err);
-/** local_state_remember(s, site, heads, count, err): replace them, durably.  With the lock held. */
+MUST_CHECK enum vv_rc local_state_site(struct local_state *s, const struct vv_uuid *site,
+                                       const struct site_memory **ret, struct vv_error *err);
+/** local_state_remember(s, site, memory, err): replace it, durably.  With the lock held.  ${memory}
+ *  may be what local_state_site lent. */
 MUST_CHECK enum vv_rc local_state_remember(struct local_state *s, const struct vv_uuid *site,
-                                           const struct head *heads, size_t count,
-                                           struct vv_error *err);
+                                           const struct site_memory *memory, struct vv_error *err);
 
 /** local_state_directory(s, ret_path): descriptor and path of <state>/<repository id>, borrowed. */
 int local_state_directory(const struct local_state *s, const char **ret_path);

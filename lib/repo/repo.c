@@ -100,6 +100,8 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
     r->clock = options->clock != NULL ? options->clock : vv_clock_system();
     r->events = options->events;
     r->cancel = options->cancel;
+    r->expect_head = options->expect_head;
+    r->accept_heads = options->accept_heads;
     VV_TRY(bundle != NULL ? keyring_new(bundle, config, &r->keyring, err)
                           : keyring_new_public(config, &r->keyring, err));
     if (bundle != NULL && bundle->epoch_count > 0) {
@@ -263,6 +265,18 @@ const struct slot_info *
 repo_slot(const struct repo *r)
 {
     return &r->slot;
+}
+
+const char *
+repo_expect_head(const struct repo *r)
+{
+    return r->expect_head;
+}
+
+bool
+repo_accept_heads(const struct repo *r)
+{
+    return r->accept_heads;
 }
 
 uint32_t

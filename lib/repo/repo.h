@@ -25,6 +25,8 @@ struct repo_options {
     struct vv_cancel *cancel;
     /* NULL: nothing is taken from replicas, as must be for writing (H4).  Borrowed. */
     const struct replica_source *replicas;
+    const char *expect_head; /* a head that must be there (head_text); NULL: none.  Borrowed. */
+    bool accept_heads;       /* what is missing now is not missed again (needs a state directory) */
 };
 
 struct repo_init_options {
@@ -72,7 +74,9 @@ struct vv_cancel *repo_cancel(const struct repo *r);
 const struct site *repo_site(const struct repo *r);
 const struct vv_uuid *repo_id(const struct repo *r);
 const struct slot_info *repo_slot(const struct repo *r); /* which slot opened it */
-uint32_t repo_epoch(const struct repo *r);               /* newest epoch, used for writing */
+const char *repo_expect_head(const struct repo *r);      /* NULL: none */
+bool repo_accept_heads(const struct repo *r);
+uint32_t repo_epoch(const struct repo *r); /* newest epoch, used for writing */
 /** repo_note_epoch(r, epoch): an epoch whose keys are known; never goes back.  Thread-safe. */
 void repo_note_epoch(struct repo *r, uint32_t epoch);
 /** repo_has_recovery(r, ret, err): is there a recovery-words slot? */

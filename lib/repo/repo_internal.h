@@ -19,6 +19,8 @@ struct repo {
     struct vv_events *events;
     struct vv_cancel *cancel;
     struct replicas *replicas; /* NULL: none are used */
+    const char *expect_head;   /* borrowed */
+    bool accept_heads;
     struct site site;
     struct slot_info slot;
     _Atomic uint32_t epoch;

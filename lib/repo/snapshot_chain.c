@@ -7,7 +7,13 @@
  * C2  a head some record of this site has seen is present or in a grave;
  * C3  a head this host remembers of this site is present or in a grave;
  * C4  one client never has two records with one sequence number (a fork: a copied machine);
- * C5  records committed on other sites may lag: that is said, and no alarm.
+ * C5  records committed on other sites may lag: that is said, and no alarm;
+ * C6  there are not fewer graves, revocations and epochs than this host remembers (else what was
+ *     forgotten or revoked would come back);
+ * C7  the head this run was told to expect is present or in a grave.
+ *
+ * A person may accept what is missing (C1, C2, C3) or forked (C4) or fewer (C6): its hashes are
+ * remembered, and count as present from then on, on this host.
  */
 
 #include <stdio.h>
@@ -17,10 +23,15 @@
 #include "core/alloc.h"
 #include "repo/snapshots_internal.h"
 
-/** Sorted hashes of all records that are present or buried. */
-struct known {
-    struct vv_id *hashes;
-    size_t count;
+/** One check: what is known to be here, and what is accepted now. */
+struct chain {
+    struct repo *repo;
+    struct slot_scan *scan;
+    const struct site_memory *memory; /* NULL: none */
+    struct vv_id *known;              /* sorted: present, in graves, accepted before */
+    size_t known_count;
+    bool accept;
+    struct vv_buf accepted; /* hashes */
 };
 
 static int
@@ -30,124 +41,146 @@ compare_ids(const void *a, const void *b)
 }
 
 static enum vv_rc
-collect_known(const struct slot_scan *s, struct known *ret, struct vv_error *err)
+collect_known(struct chain *c, struct vv_error *err)
 {
-    struct known k = {0};
+    const struct slot_scan *s = c->scan;
+    size_t passed_over = s->passed_over.len / sizeof(*c->known);
+    size_t accepted = c->memory != NULL ? c->memory->accepted_count : 0;
 
-    size_t passed_over = s->passed_over.len / sizeof(*k.hashes);
-
-    k.hashes =
-        vv_alloc_array(s->list.count + s->admin.grave_count + passed_over + 1, sizeof(*k.hashes));
-    if (k.hashes == NULL) {
+    c->known = vv_alloc_array(s->list.count + s->admin.grave_count + passed_over + accepted + 1,
+                              sizeof(*c->known));
+    if (c->known == NULL) {
         return vv_error_nomem(err);
     }
     for (size_t i = 0; i < s->list.count; i++) {
-        k.hashes[k.count++] = s->list.snapshots[i].hash;
+        c->known[c->known_count++] = s->list.snapshots[i].hash;
     }
     for (size_t i = 0; i < s->admin.grave_count; i++) {
-        k.hashes[k.count++] = s->admin.graves[i].hash;
+        c->known[c->known_count++] = s->admin.graves[i].hash;
     }
     for (size_t i = 0; i < passed_over; i++) {
-        memcpy(&k.hashes[k.count++], s->passed_over.data + i * sizeof(*k.hashes),
-               sizeof(*k.hashes));
+        memcpy(&c->known[c->known_count++], s->passed_over.data + i * sizeof(*c->known),
+               sizeof(*c->known));
     }
-    qsort(k.hashes, k.count, sizeof(*k.hashes), compare_ids);
-    *ret = k;
+    for (size_t i = 0; i < accepted; i++) {
+        c->known[c->known_count++] = c->memory->accepted[i];
+    }
+    qsort(c->known, c->known_count, sizeof(*c->known), compare_ids);
     return VV_OK;
 }
 
 static bool
-is_known(const struct known *k, const struct vv_id *hash)
+is_known(const struct chain *c, const struct vv_id *hash)
 {
     static const struct vv_id none;
 
     return vv_id_equal(hash, &none) ||
-           bsearch(hash, k->hashes, k->count, sizeof(*k->hashes), compare_ids) != NULL;
+           bsearch(hash, c->known, c->known_count, sizeof(*hash), compare_ids) != NULL;
+}
+
+/** Something is not as it was: an alarm, unless it is accepted. */
+static void
+alarm_or_accept(struct chain *c, const char *event, const struct vv_uuid *client, const char *text)
+{
+    char id[VV_UUID_TEXT] = "";
+    struct vv_span about = {0};
+
+    if (client != NULL) {
+        vv_uuid_text(client, id);
+        about = vv_span(id, 8);
+    }
+    if (c->accept) {
+        vv_emit(repo_events(c->repo), VV_EVENT_WARNING, "head-accepted", about, "accepted: %s",
+                text);
+        return;
+    }
+    vv_emit(repo_events(c->repo), VV_EVENT_PROBLEM, event, about, "%s", text);
+    c->scan->list.freshness = FRESHNESS_ROLLED_BACK;
 }
 
 static void
-missing(struct repo *r, struct slot_scan *s, const struct vv_uuid *client, uint64_t sequence,
+missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence, const struct vv_id *hash,
         const char *why)
 {
-    char text[VV_UUID_TEXT];
+    char id[VV_UUID_TEXT];
+    char text[256];
 
-    vv_uuid_text(client, text);
-    vv_emit(repo_events(r), VV_EVENT_PROBLEM, "snapshot-missing", vv_span(text, 8),
-            "a snapshot of client %.8s %s (sequence %llu) and no grave explains it", text, why,
-            (unsigned long long)sequence);
-    s->list.freshness = FRESHNESS_ROLLED_BACK;
+    vv_uuid_text(client, id);
+    (void)snprintf(text, sizeof(text),
+                   "a snapshot of client %.8s %s (sequence %llu) and no grave explains it", id, why,
+                   (unsigned long long)sequence);
+    if (c->accept) {
+        vv_buf_put(&c->accepted, hash, sizeof(*hash));
+    }
+    alarm_or_accept(c, "snapshot-missing", client, text);
 }
 
 /** C1 and C5 */
 static void
-check_predecessors(struct repo *r, struct slot_scan *s, const struct known *k)
+check_predecessors(struct chain *c)
 {
-    for (size_t i = 0; i < s->list.count; i++) {
-        const struct snapshot *a = &s->list.snapshots[i];
-        if (is_known(k, &a->previous)) {
+    struct snapshot_list *l = &c->scan->list;
+
+    for (size_t i = 0; i < l->count; i++) {
+        const struct snapshot *a = &l->snapshots[i];
+        if (is_known(c, &a->previous)) {
             continue;
         }
-        if (vv_uuid_equal(&a->site, &repo_site(r)->id)) {
-            missing(r, s, &a->client, a->sequence, "before this one is missing");
-        } else if (s->list.freshness == FRESHNESS_OK) {
-            s->list.freshness = FRESHNESS_LAG;
+        if (vv_uuid_equal(&a->site, &repo_site(c->repo)->id)) {
+            missing(c, &a->client, a->sequence, &a->previous, "before this one is missing");
+        } else if (l->freshness == FRESHNESS_OK) {
+            l->freshness = FRESHNESS_LAG;
         }
     }
+}
+
+/** Was this record accepted before, although there is another one in its place? */
+static bool
+was_accepted(const struct chain *c, const struct vv_id *hash)
+{
+    for (size_t i = 0; c->memory != NULL && i < c->memory->accepted_count; i++) {
+        if (vv_id_equal(&c->memory->accepted[i], hash)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void
-report_fork(struct repo *r, struct slot_scan *s, const struct snapshot *a)
+report_fork(struct chain *c, const struct snapshot *a, const struct snapshot *b)
 {
-    char text[VV_UUID_TEXT];
+    char id[VV_UUID_TEXT];
+    char text[256];
 
-    vv_uuid_text(&a->client, text);
-    vv_emit(repo_events(r), VV_EVENT_PROBLEM, "client-forked", vv_span(text, 8),
-            "client %.8s has different snapshots with sequence %llu: its state directory was "
-            "copied or restored; move it away on one machine",
-            text, (unsigned long long)a->sequence);
-    s->list.freshness = FRESHNESS_ROLLED_BACK;
-}
-
-static int
-compare_place(const void *a, const void *b)
-{
-    const struct snapshot *x = *(const struct snapshot *const *)a;
-    const struct snapshot *y = *(const struct snapshot *const *)b;
-    int c = memcmp(x->client.b, y->client.b, 16);
-
-    return c != 0 ? c : x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
-}
-
-/** All snapshots by client and sequence; the caller frees the array. */
-static const struct snapshot **
-by_place(const struct snapshot_list *l, struct vv_error *err)
-{
-    const struct snapshot **order = vv_alloc_array(l->count + 1, sizeof(*order));
-
-    if (order == NULL) {
-        (void)vv_error_nomem(err);
-        return NULL;
+    if (was_accepted(c, &a->hash) && was_accepted(c, &b->hash)) {
+        return;
     }
-    for (size_t i = 0; i < l->count; i++) {
-        order[i] = &l->snapshots[i];
+    vv_uuid_text(&a->client, id);
+    (void)snprintf(
+        text, sizeof(text),
+        "client %.8s has different snapshots with sequence %llu: its state directory was "
+        "copied or restored; move it away on one machine",
+        id, (unsigned long long)a->sequence);
+    if (c->accept) {
+        vv_buf_put(&c->accepted, &a->hash, sizeof(a->hash));
+        vv_buf_put(&c->accepted, &b->hash, sizeof(b->hash));
     }
-    qsort(order, l->count, sizeof(*order), compare_place);
-    return order;
+    alarm_or_accept(c, "client-forked", &a->client, text);
 }
 
 /** C4 */
 static enum vv_rc
-check_forks(struct repo *r, struct slot_scan *s, struct vv_error *err)
+check_forks(struct chain *c, struct vv_error *err)
 {
-    const struct snapshot **order = by_place(&s->list, err);
+    const struct snapshot **order = snapshots_by_place(&c->scan->list, err);
 
     if (order == NULL) {
         return VV_ENOMEM;
     }
-    for (size_t i = 1; i < s->list.count; i++) {
-        bool again = i > 1 && compare_place(&order[i - 2], &order[i - 1]) == 0;
-        if (compare_place(&order[i - 1], &order[i]) == 0 && !again) {
-            report_fork(r, s, order[i]);
+    for (size_t i = 1; i < c->scan->list.count; i++) {
+        bool again = i > 1 && snapshot_place_compare(&order[i - 2], &order[i - 1]) == 0;
+        if (snapshot_place_compare(&order[i - 1], &order[i]) == 0 && (c->accept || !again)) {
+            report_fork(c, order[i - 1], order[i]);
         }
     }
     vv_free(order);
@@ -156,74 +189,105 @@ check_forks(struct repo *r, struct slot_scan *s, struct vv_error *err)
 
 /** C2 */
 static void
-check_seen(struct repo *r, struct slot_scan *s, const struct known *k)
+check_seen(struct chain *c)
 {
-    for (size_t i = 0; i < s->seen_count; i++) {
-        const struct seen_head *h = &s->seen[i];
-        if (vv_uuid_equal(&h->site, &repo_site(r)->id) && !is_known(k, &h->seen.hash)) {
+    for (size_t i = 0; i < c->scan->seen_count; i++) {
+        const struct seen_head *h = &c->scan->seen[i];
+        if (vv_uuid_equal(&h->site, &repo_site(c->repo)->id) && !is_known(c, &h->seen.hash)) {
             char client[VV_UUID_TEXT];
             char why[96];
             vv_uuid_text(&h->client, client);
             (void)snprintf(why, sizeof(why), "that client %.8s has seen is missing", client);
-            missing(r, s, &h->seen.client, h->seen.sequence, why);
+            missing(c, &h->seen.client, h->seen.sequence, &h->seen.hash, why);
         }
     }
 }
 
-enum vv_rc
-newest_heads(const struct snapshot_list *l, struct head **ret, size_t *ret_count,
-             struct vv_error *err)
+/** C3 */
+static void
+check_heads(struct chain *c)
 {
-    const struct snapshot **order = by_place(l, err);
-    struct head *heads = vv_alloc_array(l->count + 1, sizeof(*heads));
-    size_t count = 0;
-
-    if (order == NULL || heads == NULL) {
-        vv_free(order);
-        vv_free(heads);
-        return vv_error_nomem(err);
-    }
-    for (size_t i = 0; i < l->count; i++) {
-        const struct snapshot *a = order[i];
-        if (i + 1 == l->count || !vv_uuid_equal(&a->client, &order[i + 1]->client)) {
-            heads[count++] = (struct head){a->client, a->sequence, a->hash};
+    for (size_t i = 0; c->memory != NULL && i < c->memory->head_count; i++) {
+        const struct head *h = &c->memory->heads[i];
+        if (!is_known(c, &h->hash)) {
+            missing(c, &h->client, h->sequence, &h->hash, "this host has seen here is missing");
         }
     }
-    vv_free(order);
-    *ret = heads;
-    *ret_count = count;
-    return VV_OK;
 }
 
-const struct head *
-head_find(const struct head *heads, size_t count, const struct vv_uuid *client)
+/** Entries of graves that are not the same (a merged grave lies beside the old ones for a while). */
+static uint64_t
+count_graves(const struct admin_records *a)
 {
-    size_t low = 0;
-    size_t high = count;
+    uint64_t count = 0;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int c = memcmp(heads[middle].client.b, client->b, 16);
-        if (c == 0) {
-            return &heads[middle];
-        }
-        if (c < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
+    for (size_t i = 0; i < a->grave_count; i++) { /* sorted by session and snapshot */
+        count += i == 0 || !vv_uuid_equal(&a->graves[i].session, &a->graves[i - 1].session) ||
+                 !vv_uuid_equal(&a->graves[i].snapshot, &a->graves[i - 1].snapshot);
     }
-    return NULL;
+    return count;
 }
+
+/** C6 */
+static void
+check_growing(struct chain *c)
+{
+    const struct site_memory *m = c->memory;
+    const struct admin_records *a = &c->scan->admin;
+
+    if (m == NULL) {
+        return;
+    }
+    if (count_graves(a) < m->graves) {
+        alarm_or_accept(c, "grave-missing", NULL,
+                        "graves this host has seen here are missing: what was forgotten may have "
+                        "come back");
+    }
+    if (a->revocation_count < m->revocations) {
+        alarm_or_accept(c, "revocation-missing", NULL,
+                        "revocations this host has seen here are missing: who was revoked may be "
+                        "believed again");
+    }
+    if (a->newest_epoch < m->epoch) {
+        alarm_or_accept(c, "epoch-missing", NULL,
+                        "the newest epoch this host has seen here is missing");
+    }
+}
+
+/** C7 */
+static void
+check_expected(struct chain *c)
+{
+    const char *text = repo_expect_head(c->repo);
+    const struct slot_scan *s = c->scan;
+    bool found = text == NULL;
+
+    for (size_t i = 0; i < s->list.count && !found; i++) {
+        const struct snapshot *a = &s->list.snapshots[i];
+        found = head_matches(text, &a->client, a->sequence, &a->hash);
+    }
+    for (size_t i = 0; i < s->admin.grave_count && !found; i++) {
+        const struct grave *g = &s->admin.graves[i];
+        found = head_matches(text, &g->client, g->sequence, &g->hash);
+    }
+    if (!found) {
+        vv_emit(repo_events(c->repo), VV_EVENT_PROBLEM, "head-missing", vv_span(text, strlen(text)),
+                "the expected head is not in this repository: this copy is older than the backup "
+                "that printed it, or was rolled back");
+        c->scan->list.freshness = FRESHNESS_ROLLED_BACK;
+    } else if (text != NULL && c->scan->list.freshness == FRESHNESS_NOT_CHECKED) {
+        c->scan->list.freshness = FRESHNESS_OK;
+    }
+}
+
+/* --- the memory ------------------------------------------------------------------------------- */
 
 /** What this host remembers of this site; a damaged memory is none, and is said. */
 static enum vv_rc
-recall(struct repo *r, const struct head **ret, size_t *ret_count, bool *ret_known,
-       struct vv_error *err)
+recall(struct repo *r, const struct site_memory **ret, struct vv_error *err)
 {
     struct vv_error why = {0};
-    enum vv_rc rc =
-        local_state_heads(repo_state(r), &repo_site(r)->id, ret, ret_count, ret_known, &why);
+    enum vv_rc rc = local_state_site(repo_state(r), &repo_site(r)->id, ret, &why);
 
     if (rc == VV_ENOMEM) {
         return vv_error_nomem(err);
@@ -231,113 +295,184 @@ recall(struct repo *r, const struct head **ret, size_t *ret_count, bool *ret_kno
     if (rc != VV_OK) {
         repo_report(r, "state-damaged", "site", why.message);
         *ret = NULL;
-        *ret_count = 0;
-        *ret_known = false;
     }
     return VV_OK;
 }
 
-/** Remember what is there now.  Of a client whose newest snapshot was buried the older memory
- *  stays: graves explain it for ever. */
+/** Heads to remember: the newest there are.  Of a client whose newest snapshot was buried the older
+ *  memory stays: graves explain it for ever.  What is missing (and was accepted) goes. */
 static enum vv_rc
-remember_heads(struct repo *r, const struct snapshot_list *l, struct vv_error *err)
+merge_heads(const struct chain *c, const struct site_memory *old, struct site_memory *ret,
+            struct vv_error *err)
 {
-    const struct head *old = NULL;
     struct head *now = NULL;
-    struct head *all = NULL;
-    size_t old_count = 0;
-    size_t now_count = 0;
     size_t count = 0;
-    bool known = false;
-    bool differs;
-    enum vv_rc rc = recall(r, &old, &old_count, &known, err);
+    size_t old_count = old != NULL ? old->head_count : 0;
+    struct head *all;
 
-    if (rc == VV_OK) {
-        rc = newest_heads(l, &now, &now_count, err);
+    VV_TRY(newest_heads(&c->scan->list, &now, &count, err));
+    all = vv_alloc_array(old_count + count + 1, sizeof(*all));
+    if (all == NULL) {
+        vv_free(now);
+        return vv_error_nomem(err);
     }
-    if (rc == VV_OK && (all = vv_alloc_array(old_count + now_count + 1, sizeof(*all))) == NULL) {
-        rc = vv_error_nomem(err);
+    ret->heads = all;
+    ret->head_count = 0;
+    for (size_t i = 0; i < old_count; i++) {
+        const struct head *h = head_find(now, count, &old->heads[i].client);
+        if (h != NULL &&
+            (h->sequence > old->heads[i].sequence || !is_known(c, &old->heads[i].hash))) {
+            all[ret->head_count++] = *h;
+        } else if (is_known(c, &old->heads[i].hash)) {
+            all[ret->head_count++] = old->heads[i];
+        } else if (h != NULL) {
+            all[ret->head_count++] = *h;
+        }
     }
-    differs = !known;
-    for (size_t i = 0; rc == VV_OK && i < old_count; i++) {
-        const struct head *h = head_find(now, now_count, &old[i].client);
-        all[count] = h != NULL && h->sequence > old[i].sequence ? *h : old[i];
-        differs = differs || memcmp(&all[count], &old[i], sizeof(*all)) != 0;
-        count++;
-    }
-    for (size_t i = 0; rc == VV_OK && i < now_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t j = 0;
-        while (j < old_count && !vv_uuid_equal(&old[j].client, &now[i].client)) {
+        while (j < ret->head_count && !vv_uuid_equal(&all[j].client, &now[i].client)) {
             j++; /* clients are few */
         }
-        if (j == old_count) {
-            all[count++] = now[i];
-            differs = true;
+        if (j == ret->head_count) {
+            all[ret->head_count++] = now[i];
         }
     }
-    if (rc == VV_OK && differs) {
-        rc = local_state_remember(repo_state(r), &repo_site(r)->id, all, count, err);
-    }
     vv_free(now);
-    vv_free(all);
+    return VV_OK;
+}
+
+/** Is it what is remembered already? */
+static bool
+is_same(const struct site_memory *a, const struct site_memory *b)
+{
+    return b != NULL && a->head_count == b->head_count && a->accepted_count == b->accepted_count &&
+           a->graves == b->graves && a->revocations == b->revocations && a->epoch == b->epoch &&
+           memcmp(a->heads, b->heads, a->head_count * sizeof(*a->heads)) == 0;
+}
+
+static uint64_t
+larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/** Remember what is there now.  Lock held. */
+static enum vv_rc
+remember(struct chain *c, struct vv_error *err)
+{
+    const struct admin_records *a = &c->scan->admin;
+    const struct site_memory *old = NULL;
+    struct site_memory m = {0};
+    size_t old_accepted;
+    enum vv_rc rc;
+
+    VV_TRY(recall(c->repo, &old, err));
+    VV_TRY(merge_heads(c, old, &m, err));
+    old_accepted = old != NULL ? old->accepted_count : 0;
+    m.accepted_count = old_accepted + c->accepted.len / sizeof(*m.accepted);
+    m.accepted = vv_alloc_array(m.accepted_count + 1, sizeof(*m.accepted));
+    if (m.accepted == NULL) {
+        vv_free(m.heads);
+        return vv_error_nomem(err);
+    }
+    if (old_accepted > 0) {
+        memcpy(m.accepted, old->accepted, old_accepted * sizeof(*m.accepted));
+    }
+    if (c->accepted.len > 0) {
+        memcpy(m.accepted + old_accepted, c->accepted.data, c->accepted.len);
+    }
+    m.graves = count_graves(a);
+    m.revocations = a->revocation_count;
+    m.epoch = a->newest_epoch;
+    if (old != NULL && !c->accept) { /* another run may have seen more meanwhile */
+        m.graves = larger(m.graves, old->graves);
+        m.revocations = larger(m.revocations, old->revocations);
+        m.epoch = (uint32_t)larger(m.epoch, old->epoch);
+    }
+    rc = is_same(&m, old)
+             ? VV_OK
+             : local_state_remember(repo_state(c->repo), &repo_site(c->repo)->id, &m, err);
+    vv_free(m.heads);
+    vv_free(m.accepted);
     return rc;
 }
 
-/** C3, and remember what is there now (never after a roll-back: the alarm stays).  That nothing can
- *  be remembered, because the disk is full, say, must not keep anybody from restoring. */
+/** Remember, but never after a roll-back: the alarm stays.  That nothing can be remembered, because
+ *  the disk is full, say, must not keep anybody from restoring. */
 static enum vv_rc
-check_state(struct repo *r, struct slot_scan *s, const struct known *k, struct vv_error *err)
+update_memory(struct chain *c, struct vv_error *err)
 {
-    const struct head *old = NULL;
-    size_t old_count = 0;
-    bool known = false;
+    struct local_state *state = repo_state(c->repo);
     struct vv_error why = {0};
     enum vv_rc rc;
 
-    if (repo_state(r) != NULL && !vv_uuid_is_zero(&repo_site(r)->id)) {
-        VV_TRY(recall(r, &old, &old_count, &known, err));
-    }
-    for (size_t i = 0; i < old_count; i++) {
-        if (!is_known(k, &old[i].hash)) {
-            missing(r, s, &old[i].client, old[i].sequence, "this host has seen here is missing");
-        }
-    }
-    if (!known && s->list.freshness == FRESHNESS_OK) {
-        s->list.freshness = FRESHNESS_NOT_CHECKED;
-    }
-    if (s->list.freshness == FRESHNESS_ROLLED_BACK || repo_state(r) == NULL ||
-        vv_uuid_is_zero(&repo_site(r)->id)) {
+    if (c->scan->list.freshness == FRESHNESS_ROLLED_BACK || state == NULL ||
+        vv_uuid_is_zero(&repo_site(c->repo)->id)) {
         return VV_OK;
     }
-    rc = local_state_lock(repo_state(r), &why);
+    rc = local_state_lock(state, &why);
     if (rc == VV_OK) {
-        rc = remember_heads(r, &s->list, &why);
-        local_state_unlock(repo_state(r));
+        rc = remember(c, &why);
+        local_state_unlock(state);
     }
     if (rc == VV_ENOMEM) {
         return vv_error_nomem(err);
     }
     if (rc != VV_OK) {
-        vv_emit(repo_events(r), VV_EVENT_WARNING, "state-not-updated", vv_span(NULL, 0), "%s",
+        vv_emit(repo_events(c->repo), VV_EVENT_WARNING, "state-not-updated", vv_span(NULL, 0), "%s",
                 why.message);
     }
     return VV_OK;
 }
 
+/** What is accepted must be remembered, or it is not accepted. */
+static bool
+may_accept(struct repo *r)
+{
+    if (!repo_accept_heads(r)) {
+        return false;
+    }
+    if (repo_state(r) != NULL && !vv_uuid_is_zero(&repo_site(r)->id)) {
+        return true;
+    }
+    vv_emit(
+        repo_events(r), VV_EVENT_WARNING, "head-not-accepted", vv_span(NULL, 0),
+        "what is missing cannot be accepted: that needs a state directory and an intact 'site'");
+    return false;
+}
+
+static enum vv_rc
+check(struct chain *c, struct vv_error *err)
+{
+    VV_TRY(collect_known(c, err));
+    check_predecessors(c);
+    check_seen(c);
+    VV_TRY(check_forks(c, err));
+    check_heads(c);
+    check_growing(c);
+    if (c->memory == NULL && c->scan->list.freshness == FRESHNESS_OK) {
+        c->scan->list.freshness = FRESHNESS_NOT_CHECKED;
+    }
+    check_expected(c);
+    VV_TRY(vv_buf_check(&c->accepted, err));
+    return update_memory(c, err);
+}
+
 enum vv_rc
 chain_check(struct repo *r, struct slot_scan *s, struct vv_error *err)
 {
-    struct known k = {0};
-    enum vv_rc rc;
+    struct chain c = {.repo = r, .scan = s, .accept = may_accept(r)};
+    enum vv_rc rc = VV_OK;
 
     s->list.freshness = FRESHNESS_OK;
-    VV_TRY(collect_known(s, &k, err));
-    check_predecessors(r, s, &k);
-    check_seen(r, s, &k);
-    rc = check_forks(r, s, err);
-    if (rc == VV_OK) {
-        rc = check_state(r, s, &k, err);
+    if (repo_state(r) != NULL && !vv_uuid_is_zero(&repo_site(r)->id)) {
+        rc = recall(r, &c.memory, err);
     }
-    vv_free(k.hashes);
+    if (rc == VV_OK) {
+        rc = check(&c, err);
+    }
+    vv_free(c.known);
+    vv_buf_release(&c.accepted);
     return rc;
 }

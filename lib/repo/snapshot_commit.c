@@ -47,9 +47,7 @@ find_place(struct repo *r, const struct client_keys *client, struct place *ret,
            struct vv_error *err)
 {
     struct slot_scan scan;
-    const struct head *heads = NULL;
-    size_t count = 0;
-    bool known;
+    const struct site_memory *memory = NULL;
     uint64_t newest_here = 0;
     enum vv_rc rc;
 
@@ -71,17 +69,17 @@ find_place(struct repo *r, const struct client_keys *client, struct place *ret,
     rc = note_seen(ret, &scan.list, &client->id, err);
     slot_scan_release(&scan);
     VV_TRY(rc);
-    rc = local_state_heads(repo_state(r), &repo_site(r)->id, &heads, &count, &known, err);
+    rc = local_state_site(repo_state(r), &repo_site(r)->id, &memory, err);
     if (rc == VV_ECORRUPT) { /* reading the list has told; the chain goes on from what is here */
         vv_error_clear(err);
-        count = 0;
         rc = VV_OK;
     }
-    for (size_t i = 0; rc == VV_OK && i < count; i++) {
-        if (vv_uuid_equal(&heads[i].client, &client->id) && heads[i].sequence > newest_here) {
+    for (size_t i = 0; rc == VV_OK && memory != NULL && i < memory->head_count; i++) {
+        const struct head *h = &memory->heads[i];
+        if (vv_uuid_equal(&h->client, &client->id) && h->sequence > newest_here) {
             /* Ours, but forgotten since, or lost: readers will tell. */
-            ret->previous = heads[i].hash;
-            ret->sequence = heads[i].sequence > ret->sequence ? heads[i].sequence : ret->sequence;
+            ret->previous = h->hash;
+            ret->sequence = h->sequence > ret->sequence ? h->sequence : ret->sequence;
         }
     }
     ret->sequence++;
@@ -192,32 +190,34 @@ store_copy(struct repo *r, const struct writer_session *s, struct pack_writer *w
 static enum vv_rc
 remember(struct repo *r, const struct head *own, struct vv_error *err)
 {
-    const struct head *old = NULL;
+    const struct site_memory *old = NULL;
+    struct site_memory memory = {0};
     struct head *heads;
-    size_t count = 0;
     size_t i = 0;
-    bool known;
-    enum vv_rc rc = local_state_heads(repo_state(r), &repo_site(r)->id, &old, &count, &known, err);
+    enum vv_rc rc = local_state_site(repo_state(r), &repo_site(r)->id, &old, err);
 
     if (rc == VV_ECORRUPT) { /* told before: a new memory begins */
         vv_error_clear(err);
-        count = 0;
         rc = VV_OK;
     }
     VV_TRY(rc);
-    heads = vv_alloc_array(count + 1, sizeof(*heads));
+    if (old != NULL) {
+        memory = *old;
+    }
+    heads = vv_alloc_array(memory.head_count + 1, sizeof(*heads));
     if (heads == NULL) {
         return vv_error_nomem(err);
     }
-    if (count > 0) {
-        memcpy(heads, old, count * sizeof(*heads));
+    if (memory.head_count > 0) {
+        memcpy(heads, memory.heads, memory.head_count * sizeof(*heads));
     }
-    while (i < count && !vv_uuid_equal(&heads[i].client, &own->client)) {
+    while (i < memory.head_count && !vv_uuid_equal(&heads[i].client, &own->client)) {
         i++;
     }
     heads[i] = *own;
-    rc = local_state_remember(repo_state(r), &repo_site(r)->id, heads,
-                              i == count ? count + 1 : count, err);
+    memory.heads = heads;
+    memory.head_count += i == memory.head_count;
+    rc = local_state_remember(repo_state(r), &repo_site(r)->id, &memory, err);
     vv_free(heads);
     return rc;
 }

@@ -23,13 +23,33 @@ head_text(const struct vv_uuid *client, uint64_t sequence, const struct vv_id *h
     (void)snprintf(out, HEAD_TEXT, "%.8s:%llu:%.16s", id, (unsigned long long)sequence, digest);
 }
 
+bool
+head_matches(const char *text, const struct vv_uuid *client, uint64_t sequence,
+             const struct vv_id *hash)
+{
+    char head[HEAD_TEXT];
+
+    head_text(client, sequence, hash, head);
+    return strcmp(head, text) == 0;
+}
+
+bool
+head_valid(const char *text)
+{
+    size_t client = strspn(text, "0123456789abcdef");
+    size_t sequence = text[client] == ':' ? strspn(text + client + 1, "0123456789") : 0;
+    const char *digest = text + client + 1 + sequence;
+
+    return client == 8 && sequence > 0 && *digest == ':' && strlen(digest) == 17 &&
+           strspn(digest + 1, "0123456789abcdef") == 16;
+}
+
 static bool
 contains_head(const struct snapshot *snapshots, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; i++) {
-        char head[HEAD_TEXT];
-        head_text(&snapshots[i].client, snapshots[i].sequence, &snapshots[i].hash, head);
-        if (strcmp(head, text) == 0) {
+        const struct snapshot *s = &snapshots[i];
+        if (head_matches(text, &s->client, s->sequence, &s->hash)) {
             return true;
         }
     }

@@ -59,6 +59,11 @@ MUST_CHECK enum vv_rc snapshot_list_read(struct repo *r, struct snapshot_list *r
 #define HEAD_TEXT 64
 void head_text(const struct vv_uuid *client, uint64_t sequence, const struct vv_id *hash,
                char out[HEAD_TEXT]);
+/** head_matches(text, client, sequence, hash): is this what head_text prints of it? */
+bool head_matches(const char *text, const struct vv_uuid *client, uint64_t sequence,
+                  const struct vv_id *hash);
+/** head_valid(text): does it have the form of a head? */
+bool head_valid(const char *text);
 /** head_check(l, text, err): VV_EFORGED if the list does not contain that head, or it is not whole.
  */
 MUST_CHECK enum vv_rc head_check(const struct snapshot_list *l, const char *text,

@@ -30,6 +30,10 @@ MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_
 MUST_CHECK enum vv_rc slot_scan_heal(struct repo *r, struct slot_scan *s, struct vv_error *err);
 /** snapshot_list_sort(l, err): into the order of struct snapshot_list. */
 MUST_CHECK enum vv_rc snapshot_list_sort(struct snapshot_list *l, struct vv_error *err);
+/** snapshots_by_place(l, err): all, by client and sequence; the caller frees the array (NULL: no
+ *  memory).  snapshot_place_compare orders pointers to its elements. */
+const struct snapshot **snapshots_by_place(const struct snapshot_list *l, struct vv_error *err);
+int snapshot_place_compare(const void *a, const void *b);
 /** newest_heads(l, ret, ret_count, err): the record with the highest sequence of every client,
  *  sorted by client. */
 MUST_CHECK enum vv_rc newest_heads(const struct snapshot_list *l, struct head **ret,

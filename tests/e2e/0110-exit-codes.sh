@@ -41,7 +41,8 @@ error 1 not-found varve history /not/there
 error 1 not-found varve cat latest:/not/there
 error 1 not-found varve ls ffffffff
 error 2 usage varve ls xyz
-error 14 forged varve --expect-head 01234567:9:0123456789abcdef snapshots
+assert_exit 14 varve --json --expect-head 01234567:9:0123456789abcdef snapshots >output.json 2>errors
+assert_eq "$(json output.json '[d["exit"], d["problems"][0]["name"]]')" '[14, "head-missing"]'
 
 # One of several paths missing: the rest is stored.
 assert_exit 3 varve --json backup source missing >backup.json 2>errors

@@ -127,13 +127,13 @@ for slot in "$VARVE_REPO"/snapshots/*; do
     flip "$slot" 60
 done
 assert_exit 1 varve restore latest --target nothing
-exported 3 --replica "$WORK/replica"
+exported 14 --replica "$WORK/replica"
 assert_exit 12 varve --json --replica "$WORK/replica" snapshots >list
 assert_eq "$(json list 'len(d["snapshots"])')" 2
 rm "$VARVE_REPO"/snapshots/*
 restored 14 --replica "$WORK/replica"
 rmdir "$VARVE_REPO/snapshots"
-exported 3 --replica "$WORK/replica"
+exported 14 --replica "$WORK/replica"
 
 # --- keys gone -------------------------------------------------------------------------------------
 again

@@ -50,7 +50,9 @@ options_for(struct world *w, const char *host, char state[128], char cache[128])
                                  .cache_dir = w->no_cache ? NULL : cache,
                                  .clock = &w->clock.base,
                                  .events = &w->events.base,
-                                 .replicas = w->replicas};
+                                 .replicas = w->replicas,
+                                 .expect_head = w->expect_head,
+                                 .accept_heads = w->accept_heads};
 }
 
 void

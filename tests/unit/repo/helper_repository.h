@@ -44,6 +44,8 @@ struct world {
     bool in_hook; /* the hook is not called for what it does itself */
     bool no_cache;
     const struct replica_source *replicas; /* what world_open opens with */
+    const char *expect_head;               /* likewise */
+    bool accept_heads;
 };
 
 /** world_begin(w): a fresh repository; opens nothing.  world_end(w) removes everything. */

@@ -142,33 +142,45 @@ local_state__remembers_heads_by_site(void **state)
     struct local_state *s;
     const struct vv_uuid here = {{1}};
     const struct vv_uuid there = {{2}};
-    const struct head two[2] = {{{{3}}, 7, {{4}}}, {{{5}}, 9, {{6}}}};
-    const struct head *heads = NULL;
-    size_t count = 99;
-    bool known = true;
+    struct head two[2] = {{{{3}}, 7, {{4}}}, {{{5}}, 9, {{6}}}};
+    struct vv_id accepted[1] = {{{7}}};
+    const struct site_memory memory = {.heads = two,
+                                       .head_count = 2,
+                                       .accepted = accepted,
+                                       .accepted_count = 1,
+                                       .graves = 11,
+                                       .revocations = 12,
+                                       .epoch = 13};
+    const struct site_memory none = {0};
+    const struct site_memory *m = &none;
 
     (void)state;
     world_begin(&w);
     repo = world_open(&w, "a");
     s = open_state(&w, repo);
-    must(local_state_heads(s, &here, &heads, &count, &known, E));
-    assert_false(known);
-    assert_int_equal(count, 0);
-    must(local_state_remember(s, &here, two, 2, E));
+    must(local_state_site(s, &here, &m, E));
+    assert_null(m);
+    must(local_state_remember(s, &here, &memory, E));
     local_state_free(s);
     s = open_state(&w, repo);
-    must(local_state_heads(s, &here, &heads, &count, &known, E));
-    assert_true(known);
-    assert_int_equal(count, 2);
-    assert_memory_equal(heads, two, sizeof(two));
-    must(local_state_heads(s, &there, &heads, &count, &known, E));
-    assert_false(known);
-    must(local_state_remember(s, &there, NULL, 0, E));
-    must(local_state_heads(s, &there, &heads, &count, &known, E));
-    assert_true(known);
-    assert_int_equal(count, 0);
+    must(local_state_site(s, &here, &m, E));
+    assert_non_null(m);
+    assert_int_equal(m->head_count, 2);
+    assert_memory_equal(m->heads, two, sizeof(two));
+    assert_int_equal(m->accepted_count, 1);
+    assert_memory_equal(m->accepted, accepted, sizeof(accepted));
+    assert_int_equal(m->graves, 11);
+    assert_int_equal(m->revocations, 12);
+    assert_int_equal(m->epoch, 13);
+    must(local_state_remember(s, &here, m, E)); /* what was lent, back */
+    must(local_state_site(s, &there, &m, E));
+    assert_null(m);
+    must(local_state_remember(s, &there, &none, E));
+    must(local_state_site(s, &there, &m, E));
+    assert_non_null(m);
+    assert_int_equal(m->head_count, 0);
     shell("for f in $DIR/state-x/*/site-01*; do head -c 20 $f > $f.x; mv $f.x $f; done", w.dir);
-    assert_int_equal(local_state_heads(s, &here, &heads, &count, &known, E), VV_ECORRUPT);
+    assert_int_equal(local_state_site(s, &here, &m, E), VV_ECORRUPT);
     local_state_free(s);
     repo_free(repo);
     world_end(&w);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One run of the command: opening storage and repository, with a key of the right role; what its
+ * snapshots say about freshness. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "directories.h"
+#include "render.h"
+#include "replica_options.h"
+#include "signals.h"
+
+enum vv_rc
+app_storage_options(struct app *app, const struct storage_options **ret, struct vv_error *err)
+{
+    if (!app->ssh.ready) {
+        VV_TRY(ssh_input_init(&app->ssh, &app->global.ssh, &app->messages, err));
+        app->storage_options = (struct storage_options){
+            .ssh = &app->ssh.options, .events = &app->messages.events, .cancel = signals_cancel()};
+    }
+    *ret = &app->storage_options;
+    return VV_OK;
+}
+
+enum vv_rc
+app_open_storage(struct app *app)
+{
+    const char *url =
+        app->global.repository != NULL ? app->global.repository : getenv("VARVE_REPO");
+    const struct storage_options *options = NULL;
+    enum vv_rc rc;
+
+    if (url == NULL || url[0] == '\0') {
+        rc = vv_error_set(&app->err, VV_EUSAGE, "no repository was named");
+        vv_error_hint(&app->err, "give -r REPO or set VARVE_REPO");
+        return rc;
+    }
+    app->global.repository = url;
+    VV_TRY(app_storage_options(app, &options, &app->err));
+    return storage_open(url, options, &app->storage, &app->err);
+}
+
+enum vv_rc
+app_open_other_storage(struct app *app, const char *url, struct storage **ret, struct vv_error *err)
+{
+    const struct storage_options *options = NULL;
+
+    if (url[0] == '\0') {
+        return vv_error_set(err, VV_EUSAGE, "an empty name of a repository");
+    }
+    VV_TRY(app_storage_options(app, &options, err));
+    return storage_open(url, options, ret, err);
+}
+
+enum vv_rc
+app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
+{
+    struct vv_error why = {0};
+
+    if (app->global.expect_head != NULL && !head_valid(app->global.expect_head)) {
+        return app_usage(app, "option '--expect-head': '%s' is no head as a backup prints it",
+                         app->global.expect_head);
+    }
+    *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
+    ret->expect_head = app->global.expect_head;
+    ret->accept_heads = app->global.accept_head;
+    ret->replicas = use != APP_WRITE && app->replicas.open != NULL ? &app->replicas : NULL;
+    if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
+        directories_make(&app->state_dir, &why) != VV_OK) {
+        if (use == APP_WRITE) {
+            app->err = why;
+            vv_error_hint(&app->err, "set VARVE_STATE_DIR to a directory of this user");
+            return why.rc;
+        }
+        messages_warning(&app->messages, "state-unusable", "%s; going on without it", why.message);
+    } else {
+        ret->state_dir = vv_buf_text(&app->state_dir);
+    }
+    if (directories_find(DIRECTORY_CACHE, &app->cache_dir, &why) == VV_OK &&
+        directories_make(&app->cache_dir, &why) == VV_OK) {
+        ret->cache_dir = vv_buf_text(&app->cache_dir);
+    } else {
+        messages_warning(&app->messages, "cache-unusable", "%s; going on without a cache",
+                         why.message);
+    }
+    return VV_OK;
+}
+
+struct secret_ways
+app_secret_ways(const struct app *app)
+{
+    return (struct secret_ways){.key_file = app->global.key_file,
+                                .passphrase_file = app->global.passphrase_file,
+                                .passphrase_command = app->global.passphrase_command,
+                                .recovery_file = app->global.recovery_file,
+                                .use_environment = true};
+}
+
+/* Nobody should type a passphrase for a repository that is not there. */
+enum vv_rc
+app_expect_repository(struct app *app)
+{
+    struct slot_list slots = {0};
+    enum vv_rc rc = key_slots_list(app->storage, &slots, &app->err);
+    bool empty = rc == VV_OK && slots.count == 0 && slots.damaged == 0;
+    uint64_t size;
+
+    slot_list_release(&slots);
+    if ((rc == VV_ENOTFOUND || empty) && app->replicas.count > 0 &&
+        storage_size(app->storage, "config", &size, NULL) == VV_OK) {
+        vv_error_clear(&app->err);
+        return VV_OK; /* keys of a replica may open it */
+    }
+    if (rc == VV_ENOTFOUND || empty) {
+        (void)vv_error_set(&app->err, VV_ENOREPO, "there is no varve repository at '%s'",
+                           app->storage->url);
+        vv_error_hint(&app->err, "'varve -r %s init' makes one", app->global.repository);
+        return VV_ENOREPO;
+    }
+    return rc;
+}
+
+/** A key file says which repository it is for: say so if it is another one. */
+static void
+explain_key(struct app *app, const struct secret_value *v)
+{
+    uint8_t head[FORMAT_HEADER_LEN];
+    char id[VV_UUID_TEXT];
+    size_t len = 0;
+
+    if (v->type != KEY_SLOT_KEY_FILE || vv_uuid_is_zero(&v->repository) ||
+        storage_read(app->storage, "config", 0, head, sizeof(head), &len, NULL) != VV_OK ||
+        len < sizeof(head) || memcmp(head + 8, v->repository.b, 16) == 0) {
+        return;
+    }
+    vv_uuid_text(&v->repository, id);
+    (void)vv_error_prefix(&app->err, "this key file is for another repository (%s)", id);
+}
+
+/** Does the key's role allow what the command does?  (The library would refuse, but later.) */
+static enum vv_rc
+check_role(struct app *app, enum app_use use)
+{
+    const struct key_bundle *client = keyring_client(repo_keyring(app->repo));
+    const char *needed = use == APP_ADMIN  ? "an administrator's key"
+                         : use == APP_READ ? "a reader's or an administrator's key"
+                                           : "a writer's or an administrator's key";
+    enum vv_rc rc;
+
+    if (client == NULL || use == APP_ANY || (use == APP_READ && client->role == KEY_ROLE_READER) ||
+        (use == APP_WRITE && client->role == KEY_ROLE_WRITER)) {
+        return VV_OK;
+    }
+    rc = vv_error_set(&app->err, VV_EKEY, "'varve %s%s%s' needs %s; this one ('%s') is a %s's",
+                      app->path[0], app->path[1] != NULL ? " " : "",
+                      app->path[1] != NULL ? app->path[1] : "", needed, repo_slot(app->repo)->label,
+                      render_role(client->role));
+    vv_error_hint(&app->err,
+                  "see ROLES in varve-key(1); 'varve key list' tells whose keys there are");
+    return rc;
+}
+
+enum vv_rc
+app_open(struct app *app, enum app_use use)
+{
+    struct secret_ways ways;
+    struct repo_options options;
+    struct vv_buf what = {0};
+    enum vv_rc rc;
+
+    VV_TRY(app_open_storage(app));
+    if (use != APP_WRITE) {
+        VV_TRY(replica_options_read(app, &app->err));
+    }
+    VV_TRY(app_expect_repository(app));
+    VV_TRY(app_repo_options(app, use, &options));
+    ways = app_secret_ways(app);
+    vv_buf_printf(&what, "'%s'", app->storage->url);
+    for (unsigned attempt = 1;; attempt++) {
+        struct secret_value v = {0};
+        struct slot_secret secret;
+        bool again;
+        rc = secret_get(&ways, vv_buf_text(&what), &app->messages, &v, &app->err);
+        if (rc == VV_OK) {
+            secret = secret_value_slot(&v);
+            rc = repo_open(app->storage, &secret, &options, &app->repo, &app->err);
+        }
+        if (rc == VV_EKEY) {
+            explain_key(app, &v);
+        }
+        again = rc == VV_EKEY && v.prompted && attempt < 3;
+        secret_value_release(&v);
+        if (!again) {
+            break;
+        }
+        messages_say(&app->messages, "varve: %s; try again", app->err.message);
+    }
+    vv_buf_release(&what);
+    app->slots_wanted = rc == VV_EKEY;
+    return rc == VV_OK ? check_role(app, use) : rc;
+}
+
+/** What to do about an alarm. */
+static void
+tell_newest(struct app *app, const struct snapshot_list *l)
+{
+    char head[HEAD_TEXT] = "none";
+    char when[VV_TIME_TEXT] = "";
+
+    if (l->count > 0) {
+        const struct snapshot *s = &l->snapshots[l->count - 1];
+        head_text(&s->client, s->sequence, &s->hash, head);
+        vv_time_format(s->time, when);
+    }
+    messages_say(
+        &app->messages,
+        "hint: something is missing here; the newest snapshot here is of %s (head %s); look "
+        "into replicas first; if that is known and right, --accept-head ends the alarm",
+        l->count > 0 ? when : "no time", head);
+}
+
+enum vv_rc
+app_snapshots(struct app *app, struct snapshot_list *ret)
+{
+    struct snapshot_list l = {0};
+
+    VV_TRY(snapshot_list_read(app->repo, &l, &app->err));
+    app->not_fresh = app->not_fresh || l.forged > 0 || l.freshness == FRESHNESS_ROLLED_BACK;
+    if (l.freshness == FRESHNESS_ROLLED_BACK) {
+        tell_newest(app, &l);
+    } else if (l.freshness == FRESHNESS_LAG) {
+        messages_warning(&app->messages, "freshness-lag",
+                         "this copy of the repository is behind what this host has seen elsewhere");
+    } else if (l.freshness == FRESHNESS_NOT_CHECKED && l.count > 0 && !app->global.quiet) {
+        messages_say(&app->messages,
+                     "freshness not checked: this host sees this copy for the first "
+                     "time (--expect-head compares)");
+    }
+    *ret = l;
+    return VV_OK;
+}
+
+enum exit_code
+app_list_verdict(const struct snapshot_list *l)
+{
+    enum exit_code code = EXIT_DONE;
+
+    if (l->forged > 0 || l->freshness == FRESHNESS_ROLLED_BACK) {
+        code = exit_code_worse(code, EXIT_FORGED);
+    }
+    if (l->damaged > 0) {
+        code = exit_code_worse(code, EXIT_CORRUPT);
+    }
+    return code;
+}

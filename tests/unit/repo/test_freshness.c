@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What was seen must not disappear; what a person accepts is not missed again. */
+#include "helper_repository.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum freshness
+freshness_on(struct world *w, const char *host, size_t *ret_count)
+{
+    struct repo *repo = world_open(w, host);
+    struct snapshot_list l;
+    enum freshness f;
+
+    world_forget_events(w);
+    must(snapshot_list_read(repo, &l, E));
+    f = l.freshness;
+    if (ret_count != NULL) {
+        *ret_count = l.count;
+    }
+    snapshot_list_release(&l);
+    repo_free(repo);
+    return f;
+}
+
+static void
+backup_on(struct world *w, const char *host, const char *text, struct snapshot *ret)
+{
+    struct repo *repo = world_open(w, host);
+
+    backup(repo, text, ret);
+    repo_free(repo);
+}
+
+static void
+drop_slot(struct world *w, const struct snapshot *s)
+{
+    char name[64] = "snapshots/";
+
+    vv_uuid_text(&s->session, name + 10);
+    world_drop(w, name);
+}
+
+/** Bury one snapshot, and what that record is called. */
+static void
+bury(struct world *w, const struct snapshot *s, const char *name)
+{
+    const struct grave g = {.session = s->session,
+                            .snapshot = s->id,
+                            .client = s->client,
+                            .sequence = s->sequence,
+                            .hash = s->hash,
+                            .reason = GRAVE_FORGOTTEN};
+    struct repo *repo = world_open(w, "init");
+
+    publish_graves(repo, name, &g, 1);
+    repo_free(repo);
+}
+
+#define GRAVE "grave-00000000000000000000000000000001"
+
+static void
+freshness__ends_when_it_is_accepted(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    struct snapshot second;
+    struct snapshot third;
+    size_t count;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    backup_on(&w, "b", "2", NULL);
+    backup_on(&w, "a", "3", &second);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_OK);
+    drop_slot(&w, &second); /* an older copy was put back */
+    assert_int_equal(freshness_on(&w, "a", &count), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(count, 2); /* and nothing else is hidden */
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_ROLLED_BACK);
+    w.accept_heads = true;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    assert_int_equal(world_told(&w, "head-accepted"), 1);
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    assert_int_equal(world_told(&w, "head-accepted"), 0); /* there is nothing more to accept */
+    w.accept_heads = false;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_ROLLED_BACK); /* each for itself */
+    backup_on(&w, "a", "4", &third);
+    assert_memory_equal(third.previous.b, first.hash.b,
+                        32); /* the chain goes on from what is here */
+    assert_int_equal(third.sequence, 3);
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    drop_slot(&w, &third); /* the next loss is an alarm again */
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_ROLLED_BACK);
+    world_end(&w);
+}
+
+/* A backup that ran before anybody accepted names the missing one: a hole for everybody. */
+static void
+freshness__accepts_holes_that_remain(void **state)
+{
+    struct world w;
+    struct snapshot second;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", NULL);
+    backup_on(&w, "a", "2", &second);
+    drop_slot(&w, &second);
+    backup_on(&w, "a", "3", NULL);
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_ROLLED_BACK);
+    w.accept_heads = true;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    w.accept_heads = false;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_ROLLED_BACK);
+    world_end(&w);
+}
+
+static void
+freshness__graves_must_not_disappear(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    size_t count;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    backup_on(&w, "a", "2", NULL);
+    bury(&w, &first, GRAVE);
+    assert_int_equal(freshness_on(&w, "a", &count), FRESHNESS_OK);
+    assert_int_equal(count, 1);
+    world_drop(&w, "admin/" GRAVE); /* the first is back */
+    assert_int_equal(freshness_on(&w, "a", &count), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(count, 2);
+    assert_int_equal(world_told(&w, "grave-missing"), 1);
+    assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_NOT_CHECKED); /* it cannot know */
+    w.accept_heads = true;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    w.accept_heads = false;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    world_end(&w);
+}
+
+/* One grave beside its merger names everything twice: when the old one goes nothing is missing. */
+static void
+freshness__merged_graves_are_no_alarm(void **state)
+{
+    struct world w;
+    struct snapshot first;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    backup_on(&w, "a", "2", NULL);
+    bury(&w, &first, GRAVE);
+    bury(&w, &first, "grave-00000000000000000000000000000002");
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    world_drop(&w, "admin/" GRAVE);
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    world_end(&w);
+}
+
+static void
+freshness__revocations_and_epochs_must_not_disappear(void **state)
+{
+    struct world w;
+    struct repo *admin;
+    struct snapshot first;
+    struct name_list names;
+    uint32_t epoch;
+    size_t clients;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    admin = world_open(&w, "init");
+    must(key_rotate(admin, &epoch, &clients, E));
+    must(key_revoke(admin, &first.client, 1, E));
+    repo_free(admin);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_NOT_CHECKED);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_OK);
+    world_drop(&w, "admin/epoch-1");
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(world_told(&w, "epoch-missing"), 1);
+    names = world_names(&w, "admin");
+    for (size_t i = 0; i < names.count; i++) {
+        char name[256];
+        (void)snprintf(name, sizeof(name), "admin/%s", names.names[i]);
+        if (strncmp(names.names[i], "revocation-", 11) == 0) {
+            world_drop(&w, name);
+        }
+    }
+    name_list_release(&names);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(world_told(&w, "revocation-missing"), 1);
+    world_end(&w);
+}
+
+static void
+freshness__a_head_can_be_expected(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    struct snapshot second;
+    char one[HEAD_TEXT];
+    char two[HEAD_TEXT];
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    backup_on(&w, "a", "2", &second);
+    head_text(&first.client, first.sequence, &first.hash, one);
+    head_text(&second.client, second.sequence, &second.hash, two);
+    assert_true(head_valid(one));
+    w.expect_head = one;                                         /* an older one is there as well */
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_OK); /* although it has no memory */
+    w.expect_head = two;
+    assert_int_equal(freshness_on(&w, "c", NULL), FRESHNESS_OK);
+    drop_slot(&w, &second);
+    assert_int_equal(freshness_on(&w, "d", NULL), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(world_told(&w, "head-missing"), 1);
+    w.accept_heads = true; /* what is expected in so many words is not accepted away */
+    assert_int_equal(freshness_on(&w, "d", NULL), FRESHNESS_ROLLED_BACK);
+    w.accept_heads = false;
+    bury(&w, &second, GRAVE); /* forgotten by the administrator: explained */
+    assert_int_equal(freshness_on(&w, "e", NULL), FRESHNESS_OK);
+    world_end(&w);
+}
+
+static void
+head_valid__knows_the_form(void **state)
+{
+    (void)state;
+    assert_true(head_valid("01234567:9:0123456789abcdef"));
+    assert_false(head_valid(""));
+    assert_false(head_valid("01234567"));
+    assert_false(head_valid("01234567:"));
+    assert_false(head_valid("01234567:9"));
+    assert_false(head_valid("01234567:9:0123456789abcde"));
+    assert_false(head_valid("01234567:9:0123456789abcdef0"));
+    assert_false(head_valid("01234567::0123456789abcdef"));
+    assert_false(head_valid("0123456g:9:0123456789abcdef"));
+}
+
+static void
+freshness__forks_can_be_accepted(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    char command[512];
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    (void)snprintf(command, sizeof(command), "cp -r %s/state-a %s/state-clone", w.dir, w.dir);
+    assert_int_equal(system(command), 0);
+    {
+        struct vv_buf slot = {0};
+        struct snapshot second;
+        char name[64] = "snapshots/";
+        backup_on(&w, "a", "2", &second);
+        vv_uuid_text(&second.session, name + 10);
+        slot = world_bytes(&w, name);
+        world_drop(&w, name); /* the clone does not see it */
+        backup_on(&w, "clone", "3", NULL);
+        world_poke(&w, name, slot.data, slot.len);
+        vv_buf_release(&slot);
+    }
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_ROLLED_BACK);
+    assert_int_equal(world_told(&w, "client-forked"), 1);
+    w.accept_heads = true;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    w.accept_heads = false;
+    assert_int_equal(freshness_on(&w, "a", NULL), FRESHNESS_OK);
+    world_end(&w);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(freshness__ends_when_it_is_accepted),
+        cmocka_unit_test(freshness__accepts_holes_that_remain),
+        cmocka_unit_test(freshness__graves_must_not_disappear),
+        cmocka_unit_test(freshness__merged_graves_are_no_alarm),
+        cmocka_unit_test(freshness__revocations_and_epochs_must_not_disappear),
+        cmocka_unit_test(freshness__a_head_can_be_expected),
+        cmocka_unit_test(freshness__forks_can_be_accepted),
+        cmocka_unit_test(head_valid__knows_the_form),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -75,13 +75,13 @@ put_snapshot(struct json *j, const struct snapshots_options *o, const struct sna
     const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
 
     if (!o->forgotten || f == NULL) {
-        render_json_snapshot(j, NULL, s);
+        render_json_snapshot(j, NULL, s, &l->admin);
         return;
     }
     json_put_object(j, NULL);
     json_put_time(j, "forgotten", f->time);
     json_put_time(j, "until", f->until);
-    render_json_snapshot(j, "snapshot", s);
+    render_json_snapshot(j, "snapshot", s, &l->admin);
     json_put_end(j);
 }
 
@@ -126,12 +126,15 @@ put_row(struct table *t, const struct snapshots_options *o, const struct snapsho
     const struct forgotten *f = admin_forgotten(&l->admin, &s->id);
     char id[RENDER_ID];
     char text[VV_TIME_TEXT];
+    char client[LIMIT_LABEL + 1];
 
     render_short_id(&s->id, id);
     table_text(t, id);
     vv_time_format(s->time, text);
     table_text(t, text);
     table_text(t, s->body.host);
+    render_client(s, &l->admin, client);
+    table_text(t, client);
     table_text(t, s->body.mode == SNAPSHOT_FULL ? "full" : "incr");
     vv_text_count(s->body.statistics.files, text);
     table_text(t, text);
@@ -150,15 +153,20 @@ static enum vv_rc
 list_text(struct app *app, const struct snapshots_options *o, const struct snapshot_list *l)
 {
     static const struct table_column columns[] = {
-        {"id", TABLE_LEFT},     {"time", TABLE_LEFT},         {"host", TABLE_LEFT},
-        {"mode", TABLE_LEFT},   {"files", TABLE_RIGHT},       {"size", TABLE_RIGHT},
-        {"added", TABLE_RIGHT}, {"paths [tags]", TABLE_LEFT},
+        {"id", TABLE_LEFT},    {"time", TABLE_LEFT},   {"host", TABLE_LEFT},
+        {"by", TABLE_LEFT},    {"mode", TABLE_LEFT},   {"files", TABLE_RIGHT},
+        {"size", TABLE_RIGHT}, {"added", TABLE_RIGHT}, {"paths [tags]", TABLE_LEFT},
     };
     static const struct table_column columns_forgotten[] = {
-        {"id", TABLE_LEFT},           {"time", TABLE_LEFT},
-        {"host", TABLE_LEFT},         {"mode", TABLE_LEFT},
-        {"files", TABLE_RIGHT},       {"size", TABLE_RIGHT},
-        {"added", TABLE_RIGHT},       {"can be brought back until", TABLE_LEFT},
+        {"id", TABLE_LEFT},
+        {"time", TABLE_LEFT},
+        {"host", TABLE_LEFT},
+        {"by", TABLE_LEFT},
+        {"mode", TABLE_LEFT},
+        {"files", TABLE_RIGHT},
+        {"size", TABLE_RIGHT},
+        {"added", TABLE_RIGHT},
+        {"can be brought back until", TABLE_LEFT},
         {"paths [tags]", TABLE_LEFT},
     };
     struct listed listed = choose(o, l);

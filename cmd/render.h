@@ -24,8 +24,13 @@ void render_json_path(struct json *j, const char *key, struct vv_span path);
 
 void render_json_uuid(struct json *j, const char *key, const struct vv_uuid *id);
 void render_json_statistics(struct json *j, const struct snapshot_statistics *s);
-/** An object: id, time, host, paths, tags, mode and the rest. */
-void render_json_snapshot(struct json *j, const char *key, const struct snapshot *s);
+/** An object: id, time, host, paths, tags, mode and the rest; by whom, as the certificates in
+ *  ${admin} say. */
+void render_json_snapshot(struct json *j, const char *key, const struct snapshot *s,
+                          const struct admin_records *admin);
+/** The name of the client that wrote it or, if its certificate has none, the beginning of its id. */
+void render_client(const struct snapshot *s, const struct admin_records *admin,
+                   char out[LIMIT_LABEL + 1]);
 /** Nanoseconds since 1970, at the ends of the range if there are too many. */
 int64_t render_time(const struct entry_time *t);
 /** The members of an entry: path, type, size, mode, owner, times. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Snapshots and the summary of a backup. */
+#include <string.h>
+
 #include "core/alloc.h"
 #include "render.h"
 
@@ -37,8 +39,10 @@ put_texts(struct json *j, const char *key, char *const *texts, uint32_t count)
 }
 
 void
-render_json_snapshot(struct json *j, const char *key, const struct snapshot *s)
+render_json_snapshot(struct json *j, const char *key, const struct snapshot *s,
+                     const struct admin_records *admin)
 {
+    const struct certificate *c = admin_certificate(admin, &s->client);
     const struct snapshot_body *b = &s->body;
     struct vv_span *paths = vv_alloc_array(b->source_count + 1u, sizeof(*paths));
     char head[HEAD_TEXT];
@@ -67,6 +71,8 @@ render_json_snapshot(struct json *j, const char *key, const struct snapshot *s)
     json_put_time(j, "start", b->start);
     json_put_time(j, "end", b->end);
     render_json_uuid(j, "client", &s->client);
+    json_put_text(j, "client_name", c != NULL && c->name[0] != '\0' ? c->name : NULL);
+    json_put_text(j, "client_role", c != NULL ? render_role((enum key_role)c->role) : NULL);
     json_put_u64(j, "sequence", s->sequence);
     head_text(&s->client, s->sequence, &s->hash, head);
     json_put_text(j, "head", head);
@@ -77,6 +83,19 @@ render_json_snapshot(struct json *j, const char *key, const struct snapshot *s)
     json_put_end(j);
     json_put_end(j);
     vv_free(paths);
+}
+
+void
+render_client(const struct snapshot *s, const struct admin_records *admin,
+              char out[LIMIT_LABEL + 1])
+{
+    const struct certificate *c = admin_certificate(admin, &s->client);
+
+    if (c != NULL && c->name[0] != '\0') {
+        memcpy(out, c->name, LIMIT_LABEL + 1);
+    } else {
+        render_short_id(&s->client, out);
+    }
 }
 
 void

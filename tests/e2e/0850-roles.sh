@@ -43,6 +43,14 @@ assert_same_tree source by-admin
 assert_exit 0 other drill replicate --to "$WORK/replica" >/dev/null
 assert_exit 0 other drill -r "$WORK/replica" verify >/dev/null
 
+# Snapshots say who wrote them, whatever host they claim to be of.
+assert_exit 0 other web backup --host elsewhere source >/dev/null
+assert_exit 0 other drill --json snapshots >list.json
+assert_eq "$(json list.json '[(s["host"] == "elsewhere", s["client_name"], s["client_role"]) for s in d["snapshots"]]')" \
+    '[[false, "web", "writer"], [false, "web", "writer"], [true, "web", "writer"]]'
+assert_exit 0 varve snapshots >listed
+assert_grep "elsewhere +web +" listed
+
 # What is not allowed is said, with exit code 11, and changes nothing.
 snapshot=$(varve --json snapshots | python3 -c 'import json,sys
 print(json.load(sys.stdin)["snapshots"][0]["id"])')
@@ -94,11 +102,11 @@ assert_exit 0 other drill verify --data >/dev/null
 
 # Revoked: no more of it is believed; the others go on.
 assert_exit 0 varve --json key revoke web --replica "$WORK/replica" 2>errors >revoked.json
-assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[4, 2, 1]'
+assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[5, 2, 1]'
 assert_eq "$(json revoked.json 'd["replicas"][0]["state"]')" holds
 assert_exit 11 other web backup source 2>errors
 assert_exit 0 other drill snapshots >listed
-assert_eq "$(grep -c "$PWD/source" listed)" 3
+assert_eq "$(grep -c "$PWD/source" listed)" 4
 # A copy of its slot that survived elsewhere does not help it.
 cp -p "$WORK/replica/keys/$(json web.json 'd["id"]')"-? "$VARVE_REPO/keys/"
 assert_exit 1 other web backup source 2>errors

@@ -301,6 +301,12 @@ sftp_client_busy(const struct sftp_client *c)
     return atomic_load_explicit(&c->busy, memory_order_relaxed);
 }
 
+uint64_t
+sftp_client_round_trip_ns(const struct sftp_client *c)
+{
+    return atomic_load_explicit(&c->round_trip_ns, memory_order_relaxed);
+}
+
 void
 sftp_client_counts(const struct sftp_client *c, struct sftp_counts *ret)
 {

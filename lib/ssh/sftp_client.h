@@ -18,7 +18,8 @@
  * F1  an answer belongs to the request with its id, and is checked against what was asked for: a
  *     wrong type, an unknown or answered id, more bytes than asked for, a packet over the limit, or
  *     bytes that do not parse end the channel (VV_EIO, "does not speak SFTP").
- * F2  a short read is continued behind its last byte; only EOF or zero bytes end a file.
+ * F2  a short read is continued behind its last byte; only EOF, zero bytes, or the size that fstat
+ *     gave in the same call end a file.
  * F3  once the channel has failed every call in flight and every later one returns VV_ETRANSIENT
  *     (VV_EIO after F1): nothing hangs, nothing is repeated by the client itself.
  * F4  while a request is unanswered, or bytes wait that the stream does not take, the other side
@@ -66,8 +67,11 @@ const char *sftp_client_extension_names(const struct sftp_client *c);
 uint32_t sftp_client_read_size(const struct sftp_client *c);
 uint32_t sftp_client_write_size(const struct sftp_client *c);
 bool sftp_client_failed(const struct sftp_client *c);
-/** sftp_client_busy(c): payload bytes of calls in flight, for choosing among channels. */
+/** sftp_client_busy(c): payload bytes of calls in flight. */
 uint64_t sftp_client_busy(const struct sftp_client *c);
+/** sftp_client_round_trip_ns(c): the shortest time that an answer has taken so far: nearly that of
+ *  the line alone. */
+uint64_t sftp_client_round_trip_ns(const struct sftp_client *c);
 /** Counters since the beginning: bytes on the wire, requests, and round trips: of every finished call
  *  the longest chain of requests each of which was sent only after the answer to the one before.
  *  Calls that ran at the same time add up, so it is the most that could have been waited for. */
@@ -138,8 +142,8 @@ MUST_CHECK enum vv_rc sftp_read(struct sftp_client *c, const struct sftp_handle 
  *  round trips.  On failure the file may be there, incomplete. */
 MUST_CHECK enum vv_rc sftp_write_file(struct sftp_client *c, const char *path, uint32_t mode,
                                       struct vv_span data, bool sync, struct vv_error *err);
-/** sftp_read_file(c, path, offset, buf, len, ret_len, err): open, read, close: 2 round trips (the
- *  answer to CLOSE is not waited for). */
+/** sftp_read_file(c, path, offset, buf, len, ret_len, err): open; fstat and read; close: 2 round
+ *  trips (the answer to CLOSE is not waited for). */
 MUST_CHECK enum vv_rc sftp_read_file(struct sftp_client *c, const char *path, uint64_t offset,
                                      uint8_t *buf, size_t len, size_t *ret_len,
                                      struct vv_error *err);

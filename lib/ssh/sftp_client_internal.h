@@ -67,6 +67,7 @@ struct sftp_call_ops {
 struct sftp_call {
     const struct sftp_call_ops *ops;
     struct sftp_client *client;
+    uint64_t number;        /* in the order they came */
     struct sftp_call *next; /* intake list, then ring of the I/O thread */
     struct sftp_call *previous;
     struct vv_cond cond;    /* signalled when done, or when an answer was delivered */
@@ -135,6 +136,7 @@ struct sftp_client {
     _Atomic uint64_t bytes_received;
     _Atomic uint64_t requests;
     _Atomic uint64_t round_trips;
+    _Atomic uint64_t round_trip_ns;
 
     /* Set before any call but the first, then never changed. */
     uint32_t extensions;
@@ -151,6 +153,7 @@ struct sftp_client {
     struct sftp_slot *oldest;
     struct sftp_slot *newest;
     uint32_t slots_used;
+    uint64_t calls;        /* taken in so far */
     struct vv_buf packets; /* whole packets, and the beginning of the last one's payload */
     size_t packets_sent;
     struct vv_span tail; /* the rest of that payload, the caller's memory */
@@ -191,7 +194,7 @@ void sftp_call_refused(struct sftp_call *call, size_t tag, const struct sftp_ans
 uint64_t sftp_now(const struct sftp_client *c);
 
 /* sftp_client_send.c */
-/** sftp_fill(c): put packets into the empty buffer, one of each call in turn. */
+/** sftp_fill(c): put packets into the empty buffer. */
 void sftp_fill(struct sftp_client *c);
 /** sftp_flush(c, ret_blocked, err): give the stream what there is, until it takes no more. */
 MUST_CHECK enum vv_rc sftp_flush(struct sftp_client *c, bool *ret_blocked, struct vv_error *err);
@@ -245,7 +248,9 @@ struct sftp_transfer {
     size_t end;              /* length; reading: less once the file proves to be shorter */
     size_t next;             /* asked for or sent so far */
     struct sftp_slot *again; /* reads that came short */
-    struct sftp_item *items; /* sent behind the data */
+    uint64_t size;           /* of the file, as fstat said before; UINT64_MAX: not known */
+    bool items_first;        /* items are sent before the data, else behind it */
+    struct sftp_item *items;
     size_t item_count;
     size_t item_next;
 };

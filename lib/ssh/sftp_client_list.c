@@ -13,6 +13,7 @@ enum {
     KEPT_MOST = 4 << 20,
     AT_ONCE_FIRST = 2, /* READDIRs: one for the names of a small directory, one for its end */
     AT_ONCE_MOST = 16,
+    MANY = 64, /* names in one answer: more will come (OpenSSH sends up to 100) */
 };
 #define NO_DIRECTORY SIZE_MAX
 
@@ -185,10 +186,13 @@ list_answer(struct sftp_call *call, struct sftp_slot *slot, const struct sftp_an
         } else if (answer->names.left == 0) {
             d->ended = true; /* not as it should be, and the same for ever */
         } else {
-            d->at_once = d->at_once < AT_ONCE_MOST ? d->at_once + 1 : AT_ONCE_MOST;
+            bool many = answer->names.left >= MANY;
+            d->at_once = many && d->at_once < AT_ONCE_MOST ? d->at_once + 1 : d->at_once;
             deliver_names(l, slot->tag, packet);
+            if (many || d->in_flight == 0) { /* else what is under way brings its end */
+                make_ready(l, slot->tag);
+            }
         }
-        make_ready(l, slot->tag);
     }
     if (d->open && d->in_flight == 0 && d->ended) {
         d->open = false;

@@ -122,6 +122,7 @@ take_in(struct sftp_client *c)
     vv_mutex_unlock(&c->lock);
     while (call != NULL) {
         struct sftp_call *next = call->next;
+        call->number = c->calls++;
         ring_add(c, call);
         sftp_call_settle(c, call); /* there may be nothing to do */
         call = next;

@@ -26,6 +26,11 @@ slot_answered(struct sftp_client *c, struct sftp_slot *slot)
         c->newest = slot->older;
     }
     slot->used = false;
+    uint64_t took = sftp_now(c) - slot->sent_ns;
+    uint64_t best = atomic_load_explicit(&c->round_trip_ns, memory_order_relaxed);
+    if (best == 0 || took < best) { /* only this thread changes it */
+        atomic_store_explicit(&c->round_trip_ns, took, memory_order_relaxed);
+    }
 }
 
 static void

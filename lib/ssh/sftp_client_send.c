@@ -135,25 +135,52 @@ may_go(struct sftp_client *c, uint64_t bytes)
 
 /* ---- turns ---- */
 
+/*
+ * Small requests go in turn and before data.  Of calls that write data the oldest goes on until it
+ * has nothing to send: so files end one after the other, and while the first waits for its fsync and
+ * name the line carries the next.  In turn they would all end at once, and the line would be idle.
+ */
 static bool
-turn(struct sftp_client *c, struct sftp_call *call)
+is_data(const struct sftp_packet *packet)
 {
+    return packet->payload.len > ALONG;
+}
+
+static bool
+offers(struct sftp_client *c, struct sftp_call *call, struct sftp_packet *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    return call->ops->offer(call, ret) && (ret->reuse != NULL || c->free_slots != NULL);
+}
+
+/* The next to be sent, if anybody has something. */
+static struct sftp_call *
+choose(struct sftp_client *c, struct sftp_packet *ret)
+{
+    struct sftp_call *oldest = NULL;
+    struct sftp_call *call = c->ring;
     struct sftp_packet packet;
 
-    memset(&packet, 0, sizeof(packet));
-    if (!call->ops->offer(call, &packet) || (packet.reuse == NULL && c->free_slots == NULL) ||
-        !may_go(c, packet.len)) {
-        return false;
-    }
-    put_request(c, call, &packet);
-    return true;
+    do {
+        if (offers(c, call, &packet)) {
+            if (!is_data(&packet)) {
+                *ret = packet;
+                c->ring = call->next;
+                return call;
+            }
+            if (oldest == NULL || call->number < oldest->number) {
+                oldest = call;
+                *ret = packet;
+            }
+        }
+        call = call->next;
+    } while (call != c->ring);
+    return oldest;
 }
 
 void
 sftp_fill(struct sftp_client *c)
 {
-    const struct sftp_call *refused = NULL; /* the first in a row that had nothing */
-
     if (sftp_unsent(c)) {
         return; /* C5 */
     }
@@ -161,15 +188,12 @@ sftp_fill(struct sftp_client *c)
     c->packets_sent = 0;
     put_closings(c);
     while (c->ring != NULL && c->packets.len < FULL && c->tail.len == 0) {
-        struct sftp_call *call = c->ring;
-        if (turn(c, call)) {
-            refused = NULL;
-        } else if (refused == call) {
+        struct sftp_packet packet;
+        struct sftp_call *call = choose(c, &packet);
+        if (call == NULL || !may_go(c, packet.len)) {
             break;
-        } else if (refused == NULL) {
-            refused = call;
         }
-        c->ring = call->next;
+        put_request(c, call, &packet);
     }
 }
 

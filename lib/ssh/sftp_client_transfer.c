@@ -52,7 +52,7 @@ transfer_offer(struct sftp_call *call, struct sftp_packet *ret)
         ret->reuse = t->again;
         return true;
     }
-    if (has_data(t)) {
+    if (has_data(t) && (!t->items_first || t->item_next == t->item_count)) {
         return offer_piece(t, ret);
     }
     if (t->item_next < t->item_count) {
@@ -76,13 +76,14 @@ transfer_taken(struct sftp_call *call, const struct sftp_packet *packet)
     }
 }
 
-/* F2: the file ends where a read said so; a short one is continued. */
+/* F2: the file ends where a read or fstat said so; a short one is continued. */
 static void
 data_came(struct sftp_transfer *t, struct sftp_slot *slot, uint32_t received)
 {
     size_t at = (size_t)(slot->offset - t->offset);
 
-    if (received == 0) {
+    if (received == 0 || slot->offset + received >= t->size) {
+        at += received;
         t->end = at < t->end ? at : t->end;
     } else if (received < slot->len) {
         slot->offset += received;
@@ -112,6 +113,9 @@ transfer_answer(struct sftp_call *call, struct sftp_slot *slot, const struct sft
         }
     } else {
         sftp_item_answered(call, &t->items[slot->tag], answer, packet);
+        if (t->into != NULL && answer->type == SFTP_PACKET_ATTRS && answer->attributes.has_size) {
+            t->size = answer->attributes.size;
+        }
     }
 }
 
@@ -138,6 +142,7 @@ sftp_transfer_init(struct sftp_transfer *t, const struct sftp_handle *h, uint64_
     t->handle = h;
     t->offset = offset;
     t->end = len;
+    t->size = UINT64_MAX;
 }
 
 enum vv_rc
@@ -179,13 +184,20 @@ enum vv_rc
 sftp_read_file(struct sftp_client *c, const char *path, uint64_t offset, uint8_t *buf, size_t len,
                size_t *ret_len, struct vv_error *err)
 {
+    struct sftp_item item = {.type = SFTP_PACKET_FSTAT}; /* whatever it says of anything else */
     struct sftp_handle h;
     struct sftp_transfer t;
 
     VV_TRY(sftp_open(c, path, SFTP_OPEN_READ, 0, &h, err));
     sftp_transfer_init(&t, &h, offset, len);
     t.into = buf;
-    enum vv_rc rc = sftp_perform(c, &t.call, err);
+    t.items = &item;
+    t.item_count = 1;
+    t.items_first = true;
+    sftp_put_handle(&item.body, &h);
+    enum vv_rc rc = vv_buf_check(&item.body, err);
+    rc = rc == VV_OK ? sftp_perform(c, &t.call, err) : rc;
+    sftp_item_release(&item);
     sftp_close_later(c, &h);
     if (rc != VV_OK) {
         return rc;

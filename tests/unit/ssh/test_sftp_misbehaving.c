@@ -49,11 +49,11 @@ read__continues_short_answers(void **state)
     }
 }
 
-/* Takes eight READs, answers the last first; the bytes of all packets one by one. */
+/* Takes FSTAT and eight READs, answers the last first. */
 static void
 answer_in_reverse(struct script *s)
 {
-    enum { COUNT = 8 };
+    enum { COUNT = 9 };
     static struct script_request r[COUNT];
 
     if (!script_greet(s) || !script_take(s, &r[0]) || !script_reply(s, &r[0])) { /* OPEN */
@@ -88,6 +88,27 @@ read__takes_answers_in_any_order(void **state)
     script_end(&s);
 }
 
+/* After a short answer that ends where fstat said the file ends nothing more is asked for. */
+static void
+read_file__believes_fstat_about_the_end(void **state)
+{
+    struct script s = {.size = 777};
+    struct sftp_client *c = script_client(&s, script_serve, NULL);
+    struct sftp_counts before;
+    struct sftp_counts after;
+    size_t got = 0;
+
+    (void)state;
+    sftp_client_counts(c, &before);
+    expect_ok(sftp_read_file(c, "file", 7, buffer, 1000, &got, &err_));
+    sftp_client_counts(c, &after);
+    assert_int_equal(got, 770);
+    expect_content(buffer, 7, got);
+    assert_int_equal(after.round_trips - before.round_trips, 2); /* OPEN; FSTAT and READ */
+    sftp_client_free(c);
+    script_end(&s);
+}
+
 /* A server that sends its packets in pieces of one byte. */
 static void
 answer_byte_by_byte(struct script *s)
@@ -96,8 +117,11 @@ answer_byte_by_byte(struct script *s)
     static const uint8_t data[] = {0, 0, 0, 12, 103, 0, 0, 0, 0, 0, 0, 0, 3, 'a', 'b', 'c'};
     uint8_t packet[sizeof(data)];
 
-    if (!script_greet(s) || !script_take(s, &r) || !script_reply(s, &r) || !script_take(s, &r)) {
-        return;
+    for (int i = 0; i < 3; i++) { /* OPEN, FSTAT, READ */
+        if ((i == 0 && !script_greet(s)) || !script_take(s, &r) ||
+            (i < 2 && !script_reply(s, &r))) {
+            return;
+        }
     }
     memcpy(packet, data, sizeof(data));
     sftp_store_u32(packet + 5, r.id);
@@ -850,6 +874,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read__continues_short_answers),
         cmocka_unit_test(read__takes_answers_in_any_order),
+        cmocka_unit_test(read_file__believes_fstat_about_the_end),
         cmocka_unit_test(read__takes_bytes_one_by_one),
         cmocka_unit_test(client__does_without_extensions),
         cmocka_unit_test(new__tells_of_text_before_the_first_packet),

@@ -20,7 +20,8 @@
  * Invariants:
  * P1  a channel that failed is taken out of the pool at once and freed when its last user lets go;
  *     nothing that belongs to it (handles) is used with another.
- * P2  at most one thread opens a channel; the others use what there is, or wait.
+ * P2  one thread opens the first channel, the others wait; further ones are opened one at a time, on
+ *     a long line up to SFTP_OPENING_MOST at once (sshd drops who does not log in from ten on).
  * P3  a call is repeated only if the channel failed or the trouble is in passing (VV_ETRANSIENT),
  *     never after VV_EAUTH, VV_EREFUSED, VV_ENOSPACE or what else the server decided; and not at
  *     all before a first channel was there (an unreachable host is told at once).
@@ -30,10 +31,11 @@
 
 enum {
     SFTP_CHANNELS_MAX = 8,
+    SFTP_OPENING_MOST = 3,
     SFTP_KEPT_DIRECTORIES = 48, /* open directories of one channel */
     SFTP_KEPT_FILES = 48,       /* open packs of one channel */
     SFTP_WAIT_STEP_MS = 100,
-    SFTP_PARALLEL = 16,
+    SFTP_PARALLEL = 48,
     SFTP_PATH_MAX = 4096,
     SFTP_READ_UNIT = 65536, /* reads of packs are rounded to it, so that their sizes tell less */
 };
@@ -64,7 +66,8 @@ struct sftp_file {
 struct sftp_channel {
     struct sftp_client *client;
     char *transport;      /* the stream's name */
-    unsigned users;       /* guarded by the pool's lock, as `retired` */
+    unsigned users;       /* guarded by the pool's lock, as `load` and `retired` */
+    uint64_t load;        /* bytes its users have yet to move, at most */
     bool retired;         /* not in the pool any more */
     struct vv_mutex lock; /* guards what follows */
     struct vv_cond changed;
@@ -87,8 +90,8 @@ struct sftp_pool {
     struct vv_cond changed;
     struct sftp_channel *channels[SFTP_CHANNELS_MAX];
     unsigned count;
-    unsigned retired; /* channels out of the pool that still have users */
-    bool opening;
+    unsigned retired;       /* channels out of the pool that still have users */
+    unsigned opening;       /* threads that are about it */
     bool reached;           /* there was a channel once */
     unsigned failures;      /* in a row */
     uint64_t failing_since; /* ns; 0: not failing */
@@ -98,7 +101,8 @@ struct sftp_pool {
     struct vv_error last; /* why no channel could be opened */
 };
 
-/** sftp_connect_fn: how a channel comes to be; called by one thread at a time. */
+/** sftp_connect_fn: how a channel comes to be; called by one thread until there was a channel once,
+ *  then by several at a time. */
 typedef enum vv_rc sftp_connect_fn(void *ctx, struct byte_stream **ret, struct vv_error *err);
 
 struct sftp {
@@ -155,6 +159,10 @@ void sftp_explain(const struct sftp *s, struct vv_error *err);
 typedef enum vv_rc sftp_work_fn(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx,
                                 struct vv_error *err);
 MUST_CHECK enum vv_rc sftp_run(struct sftp *s, sftp_work_fn *fn, void *ctx, struct vv_error *err);
+/** sftp_run_load(s, fn, ctx, bytes, err): the same for what moves about ${bytes}: channels share the
+ *  load, and one that would wait long for its turn may get a channel of its own. */
+MUST_CHECK enum vv_rc sftp_run_load(struct sftp *s, sftp_work_fn *fn, void *ctx, uint64_t bytes,
+                                    struct vv_error *err);
 /** sftp_run_once(s, fn, ctx, err): as sftp_run, never repeated. */
 MUST_CHECK enum vv_rc sftp_run_once(struct sftp *s, sftp_work_fn *fn, void *ctx,
                                     struct vv_error *err);
@@ -172,6 +180,9 @@ void sftp_pool_each(struct sftp *s, void (*fn)(struct sftp_channel *c, void *ctx
 /** sftp_grow_wanted(s): all channels are busy and another one may help: open one.  Lock of the pool
  *  held. */
 bool sftp_grow_wanted(struct sftp *s);
+/** sftp_grow_long(s, load): on this line ${load} bytes on one channel take longer than opening
+ *  another one.  Lock held. */
+bool sftp_grow_long(const struct sftp *s, uint64_t load);
 /** sftp_grow_idle(s): nothing is under way: a measurement would count the pause.  Lock held. */
 void sftp_grow_idle(struct sftp *s);
 /** sftp_grow_added(s, added): another channel is there, or could not be had.  Lock held. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/alloc.h"
+#include "core/parallel.h"
 #include "storage/sftp_internal.h"
 
 enum { MODE = 0700 };
@@ -102,16 +103,41 @@ sync_path(struct sftp *s, struct sftp_channel *c, const char *path, struct vv_er
     return rc;
 }
 
+struct path_to_sync {
+    struct sftp *s;
+    struct sftp_channel *c;
+    char path[SFTP_PATH_MAX];
+};
+
+static enum vv_rc
+sync_one(void *ctx, struct vv_error *err)
+{
+    const struct path_to_sync *p = ctx;
+    return sync_path(p->s, p->c, p->path, err);
+}
+
+/* All at once: each is two round trips. */
 static enum vv_rc
 make_durable(struct sftp *s, struct sftp_channel *c, bool root_is_ours, struct vv_error *err)
 {
     static const char *const parents[] = {"packs", "parity", ""};
-    char path[SFTP_PATH_MAX];
-    for (size_t i = 0; i < VV_COUNT(parents); i++) {
-        VV_TRY(sftp_path(s, parents[i], path, err));
-        VV_TRY(sync_path(s, c, path, err));
+    enum { MOST = VV_COUNT(parents) + 1 };
+    VV_CLEANUP(vv_freep) struct path_to_sync *paths = vv_alloc_array(MOST, sizeof(*paths));
+    struct vv_job jobs[MOST] = {{0}};
+    size_t count = 0;
+    if (paths == NULL) {
+        return vv_error_nomem(err);
     }
-    return root_is_ours && parent_of(s->root, path) ? sync_path(s, c, path, err) : VV_OK;
+    for (; count < VV_COUNT(parents); count++) {
+        VV_TRY(sftp_path(s, parents[count], paths[count].path, err));
+    }
+    count += root_is_ours && parent_of(s->root, paths[count].path);
+    for (size_t i = 0; i < count; i++) {
+        paths[i].s = s;
+        paths[i].c = c;
+        jobs[i] = (struct vv_job){.run = sync_one, .ctx = &paths[i]};
+    }
+    return vv_parallel_run(jobs, count, MOST, err);
 }
 
 /* Make the directories of the layout but those of which ${there} (may be NULL) says that they are
@@ -221,7 +247,7 @@ attempt_complete(struct sftp *s, struct sftp_channel *c, unsigned attempt, void 
         return vv_error_nomem(err);
     }
     VV_TRY(make_root(s, c, &root_is_ours, err));
-    for (size_t i = 0; i < VV_COUNT(parents); i++) {
+    for (size_t i = 0; !root_is_ours && i < VV_COUNT(parents); i++) {
         struct found f = {.s = s, .parent = parents[i], .there = there};
         VV_TRY(sftp_path(s, parents[i], path, err));
         enum vv_rc rc = sftp_list(c->client, path, note_directory, &f, err);

@@ -112,13 +112,12 @@ note_success(struct sftp *s)
     vv_mutex_unlock(&p->lock);
 }
 
-/* The least busy channel that has not failed; failed ones go.  Lock held. */
+/* The channel with the least load that has not failed; failed ones go.  Lock held. */
 static struct sftp_channel *
 choose(struct sftp *s, struct vv_buf *gone)
 {
     struct sftp_pool *p = &s->pool;
     struct sftp_channel *best = NULL;
-    uint64_t best_busy = 0;
     for (unsigned i = 0; i < p->count;) {
         struct sftp_channel *c = p->channels[i];
         if (sftp_client_failed(c->client)) {
@@ -129,10 +128,9 @@ choose(struct sftp *s, struct vv_buf *gone)
             }
             continue;
         }
-        uint64_t busy = sftp_client_busy(c->client);
-        if (best == NULL || busy < best_busy || (busy == best_busy && c->users < best->users)) {
+        if (best == NULL || c->load < best->load ||
+            (c->load == best->load && c->users < best->users)) {
             best = c;
-            best_busy = busy;
         }
         i++;
     }
@@ -161,14 +159,14 @@ open_channel(struct sftp *s, struct sftp_channel **ret, struct vv_error *err)
     struct sftp_pool *p = &s->pool;
     struct sftp_channel *c = NULL;
     uint64_t wait_until = p->count == 0 ? p->retry_at : 0;
-    p->opening = true;
+    p->opening++;
     vv_mutex_unlock(&p->lock);
     enum vv_rc rc = sleep_until(s, wait_until, err);
     if (rc == VV_OK) {
         rc = sftp_channel_new(s, &c, err);
     }
     vv_mutex_lock(&p->lock);
-    p->opening = false;
+    p->opening--;
     if (rc == VV_OK) {
         p->channels[p->count++] = c;
         p->reached = true;
@@ -226,9 +224,16 @@ free_gone(struct vv_buf *gone)
     vv_buf_reset(gone);
 }
 
+/* Whether to wait for a channel that others are opening: what there is has long to do. */
+static bool
+worth_waiting(const struct sftp *s, const struct sftp_channel *best, uint64_t bytes)
+{
+    return s->pool.opening > 0 && bytes > 0 && sftp_grow_long(s, best->load);
+}
+
 /* Get hold of a channel. */
 static enum vv_rc
-acquire(struct sftp *s, struct sftp_channel **ret, struct vv_error *err)
+acquire(struct sftp *s, uint64_t bytes, struct sftp_channel **ret, struct vv_error *err)
 {
     struct sftp_pool *p = &s->pool;
     VV_CLEANUP(vv_buf_release) struct vv_buf gone = {0};
@@ -247,17 +252,21 @@ acquire(struct sftp *s, struct sftp_channel **ret, struct vv_error *err)
             free_gone(&gone);
             vv_mutex_lock(&p->lock);
             c = NULL;
-        } else if (c == NULL && p->opening) {
+        } else if (c == NULL && p->opening > 0) {
             (void)vv_cond_wait_ms(&p->changed, &p->lock, SFTP_WAIT_STEP_MS);
         } else if (c == NULL) {
             rc = open_needed(s, err);
         } else if (sftp_grow_wanted(s)) {
             open_additional(s);
             c = choose(s, &gone);
+        } else if (worth_waiting(s, c, bytes)) {
+            (void)vv_cond_wait_ms(&p->changed, &p->lock, SFTP_WAIT_STEP_MS);
+            c = NULL;
         }
     }
     if (c != NULL) {
         c->users++;
+        c->load += bytes;
         *ret = c;
     }
     vv_mutex_unlock(&p->lock);
@@ -267,12 +276,13 @@ acquire(struct sftp *s, struct sftp_channel **ret, struct vv_error *err)
 
 /* Let go of a channel; if it failed, it goes. */
 static void
-release(struct sftp *s, struct sftp_channel *c)
+release(struct sftp *s, struct sftp_channel *c, uint64_t bytes)
 {
     struct sftp_pool *p = &s->pool;
     bool last = false;
     vv_mutex_lock(&p->lock);
     c->users--;
+    c->load -= bytes;
     if (!c->retired && sftp_client_failed(c->client)) {
         for (unsigned i = 0; i < p->count; i++) {
             if (p->channels[i] == c) {
@@ -297,12 +307,12 @@ enum vv_rc
 sftp_run_once(struct sftp *s, sftp_work_fn *fn, void *ctx, struct vv_error *err)
 {
     struct sftp_channel *c = NULL;
-    VV_TRY(acquire(s, &c, err));
+    VV_TRY(acquire(s, 0, &c, err));
     enum vv_rc rc = fn(s, c, 0, ctx, err);
     if (rc == VV_OK || !sftp_client_failed(c->client)) {
         note_success(s);
     }
-    release(s, c);
+    release(s, c, 0);
     if (rc != VV_OK) {
         sftp_explain(s, err);
     }
@@ -334,14 +344,20 @@ try_again(struct sftp *s, unsigned attempt, uint64_t *first_failure, const struc
 enum vv_rc
 sftp_run(struct sftp *s, sftp_work_fn *fn, void *ctx, struct vv_error *err)
 {
+    return sftp_run_load(s, fn, ctx, 0, err);
+}
+
+enum vv_rc
+sftp_run_load(struct sftp *s, sftp_work_fn *fn, void *ctx, uint64_t bytes, struct vv_error *err)
+{
     uint64_t first_failure = 0;
     for (unsigned attempt = 0;; attempt++) {
         struct vv_error why = {0};
         struct sftp_channel *c = NULL;
-        VV_TRY(acquire(s, &c, err));
+        VV_TRY(acquire(s, bytes, &c, err));
         enum vv_rc rc = fn(s, c, attempt, ctx, &why);
         bool failed = sftp_client_failed(c->client);
-        release(s, c);
+        release(s, c, bytes);
         if (rc == VV_OK) {
             note_success(s);
             return VV_OK;
@@ -373,7 +389,7 @@ sftp_pool_renew(struct sftp *s)
 {
     struct sftp_pool *p = &s->pool;
     vv_mutex_lock(&p->lock);
-    while (p->count > 0 || p->opening || p->retired > 0) {
+    while (p->count > 0 || p->opening > 0 || p->retired > 0) {
         if (p->count > 0) {
             struct sftp_channel *c = retire(p, 0);
             if (c != NULL) {
@@ -402,6 +418,6 @@ sftp_pool_each(struct sftp *s, void (*fn)(struct sftp_channel *c, void *ctx), vo
     vv_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < count; i++) {
         fn(all[i], ctx);
-        release(s, all[i]);
+        release(s, all[i], 0);
     }
 }

@@ -20,9 +20,11 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/parallel.h"
 #include "storage/sftp_internal.h"
 
 enum { MODE = 0400, COMPARE_BLOCK = 1 << 20 };
+#define LONG_TRIP_NS 2000000 /* from there on a thread costs less than a round trip */
 
 enum step { STEP_WRITE, STEP_NAME, STEP_SYNC };
 
@@ -190,6 +192,45 @@ give_name(struct sftp *s, struct sftp_channel *c, struct publication *p, struct 
     return refused(s, c, p, &why, err);
 }
 
+/* Step 1, and the handle of the directory. */
+struct beginning {
+    struct sftp *s;
+    struct sftp_channel *c;
+    struct publication *p;
+    struct sftp_directory *d; /* may stay NULL */
+};
+
+static enum vv_rc
+begin_write(void *ctx, struct vv_error *err)
+{
+    const struct beginning *b = ctx;
+    return b->p->step == STEP_WRITE ? write_temporary(b->s, b->c, b->p, err) : VV_OK;
+}
+
+static enum vv_rc
+begin_directory(void *ctx, struct vv_error *err)
+{
+    struct beginning *b = ctx;
+    return sftp_directory_get(b->s, b->c, b->p->directory, &b->d, err);
+}
+
+/* Both at once on a long line: the latter is a round trip, too. */
+static enum vv_rc
+begin(struct sftp *s, struct sftp_channel *c, struct publication *p, struct sftp_directory **ret,
+      struct vv_error *err)
+{
+    struct beginning b = {.s = s, .c = c, .p = p};
+    struct vv_job jobs[] = {{.run = begin_write, .ctx = &b}, {.run = begin_directory, .ctx = &b}};
+    unsigned threads = sftp_client_round_trip_ns(c->client) >= LONG_TRIP_NS ? 2 : 1;
+    enum vv_rc rc = vv_parallel_run(jobs, VV_COUNT(jobs), threads, err);
+    if (rc != VV_OK) {
+        sftp_directory_put(c, b.d);
+        return rc;
+    }
+    *ret = b.d;
+    return VV_OK;
+}
+
 static enum vv_rc
 attempt_publish(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx,
                 struct vv_error *err)
@@ -197,10 +238,7 @@ attempt_publish(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *
     struct publication *p = ctx;
     struct sftp_directory *d = NULL;
     (void)attempt;
-    if (p->step == STEP_WRITE) {
-        VV_TRY(write_temporary(s, c, p, err));
-    }
-    VV_TRY(sftp_directory_get(s, c, p->directory, &d, err));
+    VV_TRY(begin(s, c, p, &d, err));
     enum vv_rc rc = p->step == STEP_NAME ? give_name(s, c, p, err) : VV_OK;
     if (rc == VV_OK) {
         rc = sftp_directory_sync(s, c, d, p->temporary[0] != '\0' ? p->temporary : NULL, err);
@@ -234,7 +272,7 @@ sftp_storage_publish(struct storage *st, const char *name, struct vv_span data,
     p->directory = directory;
     p->data = data;
     VV_TRY(sftp_path(s, name, p->final, err));
-    enum vv_rc rc = sftp_run(s, attempt_publish, p, err);
+    enum vv_rc rc = sftp_run_load(s, attempt_publish, p, data.len, err);
     /* an append-only account may not delete: then it is left over and harms nobody */
     bool reachable = rc != VV_OK && rc != VV_ETRANSIENT && rc != VV_EAUTH && rc != VV_ECANCELLED;
     if (reachable && p->temporary[0] != '\0') {

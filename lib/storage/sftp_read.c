@@ -81,7 +81,7 @@ attempt_read(struct sftp *s, struct sftp_channel *c, unsigned attempt, void *ctx
 static enum vv_rc
 read_range(struct sftp *s, struct range *r, struct vv_error *err)
 {
-    return sftp_run(s, attempt_read, r, err);
+    return sftp_run_load(s, attempt_read, r, r->len, err);
 }
 
 /* Read the whole units that hold the range, and give of them what was asked for. */

@@ -24,20 +24,6 @@ batch_release(struct batch *b)
     vv_free(b->jobs);
 }
 
-/** Key slots and certificates come first: without them nothing else can be read there. */
-static enum vv_rc
-copy_small(struct batch *b, struct vv_error *err)
-{
-    struct replicate_summary *s = b->d->s;
-    struct replica_small_objects small = {0};
-
-    VV_TRY(replica_copy_small(b->d->run->source, &b->scan.admin, b->d->site, &small, err));
-    s->objects_copied += small.copied;
-    s->key_slots_extra = small.slots_extra;
-    s->objects_refused = small.refused;
-    return VV_OK;
-}
-
 static bool
 has_index(const struct site_catalog *c)
 {
@@ -87,10 +73,8 @@ prepare(struct batch *b, bool *ret_work, struct vv_error *err)
         VV_TRY(check_shrunken(d, &b->scan, err));
         d->looked = true;
     }
-    VV_TRY(copy_small(b, err));
-    VV_TRY(choose_records(b, err));
+    VV_TRY(look_for_batch(b, !d->seen_site, err));
     if (!d->seen_site) {
-        VV_TRY(look_at_site(d, &b->site_admin, &b->site, err));
         VV_TRY(site_heal_set(&b->site, &b->heal, err));
         VV_TRY(check_index(b, err));
     }

@@ -3,7 +3,7 @@
 #include "core/alloc.h"
 #include "engine/replicate_internal.h"
 
-#define THREADS_MAX 16u
+#define THREADS_MAX 48u
 #define IN_FLIGHT_BYTES (256ull << 20)
 
 struct copying {

@@ -4,26 +4,6 @@
 
 #include "engine/replicate_internal.h"
 
-enum vv_rc
-look_at_site(struct destination *d, const struct admin_records *admin, struct site_catalog *ret,
-             struct vv_error *err)
-{
-    struct condemned_set condemned = {0};
-    struct admin_records own = {0};
-    enum vv_rc rc = condemned_read(d->site, &condemned, err);
-
-    if (rc == VV_OK && admin == NULL) {
-        rc = admin_records_read(d->site, &own, err);
-        admin = &own;
-    }
-    if (rc == VV_OK) {
-        rc = site_catalog_read(d, &condemned, admin, ret, err);
-    }
-    condemned_set_release(&condemned);
-    admin_records_release(&own);
-    return rc;
-}
-
 /** After a failure in passing: tell, wait, and go on with what is there. */
 static enum vv_rc
 try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
@@ -88,7 +68,7 @@ refresh_catalog(struct destination *d, struct vv_error *err)
 {
     while (!d->catalog_valid) {
         struct site_catalog c = {0};
-        enum vv_rc rc = look_at_site(d, NULL, &c, err);
+        enum vv_rc rc = look_at_site(d, &c, err);
         if (rc != VV_OK) {
             VV_TRY(try_again(d, rc, err));
             continue;

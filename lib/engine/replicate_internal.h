@@ -158,8 +158,16 @@ MUST_CHECK enum vv_rc rate_settle(struct destination *d, struct vv_error *err);
 uint64_t rate_of(const struct replicate_rate *rates, size_t count, unsigned minute);
 
 /* replicate_site.c */
-/** site_catalog_read(d, condemned, admin, ret, err): index segments, then the listing; the sets may
- *  be NULL for a first look.  What is wrong is told once and counted. */
+/** site_catalog_fetch(d, ret, err): index segments, then the listing: names and sizes only. */
+MUST_CHECK enum vv_rc site_catalog_fetch(struct destination *d, struct site_catalog *ret,
+                                         struct vv_error *err);
+/** site_catalog_judge(d, condemned, admin, c, err): what is condemned, suspect, of a wrong size.  What
+ *  is wrong is told once and counted. */
+MUST_CHECK enum vv_rc site_catalog_judge(struct destination *d,
+                                         const struct condemned_set *condemned,
+                                         const struct admin_records *admin, struct site_catalog *c,
+                                         struct vv_error *err);
+/** site_catalog_read(d, condemned, admin, ret, err): both. */
 MUST_CHECK enum vv_rc site_catalog_read(struct destination *d,
                                         const struct condemned_set *condemned,
                                         const struct admin_records *admin, struct site_catalog *ret,
@@ -221,10 +229,15 @@ MUST_CHECK enum vv_rc batch_run(struct destination *d, bool *ret_more, struct vv
 MUST_CHECK enum vv_rc read_back_share(struct destination *d, const struct site_catalog *c,
                                       bool *ret_bad, struct vv_error *err);
 
+/* replicate_look.c */
+/** look_at_site(d, ret, err): outside of a session: what is there, condemned or not. */
+MUST_CHECK enum vv_rc look_at_site(struct destination *d, struct site_catalog *ret,
+                                   struct vv_error *err);
+/** look_for_batch(b, packs, err): copy key slots and the administrator's records, choose_records, and
+ *  if ${packs} look_at_site, into b->site. */
+MUST_CHECK enum vv_rc look_for_batch(struct batch *b, bool packs, struct vv_error *err);
+
 /* replicate_destination.c */
-/** look_at_site(d, admin, ret, err): outside of a session: what is there, condemned or not. */
-MUST_CHECK enum vv_rc look_at_site(struct destination *d, const struct admin_records *admin,
-                                   struct site_catalog *ret, struct vv_error *err);
 /** destination_run(arg): a thread's function; struct destination. */
 void destination_run(void *arg);
 

@@ -307,8 +307,7 @@ judge_all(struct destination *d, const struct condemned_set *condemned,
 }
 
 enum vv_rc
-site_catalog_read(struct destination *d, const struct condemned_set *condemned,
-                  const struct admin_records *admin, struct site_catalog *ret, struct vv_error *err)
+site_catalog_fetch(struct destination *d, struct site_catalog *ret, struct vv_error *err)
 {
     struct vv_buf names = {0};
     struct vv_buf packs = {0};
@@ -321,16 +320,37 @@ site_catalog_read(struct destination *d, const struct condemned_set *condemned,
     if (rc == VV_OK) {
         rc = join(&packs, &names, &c, err);
     }
-    if (rc == VV_OK) {
-        rc = judge_all(d, condemned, admin, &c, err);
-    }
     vv_buf_release(&names);
     vv_buf_release(&packs);
     if (rc != VV_OK) {
         site_catalog_release(&c);
         return rc;
     }
-    tell_damage(d, &c);
+    *ret = c;
+    return VV_OK;
+}
+
+enum vv_rc
+site_catalog_judge(struct destination *d, const struct condemned_set *condemned,
+                   const struct admin_records *admin, struct site_catalog *c, struct vv_error *err)
+{
+    VV_TRY(judge_all(d, condemned, admin, c, err));
+    tell_damage(d, c);
+    return VV_OK;
+}
+
+enum vv_rc
+site_catalog_read(struct destination *d, const struct condemned_set *condemned,
+                  const struct admin_records *admin, struct site_catalog *ret, struct vv_error *err)
+{
+    struct site_catalog c = {0};
+
+    VV_TRY(site_catalog_fetch(d, &c, err));
+    enum vv_rc rc = site_catalog_judge(d, condemned, admin, &c, err);
+    if (rc != VV_OK) {
+        site_catalog_release(&c);
+        return rc;
+    }
     *ret = c;
     return VV_OK;
 }

@@ -372,15 +372,17 @@ replica_journal_slot(struct replica_journal *j, const struct vv_uuid *session, u
                      const struct vv_id **ret, size_t *ret_count)
 {
     const struct item *item;
+    bool known;
 
     vv_mutex_lock(&j->lock);
     item = find_item(j, KIND_SLOT, session, sizeof(*session));
-    if (item != NULL && item->size == size) {
+    known = item != NULL && item->size == size;
+    if (known) {
         *ret = (const struct vv_id *)(const void *)item->list;
         *ret_count = item->count;
     }
     vv_mutex_unlock(&j->lock);
-    return item != NULL && item->size == size;
+    return known;
 }
 
 bool

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/parallel.h"
 #include "repo/repo_internal.h"
 
 /** What was found at the destination. */
@@ -16,6 +17,7 @@ enum finding {
 struct place {
     struct repo *source;
     struct storage *st;
+    bool root_is_missing;
     bool unknown; /* an object that does not belong to an unfinished replica */
     bool objects; /* something beside packs */
 };
@@ -99,9 +101,10 @@ judge_other(void *ctx, const char *name, uint64_t size, struct vv_error *err)
 static enum vv_rc
 judge(struct place *p, const char *directory, storage_list_fn *fn, struct vv_error *err)
 {
-    enum vv_rc rc = storage_list(p->st, directory, fn, p, err);
+    enum vv_rc rc = p->root_is_missing ? VV_OK : storage_list(p->st, directory, fn, p, err);
 
     if (rc == VV_ENOTFOUND) {
+        p->root_is_missing = directory[0] == '\0';
         vv_error_clear(err);
         return VV_OK;
     }
@@ -138,9 +141,9 @@ judge_place(struct place *p, enum finding *ret, struct vv_error *err)
     return VV_OK;
 }
 
-/** Is the config there the source's? */
+/** The config there is not byte for byte the source's: why? */
 static enum vv_rc
-check_config(struct place *p, struct vv_span source_config, struct vv_error *err)
+judge_config(struct place *p, struct vv_span source_config, struct vv_error *err)
 {
     const struct config *own = keyring_config(repo_keyring(p->source));
     VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
@@ -164,16 +167,23 @@ check_config(struct place *p, struct vv_span source_config, struct vv_error *err
 static enum vv_rc
 look(struct place *p, struct vv_span source_config, enum finding *ret, struct vv_error *err)
 {
-    uint64_t size;
-    enum vv_rc rc = storage_size(p->st, "config", &size, err);
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    enum vv_rc rc = storage_read_all(p->st, "config", LIMIT_CONFIG, &object, err);
 
     if (rc == VV_ENOTFOUND) {
         vv_error_clear(err);
         return judge_place(p, ret, err);
     }
-    VV_TRY(rc);
     *ret = FOUND_REPLICA;
-    return check_config(p, source_config, err);
+    if (rc == VV_OK && object.len == source_config.len &&
+        memcmp(object.data, source_config.data, object.len) == 0) {
+        return VV_OK;
+    }
+    if (rc == VV_OK || rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) {
+        vv_error_clear(err);
+        return judge_config(p, source_config, err); /* key slots hold copies */
+    }
+    return rc;
 }
 
 struct key_copy {
@@ -214,19 +224,52 @@ unless_there(enum vv_rc rc, struct vv_error *err)
     return rc;
 }
 
+/** What is made beside config; independent of each other. */
+struct making {
+    struct place *p;
+    int64_t now;
+    uint64_t reserve;
+};
+
+static enum vv_rc
+make_keys(void *ctx, struct vv_error *err)
+{
+    const struct making *m = ctx;
+    struct key_copy keys = {.source = m->p->source, .st = m->p->st};
+
+    return storage_list(repo_storage(m->p->source), "keys", copy_key, &keys, err);
+}
+
+static enum vv_rc
+make_readme(void *ctx, struct vv_error *err)
+{
+    const struct making *m = ctx;
+
+    VV_TRY(unless_there(publish_readme(m->p->st, repo_id(m->p->source), err), err));
+    return unless_there(publish_reserve(m->p->st, m->reserve, err), err);
+}
+
+static enum vv_rc
+make_site(void *ctx, struct vv_error *err)
+{
+    const struct making *m = ctx;
+
+    return unless_there(publish_site(m->p->st, repo_id(m->p->source), m->now, err), err);
+}
+
 /** Y2 */
 static enum vv_rc
 make_replica(struct place *p, struct vv_span config, const struct repo_options *options,
              uint64_t reserve, struct vv_error *err)
 {
     const struct vv_clock *clock = options->clock != NULL ? options->clock : vv_clock_system();
-    struct key_copy keys = {.source = p->source, .st = p->st};
+    struct making m = {.p = p, .now = clock->realtime(clock), .reserve = reserve};
+    struct vv_job jobs[] = {{.run = make_keys, .ctx = &m},
+                            {.run = make_readme, .ctx = &m},
+                            {.run = make_site, .ctx = &m}};
 
     VV_TRY(storage_complete_layout(p->st, err));
-    VV_TRY(storage_list(repo_storage(p->source), "keys", copy_key, &keys, err));
-    VV_TRY(unless_there(publish_readme(p->st, repo_id(p->source), err), err));
-    VV_TRY(unless_there(publish_reserve(p->st, reserve, err), err));
-    VV_TRY(unless_there(publish_site(p->st, repo_id(p->source), clock->realtime(clock), err), err));
+    VV_TRY(vv_parallel_run(jobs, VV_COUNT(jobs), storage_parallel(p->st), err));
     return publish_same(p->st, "config", config, err); /* the commit point */
 }
 
@@ -259,19 +302,19 @@ replica_open(struct repo *source, struct storage *st, const struct repo_options 
     struct place p = {.source = source, .st = st};
     struct repo_options keyless = *options;
     enum finding found = FOUND_REPLICA;
-    struct config ignored;
+    struct config known;
 
     if (reserve > LIMIT_PACK) {
         return vv_error_set(err, VV_EUSAGE, "--reserve is at most 1 GiB");
     }
-    VV_TRY(repo_config_object(repo_storage(source), &config, &ignored, err));
+    VV_TRY(repo_config_object(repo_storage(source), &config, &known, err));
     VV_TRY(look(&p, vv_buf_span(&config), &found, err));
     if (found != FOUND_REPLICA) {
         VV_TRY(make_replica(&p, vv_buf_span(&config), options, reserve, err));
         *ret_made = true;
     }
     keyless.cache_dir = NULL;
-    VV_TRY(repo_open_keyless(st, &keyless, &site, err));
+    VV_TRY(repo_open_config(st, &known, &keyless, &site, err)); /* it is the source's */
     VV_TRY(check_site(source, site, err));
     *ret = TAKE(site);
     return VV_OK;

@@ -36,6 +36,11 @@ MUST_CHECK enum vv_rc repo_make(struct storage *st, const struct key_bundle *bun
                                 const struct config *config, const struct slot_info *slot,
                                 const struct repo_options *options, struct repo **ret,
                                 struct vv_error *err);
+/** repo_open_config(st, config, options, ret, err): without a key, by a config whose signature has
+ *  been checked and that is known to be the one there. */
+MUST_CHECK enum vv_rc repo_open_config(struct storage *st, const struct config *config,
+                                       const struct repo_options *options, struct repo **ret,
+                                       struct vv_error *err);
 MUST_CHECK enum vv_rc repo_load_site(struct repo *r, struct vv_error *err);
 /** repo_use_cache(r, dir, err): "<dir>/<repository id>"; one that cannot be used is done without. */
 MUST_CHECK enum vv_rc repo_use_cache(struct repo *r, const char *dir, struct vv_error *err);

@@ -87,12 +87,23 @@ repo_config_object(struct storage *st, struct vv_buf *out, struct config *ret, s
 }
 
 enum vv_rc
+repo_open_config(struct storage *st, const struct config *config,
+                 const struct repo_options *options, struct repo **ret, struct vv_error *err)
+{
+    VV_CLEANUP(repo_freep) struct repo *r = NULL;
+    struct slot_info slot = {0};
+
+    VV_TRY(repo_make(st, NULL, config, &slot, options, &r, err));
+    VV_TRY(repo_load_site(r, err));
+    *ret = TAKE(r);
+    return VV_OK;
+}
+
+enum vv_rc
 repo_open_keyless(struct storage *st, const struct repo_options *options, struct repo **ret,
                   struct vv_error *err)
 {
-    VV_CLEANUP(repo_freep) struct repo *r = NULL;
     struct vv_buf object = {0};
-    struct slot_info slot = {0};
     struct config config;
     enum vv_rc rc;
 
@@ -100,8 +111,5 @@ repo_open_keyless(struct storage *st, const struct repo_options *options, struct
     rc = repo_config_object(st, &object, &config, err);
     vv_buf_release(&object);
     VV_TRY(rc);
-    VV_TRY(repo_make(st, NULL, &config, &slot, options, &r, err));
-    VV_TRY(repo_load_site(r, err));
-    *ret = TAKE(r);
-    return VV_OK;
+    return repo_open_config(st, &config, options, ret, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "crypto/asymmetric.h"
 #include "format/slot.h"
@@ -211,11 +212,12 @@ take_epoch(struct writer_session *s, struct vv_error *err)
     return rc;
 }
 
-enum vv_rc
-writer_session_refresh(struct writer_session *s, struct vv_error *err)
+/* The two halves of W2, each of which touches only its own members of the session. */
+static enum vv_rc
+read_condemned(void *ctx, struct vv_error *err)
 {
+    struct writer_session *s = ctx;
     struct condemned_set condemned;
-    struct admin_records admin;
 
     VV_TRY(condemned_read(s->repo, &condemned, err));
     condemned_set_release(&s->condemned);
@@ -223,9 +225,27 @@ writer_session_refresh(struct writer_session *s, struct vv_error *err)
     if (s->condemned.lists > 0) {
         s->parent_reuse = false;
     }
+    return VV_OK;
+}
+
+static enum vv_rc
+read_admin(void *ctx, struct vv_error *err)
+{
+    struct writer_session *s = ctx;
+    struct admin_records admin;
+
     VV_TRY(admin_records_read(s->repo, &admin, err));
     admin_records_release(&s->admin);
     s->admin = admin;
+    return VV_OK;
+}
+
+enum vv_rc
+writer_session_refresh(struct writer_session *s, struct vv_error *err)
+{
+    struct vv_job jobs[] = {{.run = read_condemned, .ctx = s}, {.run = read_admin, .ctx = s}};
+
+    VV_TRY(vv_parallel_run(jobs, VV_COUNT(jobs), storage_parallel(repo_storage(s->repo)), err));
     return admin_records_conclusive(&s->admin, err);
 }
 

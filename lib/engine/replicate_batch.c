@@ -264,6 +264,23 @@ conclude(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
+/** Once, when something is to be copied at all. */
+static enum vv_rc
+ask_about_parity(struct destination *d, struct vv_error *err)
+{
+    bool wanted = false;
+
+    if (d->parity_asked) {
+        return VV_OK;
+    }
+    VV_TRY(parity_wanted(d->site, &wanted, err));
+    if (wanted) {
+        VV_TRY(parity_writer_new(d->site, &d->parity, err));
+    }
+    d->parity_asked = true;
+    return VV_OK;
+}
+
 static enum vv_rc
 run_session(struct batch *b, struct vv_error *err)
 {
@@ -272,6 +289,7 @@ run_session(struct batch *b, struct vv_error *err)
 
     d->catalog_valid = false;
     d->s->batches++;
+    VV_TRY(ask_about_parity(d, err));
     VV_TRY(writer_session_begin(d->site, SESSION_REPLICATE, &b->session, err));
     rc = bring_packs(b, err);
     if (rc != VV_OK) {

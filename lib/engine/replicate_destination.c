@@ -23,7 +23,6 @@ static enum vv_rc
 open_destination(struct destination *d, struct vv_error *err)
 {
     struct replication *run = d->run;
-    bool parity = false;
 
     while (d->site == NULL) {
         enum vv_rc rc = replica_open(run->source, d->storage, run->repo_options,
@@ -35,10 +34,6 @@ open_destination(struct destination *d, struct vv_error *err)
     d->backoff.attempts = 0;
     if (run->rate != NULL) {
         d->paced = storage_set_rate_limit(d->storage, run->rate);
-    }
-    VV_TRY(parity_wanted(d->site, &parity, err));
-    if (parity) {
-        VV_TRY(parity_writer_new(d->site, &d->parity, err));
     }
     return replica_journal_open(d->site, &d->journal, err);
 }

@@ -100,6 +100,7 @@ struct destination {
     struct repo *site; /* NULL until it is open */
     struct replica_journal *journal;
     struct parity_writer *parity; /* NULL: the site keeps none */
+    bool parity_asked;
     struct replicate_summary *s;
     struct backoff backoff;
     struct id_table lost;       /* hashes of packs the source cannot give; value 1: told */

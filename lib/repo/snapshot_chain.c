@@ -12,6 +12,8 @@
  *     forgotten or revoked would come back);
  * C7  the head this run was told to expect is present or in a grave.
  *
+ * What is missing is believed only after a second look (struct chain_doubts).
+ *
  * A person may accept what is missing (C1, C2, C3) or forked (C4) or fewer (C6): its hashes are
  * remembered, and count as present from then on, on this host.
  */
@@ -21,18 +23,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "repo/snapshots_internal.h"
-
-/** One check: what is known to be here, and what is accepted now. */
-struct chain {
-    struct repo *repo;
-    struct slot_scan *scan;
-    const struct site_memory *memory; /* NULL: none */
-    struct vv_id *known;              /* sorted: present, in graves, accepted before */
-    size_t known_count;
-    bool accept;
-    struct vv_buf accepted; /* hashes */
-};
+#include "repo/snapshot_chain_internal.h"
 
 static int
 compare_ids(const void *a, const void *b)
@@ -69,13 +60,33 @@ collect_known(struct chain *c, struct vv_error *err)
     return VV_OK;
 }
 
-static bool
-is_known(const struct chain *c, const struct vv_id *hash)
+bool
+chain_knows(const struct chain *c, const struct vv_id *hash)
 {
     static const struct vv_id none;
 
     return vv_id_equal(hash, &none) ||
            bsearch(hash, c->known, c->known_count, sizeof(*hash), compare_ids) != NULL;
+}
+
+void
+chain_doubts_release(struct chain_doubts *d)
+{
+    vv_buf_release(&d->hashes);
+    memset(d, 0, sizeof(*d));
+}
+
+static bool
+was_in_doubt(const struct chain *c, const struct vv_id *hash)
+{
+    const struct vv_buf *b = &c->before->hashes;
+
+    for (size_t at = 0; at < b->len; at += sizeof(*hash)) {
+        if (memcmp(b->data + at, hash, sizeof(*hash)) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /** Something is not as it was: an alarm, unless it is accepted. */
@@ -105,6 +116,11 @@ missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence, const 
     char id[VV_UUID_TEXT];
     char text[256];
 
+    if (c->looking) {
+        vv_buf_put(&c->doubts->hashes, hash, sizeof(*hash));
+        c->doubts->any = c->doubts->any || !was_in_doubt(c, hash);
+        return;
+    }
     vv_uuid_text(client, id);
     (void)snprintf(text, sizeof(text),
                    "a snapshot of client %.8s %s (sequence %llu) and no grave explains it", id, why,
@@ -123,7 +139,7 @@ check_predecessors(struct chain *c)
 
     for (size_t i = 0; i < l->count; i++) {
         const struct snapshot *a = &l->snapshots[i];
-        if (is_known(c, &a->previous)) {
+        if (chain_knows(c, &a->previous)) {
             continue;
         }
         if (vv_uuid_equal(&a->site, &repo_site(c->repo)->id)) {
@@ -193,7 +209,7 @@ check_seen(struct chain *c)
 {
     for (size_t i = 0; i < c->scan->seen_count; i++) {
         const struct seen_head *h = &c->scan->seen[i];
-        if (vv_uuid_equal(&h->site, &repo_site(c->repo)->id) && !is_known(c, &h->seen.hash)) {
+        if (vv_uuid_equal(&h->site, &repo_site(c->repo)->id) && !chain_knows(c, &h->seen.hash)) {
             char client[VV_UUID_TEXT];
             char why[96];
             vv_uuid_text(&h->client, client);
@@ -209,15 +225,14 @@ check_heads(struct chain *c)
 {
     for (size_t i = 0; c->memory != NULL && i < c->memory->head_count; i++) {
         const struct head *h = &c->memory->heads[i];
-        if (!is_known(c, &h->hash)) {
+        if (!chain_knows(c, &h->hash)) {
             missing(c, &h->client, h->sequence, &h->hash, "this host has seen here is missing");
         }
     }
 }
 
-/** Entries of graves that are not the same (a merged grave lies beside the old ones for a while). */
-static uint64_t
-count_graves(const struct admin_records *a)
+uint64_t
+chain_count_graves(const struct admin_records *a)
 {
     uint64_t count = 0;
 
@@ -226,6 +241,24 @@ count_graves(const struct admin_records *a)
                  !vv_uuid_equal(&a->graves[i].snapshot, &a->graves[i - 1].snapshot);
     }
     return count;
+}
+
+/** C6, while looking: fewer than this host remembers now, but not than it did before the scan. */
+static void
+doubt_growing(struct chain *c)
+{
+    const struct site_memory *m = c->memory;
+    const struct admin_records *a = &c->scan->admin;
+    struct chain_doubts *d = c->doubts;
+
+    d->graves = m->graves;
+    d->revocations = m->revocations;
+    d->epoch = m->epoch;
+    d->any =
+        d->any ||
+        (chain_count_graves(a) < m->graves && chain_count_graves(a) >= c->before->graves) ||
+        (a->revocation_count < m->revocations && a->revocation_count >= c->before->revocations) ||
+        (a->newest_epoch < m->epoch && a->newest_epoch >= c->before->epoch);
 }
 
 /** C6 */
@@ -238,7 +271,11 @@ check_growing(struct chain *c)
     if (m == NULL) {
         return;
     }
-    if (count_graves(a) < m->graves) {
+    if (c->looking) {
+        doubt_growing(c);
+        return;
+    }
+    if (chain_count_graves(a) < m->graves) {
         alarm_or_accept(c, "grave-missing", NULL,
                         "graves this host has seen here are missing: what was forgotten may have "
                         "come back");
@@ -280,152 +317,6 @@ check_expected(struct chain *c)
     }
 }
 
-/* --- the memory ------------------------------------------------------------------------------- */
-
-/** What this host remembers of this site; a damaged memory is none, and is said. */
-static enum vv_rc
-recall(struct repo *r, const struct site_memory **ret, struct vv_error *err)
-{
-    struct vv_error why = {0};
-    enum vv_rc rc = local_state_site(repo_state(r), &repo_site(r)->id, ret, &why);
-
-    if (rc == VV_ENOMEM) {
-        return vv_error_nomem(err);
-    }
-    if (rc != VV_OK) {
-        repo_report(r, "state-damaged", "site", why.message);
-        *ret = NULL;
-    }
-    return VV_OK;
-}
-
-/** Heads to remember: the newest there are.  Of a client whose newest snapshot was buried the older
- *  memory stays: graves explain it for ever.  What is missing (and was accepted) goes. */
-static enum vv_rc
-merge_heads(const struct chain *c, const struct site_memory *old, struct site_memory *ret,
-            struct vv_error *err)
-{
-    struct head *now = NULL;
-    size_t count = 0;
-    size_t old_count = old != NULL ? old->head_count : 0;
-    struct head *all;
-
-    VV_TRY(newest_heads(&c->scan->list, &now, &count, err));
-    all = vv_alloc_array(old_count + count + 1, sizeof(*all));
-    if (all == NULL) {
-        vv_free(now);
-        return vv_error_nomem(err);
-    }
-    ret->heads = all;
-    ret->head_count = 0;
-    for (size_t i = 0; i < old_count; i++) {
-        const struct head *h = head_find(now, count, &old->heads[i].client);
-        if (h != NULL &&
-            (h->sequence > old->heads[i].sequence || !is_known(c, &old->heads[i].hash))) {
-            all[ret->head_count++] = *h;
-        } else if (is_known(c, &old->heads[i].hash)) {
-            all[ret->head_count++] = old->heads[i];
-        } else if (h != NULL) {
-            all[ret->head_count++] = *h;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t j = 0;
-        while (j < ret->head_count && !vv_uuid_equal(&all[j].client, &now[i].client)) {
-            j++; /* clients are few */
-        }
-        if (j == ret->head_count) {
-            all[ret->head_count++] = now[i];
-        }
-    }
-    vv_free(now);
-    return VV_OK;
-}
-
-/** Is it what is remembered already? */
-static bool
-is_same(const struct site_memory *a, const struct site_memory *b)
-{
-    return b != NULL && a->head_count == b->head_count && a->accepted_count == b->accepted_count &&
-           a->graves == b->graves && a->revocations == b->revocations && a->epoch == b->epoch &&
-           memcmp(a->heads, b->heads, a->head_count * sizeof(*a->heads)) == 0;
-}
-
-static uint64_t
-larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/** Remember what is there now.  Lock held. */
-static enum vv_rc
-remember(struct chain *c, struct vv_error *err)
-{
-    const struct admin_records *a = &c->scan->admin;
-    const struct site_memory *old = NULL;
-    struct site_memory m = {0};
-    size_t old_accepted;
-    enum vv_rc rc;
-
-    VV_TRY(recall(c->repo, &old, err));
-    VV_TRY(merge_heads(c, old, &m, err));
-    old_accepted = old != NULL ? old->accepted_count : 0;
-    m.accepted_count = old_accepted + c->accepted.len / sizeof(*m.accepted);
-    m.accepted = vv_alloc_array(m.accepted_count + 1, sizeof(*m.accepted));
-    if (m.accepted == NULL) {
-        vv_free(m.heads);
-        return vv_error_nomem(err);
-    }
-    if (old_accepted > 0) {
-        memcpy(m.accepted, old->accepted, old_accepted * sizeof(*m.accepted));
-    }
-    if (c->accepted.len > 0) {
-        memcpy(m.accepted + old_accepted, c->accepted.data, c->accepted.len);
-    }
-    m.graves = count_graves(a);
-    m.revocations = a->revocation_count;
-    m.epoch = a->newest_epoch;
-    if (old != NULL && !c->accept) { /* another run may have seen more meanwhile */
-        m.graves = larger(m.graves, old->graves);
-        m.revocations = larger(m.revocations, old->revocations);
-        m.epoch = (uint32_t)larger(m.epoch, old->epoch);
-    }
-    rc = is_same(&m, old)
-             ? VV_OK
-             : local_state_remember(repo_state(c->repo), &repo_site(c->repo)->id, &m, err);
-    vv_free(m.heads);
-    vv_free(m.accepted);
-    return rc;
-}
-
-/** Remember, but never after a roll-back: the alarm stays.  That nothing can be remembered, because
- *  the disk is full, say, must not keep anybody from restoring. */
-static enum vv_rc
-update_memory(struct chain *c, struct vv_error *err)
-{
-    struct local_state *state = repo_state(c->repo);
-    struct vv_error why = {0};
-    enum vv_rc rc;
-
-    if (c->scan->list.freshness == FRESHNESS_ROLLED_BACK || state == NULL ||
-        vv_uuid_is_zero(&repo_site(c->repo)->id)) {
-        return VV_OK;
-    }
-    rc = local_state_lock(state, &why);
-    if (rc == VV_OK) {
-        rc = remember(c, &why);
-        local_state_unlock(state);
-    }
-    if (rc == VV_ENOMEM) {
-        return vv_error_nomem(err);
-    }
-    if (rc != VV_OK) {
-        vv_emit(repo_events(c->repo), VV_EVENT_WARNING, "state-not-updated", vv_span(NULL, 0), "%s",
-                why.message);
-    }
-    return VV_OK;
-}
-
 /** What is accepted must be remembered, or it is not accepted. */
 static bool
 may_accept(struct repo *r)
@@ -446,6 +337,16 @@ static enum vv_rc
 check(struct chain *c, struct vv_error *err)
 {
     VV_TRY(collect_known(c, err));
+    c->looking = true;
+    check_predecessors(c);
+    check_seen(c);
+    check_heads(c);
+    check_growing(c);
+    VV_TRY(vv_buf_check(&c->doubts->hashes, err));
+    if (c->doubts->any) {
+        return VV_OK;
+    }
+    c->looking = false;
     check_predecessors(c);
     check_seen(c);
     VV_TRY(check_forks(c, err));
@@ -456,18 +357,20 @@ check(struct chain *c, struct vv_error *err)
     }
     check_expected(c);
     VV_TRY(vv_buf_check(&c->accepted, err));
-    return update_memory(c, err);
+    return chain_remember(c, err);
 }
 
 enum vv_rc
-chain_check(struct repo *r, struct slot_scan *s, struct vv_error *err)
+chain_check(struct repo *r, struct slot_scan *s, const struct chain_doubts *before,
+            struct chain_doubts *ret, struct vv_error *err)
 {
-    struct chain c = {.repo = r, .scan = s, .accept = may_accept(r)};
+    struct chain c = {
+        .repo = r, .scan = s, .accept = may_accept(r), .before = before, .doubts = ret};
     enum vv_rc rc = VV_OK;
 
     s->list.freshness = FRESHNESS_OK;
     if (repo_state(r) != NULL && !vv_uuid_is_zero(&repo_site(r)->id)) {
-        rc = recall(r, &c.memory, err);
+        rc = chain_recall(r, &c.memory, err);
     }
     if (rc == VV_OK) {
         rc = check(&c, err);

@@ -422,15 +422,44 @@ set_forgotten_apart(struct snapshot_list *l, struct vv_error *err)
     return VV_OK;
 }
 
+/** Scan until what is missing was missing before, too: the repository may change all the time. */
+static enum vv_rc
+scan_and_check(struct repo *r, struct slot_scan *s, struct vv_error *err)
+{
+    /* What a writer cannot open it need not know. */
+    unsigned with = keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES : 0;
+    struct chain_doubts before = {0};
+    struct chain_doubts doubts = {0};
+    enum vv_rc rc = VV_OK;
+
+    for (int attempt = 0; rc == VV_OK && attempt < READ_ATTEMPTS; attempt++) {
+        slot_scan_release(s);
+        chain_doubts_release(&before);
+        before = doubts;
+        memset(&doubts, 0, sizeof(doubts));
+        rc = slot_scan_read(r, with, s, err);
+        if (rc == VV_OK) {
+            rc = chain_check(r, s, &before, &doubts, err);
+        }
+        if (rc == VV_OK && !doubts.any) {
+            break;
+        }
+    }
+    if (rc == VV_OK && doubts.any) {
+        rc = vv_error_set(err, VV_ETRANSIENT, "the snapshots keep changing");
+        rc = vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+    }
+    chain_doubts_release(&before);
+    chain_doubts_release(&doubts);
+    return rc;
+}
+
 enum vv_rc
 snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *err)
 {
-    struct slot_scan s;
-    enum vv_rc rc;
+    struct slot_scan s = {0};
+    enum vv_rc rc = scan_and_check(r, &s, err);
 
-    /* What a writer cannot open it need not know. */
-    VV_TRY(slot_scan_read(r, keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES : 0, &s, err));
-    rc = chain_check(r, &s, err);
     if (rc == VV_OK) {
         rc = slot_scan_heal(r, &s, err);
     }

@@ -40,7 +40,25 @@ MUST_CHECK enum vv_rc newest_heads(const struct snapshot_list *l, struct head **
                                    size_t *ret_count, struct vv_error *err);
 /** head_find(heads, count, client): in an array sorted by client; NULL if there is none. */
 const struct head *head_find(const struct head *heads, size_t count, const struct vv_uuid *client);
-/** chain_check(r, scan, err): set scan->list.freshness; report holes, forks and roll-backs. */
-MUST_CHECK enum vv_rc chain_check(struct repo *r, struct slot_scan *scan, struct vv_error *err);
+/*
+ * What was not found.  A listing takes its time: it may miss what was published while it ran, and this
+ * host may by now remember what another run of it saw after that.  So absence is believed only when a
+ * second listing, begun after the first ended, shows it too.
+ */
+struct chain_doubts {
+    struct vv_buf hashes; /* of records that something names */
+    uint64_t graves;      /* how many of each this host remembered */
+    uint64_t revocations;
+    uint32_t epoch;
+    bool any; /* some of it was not in doubt before */
+};
+/** chain_check(r, scan, before, ret, err): set scan->list.freshness; report holes, forks and
+ *  roll-backs.  Of what is missing only what is in ${before} is believed; if there is anything else,
+ *  nothing is reported and ${ret}->any says so: scan again and come with ${ret}, which the caller
+ *  releases (chain_doubts_release). */
+MUST_CHECK enum vv_rc chain_check(struct repo *r, struct slot_scan *scan,
+                                  const struct chain_doubts *before, struct chain_doubts *ret,
+                                  struct vv_error *err);
+void chain_doubts_release(struct chain_doubts *d);
 
 #endif

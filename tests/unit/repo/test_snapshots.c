@@ -570,6 +570,54 @@ snapshots__heads_are_checked(void **state)
     world_end(&w);
 }
 
+struct meanwhile {
+    struct world *w;
+    struct repo *other; /* whose run ends in the middle of a scan */
+    unsigned listings;  /* of admin/, since slots were listed last */
+    bool done;
+};
+
+static enum fault_verdict
+commit_behind_the_slots(void *ctx, enum storage_op op, const char *name)
+{
+    struct meanwhile *m = ctx;
+
+    if (op == STORAGE_LIST && strcmp(name, "snapshots") == 0) {
+        m->listings = 1;
+    } else if (op == STORAGE_LIST && strcmp(name, "admin") == 0 && m->listings > 0 && !m->done) {
+        m->done = true;
+        backup(m->other, "2", NULL);
+    }
+    return FAULT_PASS;
+}
+
+static void
+snapshots__a_commit_in_between_is_no_alarm(void **state)
+{
+    struct world w;
+    struct meanwhile m = {.w = &w};
+    struct repo *a;
+    size_t count;
+
+    (void)state;
+    world_begin(&w);
+    a = world_open(&w, "a");
+    backup(a, "1", NULL);
+    m.other = world_open(&w, "a"); /* another run of the same host: one memory */
+    world_forget_events(&w);
+    w.hook = commit_behind_the_slots;
+    w.hook_ctx = &m;
+    assert_int_equal(freshness_of(a, &count), FRESHNESS_OK);
+    w.hook = NULL;
+    assert_true(m.done);
+    assert_int_equal(count, 2); /* the second look */
+    assert_int_equal(w.events.count, 0);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
+    repo_free(m.other);
+    repo_free(a);
+    world_end(&w);
+}
+
 int
 main(void)
 {
@@ -584,6 +632,7 @@ main(void)
         cmocka_unit_test(snapshots__of_readers_and_strangers_do_not_count),
         cmocka_unit_test(snapshots__of_revoked_clients_are_no_hole),
         cmocka_unit_test(snapshots__a_prune_in_between_is_no_alarm),
+        cmocka_unit_test(snapshots__a_commit_in_between_is_no_alarm),
         cmocka_unit_test(snapshots__a_wrong_clock_does_not_reorder_a_client),
         cmocka_unit_test(snapshots__state_trouble_does_not_stop_readers),
         cmocka_unit_test(snapshots__are_resolved),

@@ -6,8 +6,13 @@
 # times did not.  Either way the snapshot is complete: one restores any of them alone.
 #
 # Set up once, as root:
-#   varve -r /backup/varve init --key-file /etc/varve/key --recovery-file /root/recovery-words
-#       (then keep the recovery words away from this machine)
+#   varve -r /backup/varve init --key-file /root/admin.key --recovery-file /root/recovery-words
+#   mkdir -m 700 /etc/varve
+#   varve -r /backup/varve --key-file /root/admin.key \
+#       key add --role writer --name "$(hostname)" --new-key-file /etc/varve/key
+#       (then take the administrator's key and the recovery words away from this machine: with the
+#       writer's key that stays it can add backups, and neither read nor delete any; to restore,
+#       bring one of them back)
 #   install -m 755 nightly.sh /usr/local/sbin/varve-nightly
 #   put settings that differ from those below into /etc/varve/nightly.conf
 #   echo '30 2 * * * root /usr/local/sbin/varve-nightly' >/etc/cron.d/varve
@@ -24,6 +29,7 @@
 #   2   no snapshot: a mistake in the settings
 #   10  no snapshot: there is no repository (not mounted?)
 #   11  no snapshot: the key does not open it
+#   14  a snapshot is stored, but earlier ones are missing, or somebody put an older copy back
 #   others: see varve(1).  What is not 0 or 3 must wake somebody up.
 set -u
 umask 077
@@ -94,6 +100,7 @@ varve -r "$repository" --key-file "$key_file" "$@" || status=$?
 case $status in
 0) ;;
 3) echo "nightly: a snapshot was made, but look at what is named above" >&2 ;;
+14) echo "nightly: a snapshot was made, but earlier ones are MISSING or not genuine" >&2 ;;
 10) echo "nightly: NO BACKUP tonight: no repository at '$repository' (not mounted?)" >&2 ;;
 11) echo "nightly: NO BACKUP tonight: '$key_file' does not open '$repository'" >&2 ;;
 *) echo "nightly: NO BACKUP tonight (exit code $status)" >&2 ;;

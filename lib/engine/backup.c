@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "core/alloc.h"
-#include "engine/backup_internal.h"
+#include "engine/parent_cache_internal.h"
 
 #define THREADS_MAX 64u
 
@@ -44,6 +44,7 @@ release(struct backup *b)
     pool_free(b);
     baseline_free(b->baseline);
     checkpoint_free(b->checkpoint);
+    parent_cache_free(b->kept);
     source_free(b->source);
     pack_writer_free(b->packs);
     chunk_reader_free(b->reader);
@@ -169,6 +170,9 @@ open_baseline(struct backup *b, const struct snapshot_body *body, struct vv_erro
         sources[i] = vv_buf_span(&body->sources[i]);
     }
     rc = snapshot_list_read(b->repo, &b->list, err);
+    if (rc == VV_OK) {
+        rc = parent_readers_find(b, err);
+    }
     if (rc == VV_OK && repo_state(b->repo) != NULL &&
         local_state_client(repo_state(b->repo), 0, &client, NULL) == VV_OK) {
         b->parent = snapshot_parent(&b->list, &client->id, sources, body->source_count);
@@ -356,6 +360,9 @@ commit(struct backup *b, struct snapshot_body *body, const struct tree_root *roo
     VV_TRY(block_builder_new(b->packs, &builder, err));
     VV_TRY(snapshot_commit(b->repo, b->session, b->packs, builder, body, &ret->snapshot, err));
     ret->committed = true;
+    if (b->kept != NULL) {
+        parent_cache_finish(b->kept, &ret->snapshot.id, body);
+    }
     b->statistics.bytes_stored = atomic_load(&pack_writer_counts(b->packs)->bytes_stored);
     baseline_discard(b->baseline);
     if (b->checkpoint != NULL) {
@@ -411,6 +418,7 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     VV_TRY(open_baseline(b, body, err));
     if (!b->options->dry_run) { /* not before: the baseline must not find it */
         VV_TRY(checkpoint_new(b, &b->checkpoint, err));
+        VV_TRY(parent_cache_new(b, body, &b->kept, err));
     }
     expect_parents_totals(b);
     atomic_store(&b->progress->phase, BACKUP_READING);

@@ -8,7 +8,7 @@
 #include "engine/backup.h"
 #include "repo/tree.h"
 
-/* Shared by the files backup*.c, baseline.c and checkpoint.c. */
+/* Shared by the files backup*.c, baseline.c, checkpoint.c and parent_*.c. */
 
 #define WINDOW_ITEMS 512u           /* entries in a window at most */
 #define WINDOW_BYTES (4u << 20)     /* file bytes to read in a window, unless one file is larger */
@@ -61,6 +61,7 @@ struct segment {
 
 struct baseline;
 struct checkpoint;
+struct parent_cache; /* engine/parent_cache_internal.h */
 
 struct backup;
 
@@ -83,6 +84,7 @@ struct backup {
     struct source *source; /* the file system; NULL: none */
     struct baseline *baseline;
     struct checkpoint *checkpoint; /* NULL: none */
+    struct parent_cache *kept;     /* the tree, for the next run of a writer's key; NULL: none */
     const struct snapshot *parent; /* NULL: none; in `list` */
     struct snapshot_list list;
     bool parent_trusted; /* W8: taken over without look-ups */

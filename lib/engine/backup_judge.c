@@ -62,7 +62,8 @@ same_bytes(struct worker *w, const struct window_item *it, bool *ret, struct vv_
         (void)source_close(f, &ignored, &problem);
     }
     vv_arena_release(&scratch);
-    if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT) { /* nobody can tell any more: it is news */
+    if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT ||
+        rc == VV_EKEY) { /* nobody can tell any more: it is news */
         vv_error_clear(err);
         *ret = false;
         rc = VV_OK;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-#include "engine/backup_internal.h"
+#include "engine/parent_cache_internal.h"
 
 static enum vv_rc
 keep_entry(struct backup *b, const struct entry *e, struct vv_error *err)
@@ -158,7 +158,7 @@ compare_with_parent(struct backup *b, const char *name, struct vv_error *err)
     if (b->parent == NULL || now == NULL) {
         return VV_OK;
     }
-    rc = tree_find(b->reader, &b->parent->body.root, path, &arena, &before, err);
+    rc = parent_find(b, path, &arena, &before, err);
     if (rc == VV_OK && before.type == ENTRY_FILE && now->size < before.size - before.size / 2) {
         vv_emit(repo_events(b->repo), VV_EVENT_PROBLEM, "output-shrunk", path,
                 "only %llu bytes, the last time it was %llu", (unsigned long long)now->size,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The tree thread: windows in walk order become the tree (B2). */
 
-#include "engine/backup_internal.h"
+#include "engine/parent_cache_internal.h"
 
 /** What the tree thread counts; written back at the end. */
 static void
@@ -105,6 +105,9 @@ tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err)
 
     VV_TRY(block_builder_new(b->packs, &builder, err));
     VV_TRY(tree_writer_new(b->repo, builder, &t, err));
+    if (b->kept != NULL) {
+        tree_writer_on_node(t, parent_cache_node, b->kept);
+    }
     VV_TRY(add_windows(b, t, &s, err));
     VV_TRY(tree_writer_finish(t, ret, err));
     VV_TRY(block_builder_flush(builder, err));

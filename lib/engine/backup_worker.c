@@ -367,7 +367,7 @@ check_item(struct worker *w, struct window_item *it, struct vv_error *err)
     if (rc == VV_OK && (e->flags & ENTRY_HAS_EXTENTS_STREAM)) {
         rc = stream_known(w, &e->extents_stream, err);
     }
-    if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT) {
+    if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT || rc == VV_EKEY) { /* EKEY: nobody here can tell */
         vv_error_clear(err);
         it->state = ITEM_READ;
         return VV_OK;

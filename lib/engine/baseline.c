@@ -12,15 +12,16 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
-#include "engine/backup_internal.h"
+#include "engine/parent_cache_internal.h"
 
 #define CHECKPOINTS_MAX 4u
 
 /** One sorted source of entries with the entry it stands at. */
 struct baseline_part {
     struct checkpoint_reader *checkpoint; /* or */
-    struct tree_cursor *cursor;
-    char *path; /* of the checkpoint */
+    struct tree_cursor *cursor;           /* or */
+    struct parent_reader *cached;         /* the parent's tree, for a key that cannot read it */
+    char *path;                           /* of the checkpoint */
     const struct entry *at;
     bool ended;
 };
@@ -37,6 +38,8 @@ advance(struct baseline *l, struct baseline_part *p, struct vv_span path, struct
     while (!p->ended && (p->at == NULL || path_compare(p->at->path, path) < 0)) {
         if (p->checkpoint != NULL) {
             checkpoint_reader_next(p->checkpoint, &p->at);
+        } else if (p->cached != NULL) {
+            VV_TRY(parent_reader_next(p->cached, &p->at, err));
         } else {
             enum vv_rc rc = tree_cursor_next(p->cursor, &p->at, err);
             if (rc == VV_ECORRUPT || rc == VV_ENOTFOUND || rc == VV_EIO) {
@@ -95,6 +98,20 @@ add_parent(struct baseline *l, struct vv_error *err)
     struct baseline_part *p = &l->parts[l->count];
 
     if (b->parent == NULL) {
+        return VV_OK;
+    }
+    if (!keyring_may_read(repo_keyring(b->repo))) {
+        enum vv_rc rc = parent_reader_open(b, &p->cached, err);
+        if (rc == VV_ENOTFOUND) { /* a run beside this one has just replaced it */
+            vv_error_clear(err);
+            b->parent = NULL;
+            return VV_OK;
+        }
+        VV_TRY(rc);
+        if (b->parent_trusted && b->packs != NULL) {
+            parent_reader_on_node(p->cached, trust_node, b);
+        }
+        l->count++;
         return VV_OK;
     }
     VV_TRY(tree_cursor_new(b->reader, &b->parent->body.root, vv_span(NULL, 0), &p->cursor, err));
@@ -223,6 +240,7 @@ baseline_free(struct baseline *l)
     for (unsigned i = 0; i <= CHECKPOINTS_MAX; i++) {
         checkpoint_reader_free(l->parts[i].checkpoint);
         tree_cursor_free(l->parts[i].cursor);
+        parent_reader_free(l->parts[i].cached);
         vv_free(l->parts[i].path);
     }
     vv_free(l);

@@ -27,6 +27,11 @@ VV_DEFINE_CLEANUP(struct tree_writer, tree_writer_free);
  * be out of line (stream_write). */
 MUST_CHECK enum vv_rc tree_writer_add(struct tree_writer *t, const struct entry *e,
                                       struct vv_error *err);
+/** tree_writer_on_node(t, fn, ctx): call ${fn} for every node when it is finished: a leaf after all
+ *  before it, an inner node after those below it. */
+typedef enum vv_rc tree_stored_fn(void *ctx, const struct vv_id *node, uint32_t height,
+                                  struct vv_span bytes, struct vv_error *err);
+void tree_writer_on_node(struct tree_writer *t, tree_stored_fn *fn, void *ctx);
 MUST_CHECK enum vv_rc tree_writer_finish(struct tree_writer *t, struct tree_root *ret,
                                          struct vv_error *err);
 

@@ -27,6 +27,8 @@ struct tree_writer {
     struct open_inner inner[LIMIT_TREE_HEIGHT];
     uint32_t heights; /* inner levels in use: inner[0] has height 1 */
     struct vv_buf node;
+    tree_stored_fn *on_node;
+    void *on_node_ctx;
 };
 
 enum vv_rc
@@ -70,15 +72,24 @@ path_level(const struct tree_writer *t, struct vv_span path)
     return zeros / NODE_LEVEL_BITS;
 }
 
-/** Store the bytes in t->node as a node. */
+void
+tree_writer_on_node(struct tree_writer *t, tree_stored_fn *fn, void *ctx)
+{
+    t->on_node = fn;
+    t->on_node_ctx = ctx;
+}
+
+/** Store the bytes in t->node as a node of that height. */
 static enum vv_rc
-store_node(struct tree_writer *t, struct vv_id *ret, struct vv_error *err)
+store_node(struct tree_writer *t, uint32_t height, struct vv_id *ret, struct vv_error *err)
 {
     bool is_new;
 
     chunk_id(repo_keyring(t->repo), CHUNK_NODE, vv_buf_span(&t->node), ret);
-    return block_builder_put(t->builder, BLOCK_TREE, CHUNK_NODE, ret, vv_buf_span(&t->node),
-                             &is_new, err);
+    VV_TRY(block_builder_put(t->builder, BLOCK_TREE, CHUNK_NODE, ret, vv_buf_span(&t->node),
+                             &is_new, err));
+    return t->on_node == NULL ? VV_OK
+                              : t->on_node(t->on_node_ctx, ret, height, vv_buf_span(&t->node), err);
 }
 
 static enum vv_rc close_inner(struct tree_writer *t, uint32_t level, struct vv_error *err);
@@ -122,7 +133,7 @@ close_inner(struct tree_writer *t, uint32_t level, struct vv_error *err)
 
     vv_buf_reset(&t->node);
     VV_TRY(inner_builder_finish(&o->builder, level + 1, &t->node, err));
-    VV_TRY(store_node(t, &item.node, err));
+    VV_TRY(store_node(t, level + 1, &item.node, err));
     inner_builder_reset(&o->builder);
     o->entries = 0;
     o->bytes = 0;
@@ -138,7 +149,7 @@ finish_leaf(struct tree_writer *t, struct node_item *ret, struct vv_error *err)
     ret->bytes = t->leaf_bytes;
     vv_buf_reset(&t->node);
     VV_TRY(leaf_builder_finish(&t->leaf, &t->node, err));
-    VV_TRY(store_node(t, &ret->node, err));
+    VV_TRY(store_node(t, 0, &ret->node, err));
     leaf_builder_reset(&t->leaf);
     t->leaf_bytes = 0;
     ret->path = vv_buf_span(&t->leaf_first);
@@ -195,7 +206,7 @@ tree_writer_finish(struct tree_writer *t, struct tree_root *ret, struct vv_error
             uint64_t bytes = o->bytes;
             vv_buf_reset(&t->node);
             VV_TRY(inner_builder_finish(&o->builder, level + 1, &t->node, err));
-            VV_TRY(store_node(t, &item.node, err));
+            VV_TRY(store_node(t, level + 1, &item.node, err));
             *ret = (struct tree_root){item.node, level + 1, entries, bytes};
             return VV_OK;
         }

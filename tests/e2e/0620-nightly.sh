@@ -5,6 +5,7 @@
 make_tree source
 new_repo
 repo=$VARVE_REPO key=$VARVE_KEY_FILE
+assert_exit 0 varve key add --role writer --name nightly --new-key-file nightly.key >/dev/null
 unset VARVE_REPO VARVE_KEY_FILE
 
 # A database that dumps two tables, or fails half-way if told to.
@@ -21,7 +22,7 @@ chmod 755 "$WORK/bin/mariadb-dump"
 
 cat >settings <<END
 repository='$repo'
-key_file='$key'
+key_file='$PWD/nightly.key'
 paths='$PWD/source'
 database=shop
 full_day=\${today_is_full:-9}

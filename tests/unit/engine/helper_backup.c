@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "repo/key_roles.h"
 
 /* --- what the engine learns from the kernel --------------------------------------------------- */
 
@@ -114,6 +115,25 @@ secret(void)
                                 .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
 }
 
+static struct slot_secret
+writer_secret(void)
+{
+    return (struct slot_secret){.type = KEY_SLOT_KEY_FILE,
+                                .secret = vv_span("a writer's key, 32 bytes of it..", 32)};
+}
+
+void
+bw_add_writer(struct backup_world *w)
+{
+    struct slot_secret key = writer_secret();
+    struct vv_span config;
+    struct key_bundle bundle;
+
+    assert_true(storage_memory_peek(w->memory, "config", &config));
+    bw_must(w, key_client_issue(w->repo, KEY_ROLE_WRITER, "writer", &bundle, &w->err));
+    bw_must(w, key_slots_add(w->memory, &key, "writer", NULL, &bundle, config, 1, NULL, &w->err));
+}
+
 void
 bw_begin(struct backup_world *w, const struct repo_init_options *init)
 {
@@ -154,7 +174,7 @@ bw_begin(struct backup_world *w, const struct repo_init_options *init)
 void
 bw_reopen(struct backup_world *w)
 {
-    struct slot_secret key = secret();
+    struct slot_secret key = w->writer ? writer_secret() : secret();
     char state[128];
     char cache[128];
     struct repo_options o = {.state_dir = state, .cache_dir = cache, .events = &w->ear.base};

@@ -33,6 +33,7 @@ struct backup_world {
     storage_fault_fn *hook;
     void *hook_ctx;
     struct repo *repo;
+    bool writer;                   /* bw_reopen opens with the writer's key of bw_add_writer */
     struct backup_options options; /* what backup_once takes; backs up src/ */
     const char *paths[4];
     struct backup_summary summary; /* of the last run */
@@ -53,6 +54,8 @@ void bw_begin(struct backup_world *w, const struct repo_init_options *init);
 void bw_end(struct backup_world *w);
 /** bw_reopen(w): as the next process on this host would; a storage that stopped works again. */
 void bw_reopen(struct backup_world *w);
+/** bw_add_writer(w): make a writer's key; call with the administrator's. */
+void bw_add_writer(struct backup_world *w);
 /** bw_run(w): one backup with w->options, events from the last one forgotten. */
 enum vv_rc bw_run(struct backup_world *w);
 /** bw_backup(w): one that must end well. */

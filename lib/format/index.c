@@ -56,6 +56,17 @@ index_segment_ok(const struct index_iter *it)
     return it->left == 0 && vv_reader_done(&it->in);
 }
 
+uint64_t
+index_record_size(const struct pack_directory *d)
+{
+    uint64_t plain = BODY_FIXED + PACK_DIRECTORY_FIXED +
+                     (uint64_t)d->block_count * PACK_DIRECTORY_BLOCK +
+                     (uint64_t)d->chunk_count * PACK_DIRECTORY_CHUNK;
+
+    plain = (plain + BODY_UNIT - 1) / BODY_UNIT * BODY_UNIT;
+    return RECORD_FIXED + ENVELOPE_OVERHEAD + plain;
+}
+
 enum vv_rc
 index_segment_encode(const struct vv_uuid *repo, uint32_t count, struct vv_span records,
                      struct vv_buf *out, struct vv_error *err)

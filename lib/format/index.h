@@ -14,6 +14,8 @@
  * full name, so that a record can be attached to another instance of the same bytes.
  */
 #define INDEX_SEGMENT_TARGET (8u << 20)
+#define INDEX_SEGMENT_OVERHEAD                                                                     \
+    (FORMAT_HEADER_LEN + 4u + FORMAT_TRAILER_LEN) /* beside its records */
 
 struct index_record {
     struct pack_name name;
@@ -23,6 +25,9 @@ struct index_record {
 };
 /** index_record_append(r, out): one record; count records yourself and pass it to the encoder. */
 void index_record_append(const struct index_record *r, struct vv_buf *out);
+struct pack_directory; /* format/pack.h */
+/** index_record_size(d): bytes that the record of a pack with this directory takes. */
+uint64_t index_record_size(const struct pack_directory *d);
 /** index_segment_encode(repo, count, records, out, err): a whole object from appended records. */
 MUST_CHECK enum vv_rc index_segment_encode(const struct vv_uuid *repo, uint32_t count,
                                            struct vv_span records, struct vv_buf *out,

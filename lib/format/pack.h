@@ -34,6 +34,9 @@
 #define PACK_FOOTER_PLAIN 32u
 #define PACK_FOOTER_LEN (PACK_FOOTER_PLAIN + PACK_TAG_LEN)
 #define PACK_TAIL_LEN (PACK_HEADER_LEN + PACK_FOOTER_LEN) /* enough to find everything else */
+#define PACK_DIRECTORY_FIXED 4u /* bytes of a directory, and for each block and chunk */
+#define PACK_DIRECTORY_BLOCK 18u
+#define PACK_DIRECTORY_CHUNK 37u
 #define PACK_NUMBER_DIRECTORY 0xfffffffeu
 #define PACK_NUMBER_FOOTER 0xffffffffu
 

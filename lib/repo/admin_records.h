@@ -130,6 +130,11 @@ void condemned_set_release(struct condemned_set *c);
 MUST_CHECK enum vv_rc condemned_read(struct repo *r, struct condemned_set *ret,
                                      struct vv_error *err);
 bool condemned_contains(const struct condemned_set *c, const struct pack_name *name);
+/** condemned_retire(r, gone, count, ret_retired, err): delete the lists all of whose packs are among
+ *  those the caller has deleted itself (sorted): whoever else may still be at work on such a list
+ *  can do no harm any more. */
+MUST_CHECK enum vv_rc condemned_retire(struct repo *r, const struct pack_name *gone, size_t count,
+                                       size_t *ret_retired, struct vv_error *err);
 /** condemned_publish(r, session, packs, count, err): a list in the name of a prune's session. */
 MUST_CHECK enum vv_rc condemned_publish(struct repo *r, const struct vv_uuid *session,
                                         const struct pack_name *packs, uint32_t count,

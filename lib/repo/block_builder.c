@@ -226,7 +226,8 @@ claim(struct pack_writer *w, enum chunk_type type, const struct vv_id *id, bool 
     bool known;
 
     VV_TRY(claim_table_contains(w->claims, id, &known, err));
-    if (!known && type != CHUNK_RECORD) { /* may take its time, so the claim comes after it; a
+    if (!known && !w->own_only &&
+        type != CHUNK_RECORD) { /* may take its time, so the claim comes after it; a
                                            * snapshot's record is new by its nature */
         VV_TRY(chunk_index_usable(w->index, type, id, &known, err));
     }
@@ -258,6 +259,28 @@ block_builder_put(struct block_builder *b, enum block_kind kind, enum chunk_type
         atomic_fetch_add_explicit(&w->counts.bytes_new, data.len, memory_order_relaxed);
     }
     *ret_new = is_new;
+    return VV_OK;
+}
+
+enum vv_rc
+block_builder_move(struct block_builder *b, const struct pack_block *block, struct vv_span content,
+                   const struct pack_chunk *chunks, struct vv_error *err)
+{
+    struct pack_writer *w = b->writer;
+    struct block_draft draft = {.kind = (enum block_kind)block->kind,
+                                .flags = block->flags,
+                                .plain_len = block->plain_len,
+                                .content = content,
+                                .chunks = chunks,
+                                .chunk_count = block->chunk_count};
+    bool is_new;
+
+    VV_TRY(pack_writer_check(w, err));
+    atomic_fetch_add(&w->unstored, block->chunk_count);
+    VV_TRY(pack_writer_fail(w, store_block(b, &draft, false, err), err));
+    for (uint32_t i = 0; i < block->chunk_count; i++) {
+        VV_TRY(pack_writer_fail(w, claim_table_claim(w->claims, &chunks[i].id, &is_new, err), err));
+    }
     return VV_OK;
 }
 

@@ -93,6 +93,16 @@ chunk_index_reload(struct chunk_index *x, struct vv_error *err)
     return rc;
 }
 
+void
+chunk_index_trim(struct chunk_index *x)
+{
+    vv_mutex_lock(&x->lock);
+    if (x->table != NULL && x->table->t.map != NULL) {
+        table_let_go(x->table->t.map, x->table->t.map_len);
+    }
+    vv_mutex_unlock(&x->lock);
+}
+
 bool
 chunk_index_was_loaded(const struct chunk_index *x)
 {
@@ -103,25 +113,6 @@ chunk_index_was_loaded(const struct chunk_index *x)
     loaded = x->table != NULL;
     vv_mutex_unlock(lock);
     return loaded;
-}
-
-static void
-fill_location(const struct index_table *t, const struct table_record *record,
-              const struct table_pack *pack, struct chunk_location *ret)
-{
-    const struct table_block *block = &t->blocks[record->block];
-
-    *ret = (struct chunk_location){.pack = pack->name,
-                                   .pack_size = pack->file_size,
-                                   .block_number = block->number,
-                                   .block_offset = block->offset,
-                                   .block_stored = block->stored_len,
-                                   .block_plain = block->plain_len,
-                                   .block_flags = block->flags,
-                                   .block_kind = block->kind,
-                                   .chunk_type = record->type,
-                                   .chunk_offset = record->offset,
-                                   .chunk_len = record->len};
 }
 
 static int
@@ -156,7 +147,7 @@ pick_ranked(const struct live_table *l, unsigned rank, enum chunk_type type, con
             continue;
         }
         if ((*nth)-- == 0) {
-            fill_location(t, &t->records[at], p, ret);
+            table_location(t, &t->records[at], ret);
             return true;
         }
     }

@@ -54,6 +54,9 @@ MUST_CHECK enum vv_rc chunk_index_load(struct chunk_index *x, struct vv_error *e
  *  vanished). */
 MUST_CHECK enum vv_rc chunk_index_reload(struct chunk_index *x, struct vv_error *err);
 
+/** chunk_index_trim(x): let go of what look-ups have brought into memory of the mapped file. */
+void chunk_index_trim(struct chunk_index *x);
+
 /** chunk_index_find(x, type, id, nth, ret, err): the ${nth} (from 0) location of a chunk for
  * reading, VV_ENOTFOUND when there are no more.  Does X4 by itself before it says so for nth 0. */
 MUST_CHECK enum vv_rc chunk_index_find(struct chunk_index *x, enum chunk_type type,
@@ -93,6 +96,10 @@ struct index_writer;
 MUST_CHECK enum vv_rc index_writer_new(struct repo *r, const struct client_keys *client,
                                        struct index_writer **ret, struct vv_error *err);
 void index_writer_free(struct index_writer *w);
+/** index_writer_dry_run(w): from now on records are counted and nothing is published; needs no
+ *  client.  index_writer_bytes(w): sizes of the segments so far. */
+void index_writer_dry_run(struct index_writer *w);
+uint64_t index_writer_bytes(struct index_writer *w);
 MUST_CHECK enum vv_rc index_writer_add(struct index_writer *w, const struct pack_name *name,
                                        uint64_t file_size, enum pack_class class,
                                        const struct pack_directory *directory,

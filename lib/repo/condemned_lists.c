@@ -126,6 +126,55 @@ condemned_read(struct repo *r, struct condemned_set *ret, struct vv_error *err)
     return VV_OK;
 }
 
+/** Has everything a list names been deleted? */
+static bool
+is_carried_out(const struct condemned_set *list, const struct pack_name *gone, size_t count)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (count == 0 ||
+            bsearch(&list->packs[i], gone, count, sizeof(*gone), compare_names) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum vv_rc
+condemned_retire(struct repo *r, const struct pack_name *gone, size_t count, size_t *ret_retired,
+                 struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
+    struct name_list names;
+    size_t retired = 0;
+    enum vv_rc rc = repo_list(r, "condemned", &names, err);
+
+    VV_TRY(rc);
+    for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
+        struct condemned_set list = {0};
+        rc = read_condemned(r, names.names[i], &list, &object, err);
+        if (rc == VV_OK && list.lists > 0 && is_carried_out(&list, gone, count)) {
+            vv_buf_reset(&name);
+            vv_buf_printf(&name, "condemned/%s", names.names[i]);
+            (void)vv_buf_text(&name);
+            rc = vv_buf_check(&name, err);
+            if (rc == VV_OK) {
+                rc = storage_remove(repo_storage(r), vv_buf_text(&name), err);
+            }
+            retired += rc == VV_OK;
+        }
+        if (rc == VV_ENOTFOUND) { /* somebody else has retired it */
+            vv_error_clear(err);
+            rc = VV_OK;
+        }
+        condemned_set_release(&list);
+    }
+    name_list_release(&names);
+    VV_TRY(rc);
+    *ret_retired = retired;
+    return VV_OK;
+}
+
 bool
 condemned_contains(const struct condemned_set *c, const struct pack_name *name)
 {

@@ -261,10 +261,10 @@ known_names(const struct index_table *t)
     return names;
 }
 
-/** One pack nobody indexed: through its footer.  Damaged ones are nobody's business here. */
-static enum vv_rc
-add_orphan(struct pack_reader *reader, const struct pack_name *name, uint64_t size,
-           struct table_builder *b, struct vv_error *err)
+/** Through the pack's footer.  Damaged ones are nobody's business here. */
+enum vv_rc
+index_add_orphan(struct pack_reader *reader, const struct pack_name *name, uint64_t size,
+                 struct table_builder *b, struct vv_error *err)
 {
     struct table_pack pack = {.name = *name, .file_size = size};
     struct pack_directory directory = {0};
@@ -306,7 +306,7 @@ orphans_of_shard(struct repo *r, struct pack_reader *reader, unsigned shard,
         if (pack_name_parse(names.names[i], strlen(names.names[i]), &name) &&
             (known_count == 0 ||
              bsearch(&name, known, known_count, sizeof(name), compare_names) == NULL)) {
-            rc = add_orphan(reader, &name, names.sizes[i], b, err);
+            rc = index_add_orphan(reader, &name, names.sizes[i], b, err);
         }
     }
     name_list_release(&names);

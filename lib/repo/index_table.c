@@ -158,9 +158,8 @@ merge_segments(struct table_output *o, const struct index_table *a, const struct
     }
 }
 
-/** Let go of mapped pages that will not be needed again soon (whole ones only). */
-static void
-drop_pages(const void *from, size_t len)
+void
+table_let_go(const void *from, size_t len)
 {
     uintptr_t start = ((uintptr_t)from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
     uintptr_t end = ((uintptr_t)from + len) / PAGE_BYTES * PAGE_BYTES;
@@ -187,7 +186,7 @@ merge_records(struct table_output *o, const struct index_table *a, const struct 
         }
         out_put(o, &record, sizeof(record));
         if (i - passed >= CHECK_PIECE / sizeof(record)) {
-            drop_pages(&a->records[passed], (i - passed) * sizeof(record));
+            table_let_go(&a->records[passed], (i - passed) * sizeof(record));
             passed = i;
         }
     }
@@ -212,7 +211,7 @@ check_pieces(const uint8_t *map, size_t len, uint8_t out[16])
         size_t piece = len - at < CHECK_PIECE ? len - at : CHECK_PIECE;
         vv_hash128(map + at, piece, chain + 16);
         vv_hash128(chain, sizeof(chain), chain);
-        drop_pages(map + at, piece);
+        table_let_go(map + at, piece);
         at += piece;
     }
     memcpy(out, chain, 16);
@@ -351,6 +350,26 @@ table_pack_of(const struct index_table *t, const struct table_record *record)
     }
     pack = t->blocks[record->block].pack;
     return pack < t->pack_count ? &t->packs[pack] : NULL;
+}
+
+void
+table_location(const struct index_table *t, const struct table_record *record,
+               struct chunk_location *ret)
+{
+    const struct table_block *block = &t->blocks[record->block];
+    const struct table_pack *pack = &t->packs[block->pack];
+
+    *ret = (struct chunk_location){.pack = pack->name,
+                                   .pack_size = pack->file_size,
+                                   .block_number = block->number,
+                                   .block_offset = block->offset,
+                                   .block_stored = block->stored_len,
+                                   .block_plain = block->plain_len,
+                                   .block_flags = block->flags,
+                                   .block_kind = block->kind,
+                                   .chunk_type = record->type,
+                                   .chunk_offset = record->offset,
+                                   .chunk_len = record->len};
 }
 
 /** Where ids are spread evenly, the place is nearly known: a few interpolation steps, then

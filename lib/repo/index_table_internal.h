@@ -94,6 +94,12 @@ void table_unmap(struct index_table *t);
  *  a table is mapped from may change under it). */
 const struct table_pack *table_pack_of(const struct index_table *t,
                                        const struct table_record *record);
+/** table_location(t, record, ret): the place of a record whose pack table_pack_of has found. */
+void table_location(const struct index_table *t, const struct table_record *record,
+                    struct chunk_location *ret);
+/** table_let_go(from, len): give back the pages of a mapped file (whole ones only) that will not be
+ *  needed again soon. */
+void table_let_go(const void *from, size_t len);
 /** table_find(t, id): place of the first record with this id, or record_count. */
 uint64_t table_find(const struct index_table *t, const struct vv_id *id);
 
@@ -107,6 +113,12 @@ MUST_CHECK enum vv_rc index_segment_collect(struct repo *r, const struct vv_id *
                                             struct object_ahead *ahead,
                                             const struct admin_records *admin,
                                             struct table_builder *b, struct vv_error *err);
+struct pack_reader; /* repo/pack_reader.h */
+/** index_add_orphan(reader, name, size, b, err): add the directory of a pack nobody indexed; what
+ *  cannot be read is left out. */
+MUST_CHECK enum vv_rc index_add_orphan(struct pack_reader *reader, const struct pack_name *name,
+                                       uint64_t size, struct table_builder *b,
+                                       struct vv_error *err);
 /** index_orphans(x's repository, known table, builder, err): add the directories of packs the table
  *  does not name. */
 MUST_CHECK enum vv_rc index_orphans(struct repo *r, const struct index_table *known,

@@ -16,12 +16,14 @@
 struct index_writer {
     struct repo *repo;
     const struct client_keys *client; /* NULL: records are only attached */
+    bool dry_run;                     /* segments are counted and thrown away */
     struct vv_mutex lock;             /* guards everything below */
     struct vv_cond idle;
     struct vv_buf records; /* waiting */
     uint32_t count;        /* how many they are */
     uint64_t published;
-    bool busy; /* a segment is being published (without the lock) */
+    uint64_t bytes_published; /* sizes of all segments */
+    bool busy;                /* a segment is being published (without the lock) */
     enum vv_rc failure_rc;
     struct vv_error failure;
 };
@@ -41,6 +43,23 @@ index_writer_new(struct repo *r, const struct client_keys *client, struct index_
     vv_cond_init(&w->idle);
     *ret = w;
     return VV_OK;
+}
+
+void
+index_writer_dry_run(struct index_writer *w)
+{
+    w->dry_run = true;
+}
+
+uint64_t
+index_writer_bytes(struct index_writer *w)
+{
+    uint64_t bytes;
+
+    vv_mutex_lock(&w->lock);
+    bytes = w->bytes_published;
+    vv_mutex_unlock(&w->lock);
+    return bytes;
 }
 
 void
@@ -134,6 +153,7 @@ publish_waiting(struct index_writer *w, struct vv_error *err)
 {
     struct vv_buf records = w->records;
     uint32_t count = w->count;
+    uint64_t size = INDEX_SEGMENT_OVERHEAD + w->records.len;
     struct vv_error local = {0};
     enum vv_rc rc;
 
@@ -144,12 +164,13 @@ publish_waiting(struct index_writer *w, struct vv_error *err)
     w->count = 0;
     w->busy = true;
     vv_mutex_unlock(&w->lock);
-    rc = publish_segment(w, vv_buf_span(&records), count, &local);
+    rc = w->dry_run ? VV_OK : publish_segment(w, vv_buf_span(&records), count, &local);
     vv_buf_release(&records);
     vv_mutex_lock(&w->lock);
     w->busy = false;
     if (rc == VV_OK) {
         w->published += count;
+        w->bytes_published += size;
     } else {
         w->failure_rc = rc;
         w->failure = local;
@@ -193,7 +214,12 @@ index_writer_add(struct index_writer *w, const struct pack_name *name, uint64_t 
     VV_CLEANUP(vv_buf_release) struct vv_buf record = {0};
     enum vv_rc rc;
 
-    VV_TRY(make_record(w, name, file_size, class, directory, &record, err));
+    if (w->dry_run) {
+        vv_buf_put_zeros(&record, (size_t)index_record_size(directory));
+        VV_TRY(vv_buf_check(&record, err));
+    } else {
+        VV_TRY(make_record(w, name, file_size, class, directory, &record, err));
+    }
     vv_mutex_lock(&w->lock);
     rc = add_record(w, vv_buf_span(&record), err);
     vv_mutex_unlock(&w->lock);

@@ -9,10 +9,6 @@
 #include "crypto/hash.h"
 #include "repo/pack_writer_internal.h"
 
-/* Directory: see format/pack.h. */
-#define DIRECTORY_FIXED 4u
-#define DIRECTORY_BLOCK 18u
-#define DIRECTORY_CHUNK 37u
 #define CHUNKS_MAX (1u << 17) /* keeps index records far below a segment's limit */
 
 #define ROOM_BEHIND_TARGET (2u << 20) /* for the last block; larger ones get a larger image */
@@ -106,8 +102,8 @@ stored_len(const struct block_draft *draft)
 static uint64_t
 object_len(uint64_t blocks_end, uint64_t blocks, uint64_t chunks)
 {
-    return blocks_end + DIRECTORY_FIXED + blocks * DIRECTORY_BLOCK + chunks * DIRECTORY_CHUNK +
-           PACK_TAG_LEN + PACK_TAIL_LEN;
+    return blocks_end + PACK_DIRECTORY_FIXED + blocks * PACK_DIRECTORY_BLOCK +
+           chunks * PACK_DIRECTORY_CHUNK + PACK_TAG_LEN + PACK_TAIL_LEN;
 }
 
 enum vv_rc

@@ -190,6 +190,17 @@ pack_read_block_from(struct pack_reader *p, struct vv_span image, const struct c
     return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
 }
 
+enum vv_rc
+pack_read_content(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
+                  struct vv_span *ret_content, struct vv_error *err)
+{
+    VV_TRY(pack_read_block(p, loc, out, err));
+    *ret_content = (loc->block_flags & BLOCK_ZSTD) == 0
+                       ? vv_span(out, loc->block_plain)
+                       : vv_span(p->frame.data, loc->block_stored - PACK_TAG_LEN);
+    return VV_OK;
+}
+
 /** Footer of the pack whose last bytes are in p->stored. */
 static enum vv_rc
 open_footer(struct pack_reader *p, uint64_t file_size, struct pack_footer *ret,

@@ -34,6 +34,12 @@ MUST_CHECK enum vv_rc pack_read_block_from(struct pack_reader *p, struct vv_span
                                            const struct chunk_location *loc, uint8_t *out,
                                            struct vv_error *err);
 
+/** pack_read_content(p, loc, out, ret_content, err): the same, and *ret_content is what was
+ *  encrypted: the block's zstd frame, or ${out} itself; borrowed until ${p} is used again. */
+MUST_CHECK enum vv_rc pack_read_content(struct pack_reader *p, const struct chunk_location *loc,
+                                        uint8_t *out, struct vv_span *ret_content,
+                                        struct vv_error *err);
+
 /** pack_read_directory(p, name, file_size, ret, ret_header, err): through the footer; the header is
  *  the authenticated one (one of its two places may be damaged). */
 MUST_CHECK enum vv_rc pack_read_directory(struct pack_reader *p, const struct pack_name *name,

@@ -10,6 +10,8 @@
 #include "crypto/hash.h"
 #include "repo/pack_writer_internal.h"
 
+#define READ_BACK_BYTES (1u << 20)
+
 void (*pack_writer_test_hook)(uint8_t *image, size_t len);
 
 enum vv_rc
@@ -34,7 +36,11 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     w->level = o->level;
     w->suite = (enum pack_suite)(o->suite != 0 ? o->suite : aead_best_suite());
     w->images_max = (o->threads > 0 ? o->threads : 1) + 2; /* at least one for each class */
-    if (storage_parallel(repo_storage(r)) > 1) {
+    w->own_only = o->own_only;
+    w->read_back = o->read_back;
+    w->dry_run = o->dry_run;
+    w->target = o->target;
+    if (storage_parallel(repo_storage(r)) > 1 && !o->dry_run) {
         VV_TRY(pack_uploaders_start(w, PACK_UPLOADERS, err));
         w->images_max += PACK_UPLOADERS;
     }
@@ -43,9 +49,14 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
         VV_TRY(parity_writer_new(r, &w->parity, err));
     }
     VV_TRY(claim_table_new(repo_temp_dir(r), &w->claims, err));
-    VV_TRY(index_writer_new(r, writer_session_client(s), &w->index_writer, err));
-    chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),
-                            &writer_session_client(s)->id);
+    VV_TRY(index_writer_new(r, s != NULL ? writer_session_client(s) : NULL, &w->index_writer, err));
+    if (o->dry_run) {
+        index_writer_dry_run(w->index_writer);
+    }
+    if (!o->own_only) {
+        chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),
+                                &writer_session_client(s)->id);
+    }
     *ret = TAKE(w);
     return VV_OK;
 }
@@ -152,6 +163,9 @@ next_target(const struct pack_writer *w, enum pack_class class)
 {
     uint64_t target = w->stored[class] / PACK_TARGET_SHARE;
 
+    if (w->target != 0) {
+        return w->target;
+    }
     if (class == PACK_METADATA) {
         return PACK_TARGET_METADATA;
     }
@@ -168,8 +182,6 @@ open_image(struct pack_writer *w, enum pack_class class, const struct block_draf
     const struct vv_clock *clock = repo_clock(w->repo);
     struct pack_image_origin origin = {
         .keyring = repo_keyring(w->repo),
-        .session = *writer_session_id(w->session),
-        .client = writer_session_client(w->session)->id,
         .epoch = repo_epoch(w->repo),
         .serial = ++w->serial,
         .time = clock->realtime(clock),
@@ -180,6 +192,10 @@ open_image(struct pack_writer *w, enum pack_class class, const struct block_draf
     struct image_memory memory = {0};
     enum vv_rc rc;
 
+    if (w->session != NULL) { /* a dry run has none */
+        origin.session = *writer_session_id(w->session);
+        origin.client = writer_session_client(w->session)->id;
+    }
     for (unsigned i = 0; i < SPARE_MEMORIES && memory.data == NULL; i++) {
         memory = w->spare[i];
         w->spare[i] = (struct image_memory){0};
@@ -343,22 +359,40 @@ name_and_check(struct pack_writer *w, const struct pack_image *image, struct ima
     return VV_OK;
 }
 
-/** Finish, check, store, and only then (P5) tell the index. */
+/** Does the storage have what was published? */
 static enum vv_rc
-store_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker,
-            struct vv_error *err)
+read_back(struct pack_writer *w, const struct pack_image *image, const char *object,
+          struct vv_error *err)
 {
-    VV_CLEANUP(pack_directory_release) struct pack_directory found = {0};
-    struct pack_name name;
+    struct storage *st = repo_storage(w->repo);
+    VV_CLEANUP(vv_freep) uint8_t *piece = vv_alloc(READ_BACK_BYTES);
+    size_t at = 0;
+
+    if (piece == NULL) {
+        return vv_error_nomem(err);
+    }
+    storage_uncache(st, object);
+    while (at < image->len) {
+        size_t want = image->len - at < READ_BACK_BYTES ? image->len - at : READ_BACK_BYTES;
+        size_t got = 0;
+        VV_TRY(storage_read(st, object, at, piece, want, &got, err));
+        if (got != want || memcmp(piece, image->memory.data + at, want) != 0) {
+            return vv_error_set(err, VV_ECORRUPT, "'%s' comes back other than it was stored",
+                                object);
+        }
+        at += want;
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+publish_image(struct pack_writer *w, const struct pack_image *image, const struct pack_name *name,
+              struct vv_error *err)
+{
     char object[PACK_OBJECT_TEXT];
     enum vv_rc rc;
 
-    VV_TRY(pack_image_finish(image, err));
-    if (pack_writer_test_hook != NULL) {
-        pack_writer_test_hook(image->memory.data, image->len);
-    }
-    VV_TRY(name_and_check(w, image, checker, &name, &found, err));
-    pack_object_text(&name, object);
+    pack_object_text(name, object);
     rc = storage_publish(repo_storage(w->repo), object, vv_span(image->memory.data, image->len),
                          err);
     if (rc == VV_EEXISTS) { /* 128 random bits */
@@ -366,7 +400,27 @@ store_image(struct pack_writer *w, struct pack_image *image, struct image_checke
                             object);
     }
     VV_TRY(rc);
-    VV_TRY(index_writer_add(w->index_writer, &name, image->len, image->class, &found, err));
+    return w->read_back ? read_back(w, image, object, err) : VV_OK;
+}
+
+/** Finish, check, store, and only then (P5) tell the index. */
+static enum vv_rc
+store_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker,
+            struct vv_error *err)
+{
+    VV_CLEANUP(pack_directory_release) struct pack_directory found = {0};
+    struct pack_name name = {0};
+
+    VV_TRY(pack_image_finish(image, err));
+    if (pack_writer_test_hook != NULL) {
+        pack_writer_test_hook(image->memory.data, image->len);
+    }
+    if (!w->dry_run) {
+        VV_TRY(name_and_check(w, image, checker, &name, &found, err));
+        VV_TRY(publish_image(w, image, &name, err));
+    }
+    VV_TRY(index_writer_add(w->index_writer, &name, image->len, image->class,
+                            w->dry_run ? &image->directory : &found, err));
     atomic_fetch_add(
         image->class == PACK_METADATA ? &w->counts.packs_metadata : &w->counts.packs_data, 1);
     atomic_fetch_add(&w->counts.bytes_stored, image->len);
@@ -455,6 +509,7 @@ pack_writer_flush(struct pack_writer *w, struct vv_error *err)
     VV_TRY(pack_writer_check(w, err));
     VV_TRY(publish_open(w, err));
     VV_TRY(pack_writer_fail(w, index_writer_flush(w->index_writer, err), err));
+    atomic_store(&w->counts.bytes_indexed, index_writer_bytes(w->index_writer));
     unstored = atomic_load(&w->unstored);
     if (unstored != 0) { /* P6 */
         return vv_error_set(err, VV_EUSAGE, "%llu chunks are in no pack: a builder was not flushed",
@@ -473,7 +528,7 @@ pack_writer_knows(struct pack_writer *w, enum chunk_type type, const struct vv_i
 
     VV_TRY(pack_writer_check(w, err));
     VV_TRY(pack_writer_fail(w, claim_table_contains(w->claims, id, &known, err), err));
-    if (!known) {
+    if (!known && !w->own_only) {
         VV_TRY(pack_writer_fail(w, chunk_index_usable(w->index, type, id, &known, err), err));
     }
     *ret = known;

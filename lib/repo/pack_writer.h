@@ -36,6 +36,11 @@ struct pack_writer_options {
     int level;        /* zstd level; 0: store without compression */
     unsigned threads; /* builders that will exist */
     uint8_t suite;    /* enum pack_suite; 0: the best this CPU has */
+    /* For whoever moves chunks out of packs that are going to be deleted: */
+    bool own_only;   /* only what was stored (or trusted) in this session is known */
+    bool read_back;  /* a published pack is read from the storage and compared */
+    bool dry_run;    /* finished packs are counted and thrown away */
+    uint64_t target; /* size of packs of all classes; 0: as P7 says */
 };
 /** What has been written so far (atomics; read at any time). */
 struct pack_writer_counts {
@@ -43,9 +48,11 @@ struct pack_writer_counts {
     _Atomic uint64_t bytes_new; /* plaintext */
     _Atomic uint64_t packs_data;
     _Atomic uint64_t packs_metadata;
-    _Atomic uint64_t bytes_stored; /* sizes of published packs */
+    _Atomic uint64_t bytes_stored;  /* sizes of published packs */
+    _Atomic uint64_t bytes_indexed; /* sizes of their index segments, since the last flush */
 };
 
+/** pack_writer_new(r, s, x, o, ret, err): ${s} and ${x} may be NULL for a dry run with own_only. */
 MUST_CHECK enum vv_rc pack_writer_new(struct repo *r, struct writer_session *s,
                                       struct chunk_index *x, const struct pack_writer_options *o,
                                       struct pack_writer **ret, struct vv_error *err);
@@ -71,6 +78,12 @@ VV_DEFINE_CLEANUP(struct block_builder, block_builder_free);
 MUST_CHECK enum vv_rc block_builder_put(struct block_builder *b, enum block_kind kind,
                                         enum chunk_type type, const struct vv_id *id,
                                         struct vv_span data, bool *ret_new, struct vv_error *err);
+/** block_builder_move(b, block, content, chunks, err): store a block of another pack as it is,
+ *  compressed as it was: ${block}'s kind, flags, plaintext length and number of chunks count, and
+ *  ${content} is what was encrypted.  All its chunks are known from then on. */
+MUST_CHECK enum vv_rc block_builder_move(struct block_builder *b, const struct pack_block *block,
+                                         struct vv_span content, const struct pack_chunk *chunks,
+                                         struct vv_error *err);
 /** pack_writer_knows(w, type, id, ret, err): would put refer to it?  (For entries taken over.) */
 MUST_CHECK enum vv_rc pack_writer_knows(struct pack_writer *w, enum chunk_type type,
                                         const struct vv_id *id, bool *ret, struct vv_error *err);

@@ -137,6 +137,10 @@ struct pack_writer {
     struct parity_writer *parity; /* NULL: this site keeps none */
     int level;
     enum pack_suite suite;
+    bool own_only;
+    bool read_back;
+    bool dry_run;
+    uint64_t target;     /* 0: P7 */
     unsigned images_max; /* P7 */
     struct pack_writer_counts counts;
     _Atomic uint64_t unstored; /* claimed chunks that are in no published pack (P6) */

@@ -12,6 +12,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "engine/verify_internal.h"
+#include "format/slot.h"
 #include "repo/sealed_envelope.h"
 
 /** One segment being checked. */
@@ -255,7 +256,26 @@ compare_text(const void *key, const void *item)
     return strcmp(key, *(char *const *)item);
 }
 
-/** Did the session that wrote the pack commit?  Its header says which it was. */
+/** Does a session's slot hold snapshots?  One that cannot be read counts as if it did. */
+static bool
+slot_has_records(struct verify *v, const char *session)
+{
+    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+    struct vv_buf object = {0};
+    struct slot slot;
+    bool records = true;
+
+    memcpy(name + strlen(name), session, VV_UUID_TEXT);
+    if (storage_read_all(repo_storage(v->repo), name, LIMIT_SLOT, &object, NULL) == VV_OK &&
+        slot_decode(vv_buf_span(&object), repo_id(v->repo), &slot, NULL) == VV_OK) {
+        records = slot.status == SLOT_RECORDS;
+    }
+    vv_buf_release(&object);
+    return records;
+}
+
+/** Did the session that wrote the pack commit, rather than end in a fence or with nothing?  Its
+ *  header says which it was. */
 static bool
 session_committed(struct verify *v, const char *object)
 {
@@ -271,8 +291,10 @@ session_committed(struct verify *v, const char *object)
         return false;
     }
     vv_uuid_text(&decoded.session, session);
-    return v->slots.count > 0 && bsearch(session, v->slots.names, v->slots.count,
-                                         sizeof(*v->slots.names), compare_text) != NULL;
+    return v->slots.count > 0 &&
+           bsearch(session, v->slots.names, v->slots.count, sizeof(*v->slots.names),
+                   compare_text) != NULL &&
+           slot_has_records(v, session);
 }
 
 static void

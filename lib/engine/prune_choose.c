@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune, P2: which packs go. */
+#include <stdlib.h>
+
+#include "core/alloc.h"
+#include "engine/prune_internal.h"
+
+#define SMALL_PACK (4u << 20)
+#define SMALL_MANY 8u      /* small packs of one class worth merging */
+#define LITTLE_PERMILLE 5u /* less waste than that in a pack is never worth copying it */
+#define CLASSES 4u
+#define SPACE_KEPT (8u << 20) /* for the index, lists and slots */
+
+struct candidate {
+    uint64_t share; /* of waste, in 2^-32 */
+    size_t pack;
+};
+struct choosing {
+    struct prune_round *round;
+    struct open_sessions open;
+    struct candidate *order; /* that hold something live, most waste for its size first */
+    size_t order_count;
+    uint64_t stays; /* sizes of packs that stay */
+    uint64_t waste; /* dead bytes in them */
+    uint64_t room;  /* bytes that may still be copied in this round */
+};
+
+/* --- I2 --------------------------------------------------------------------------------------- */
+
+/** The session a pack's header names, from one of its two places; false if neither can be read. */
+static enum vv_rc
+session_of(struct prune_round *round, size_t pack, struct vv_uuid *ret, bool *ret_known,
+           struct vv_error *err)
+{
+    uint64_t size = round->packs.items[pack].size;
+    uint64_t places[2] = {0, size - PACK_TAIL_LEN};
+    char object[PACK_OBJECT_TEXT];
+
+    *ret_known = false;
+    pack_object_text(&round->packs.items[pack].name, object);
+    for (unsigned i = 0; i < 2 && !*ret_known; i++) {
+        uint8_t bytes[PACK_HEADER_LEN];
+        struct pack_header header;
+        size_t got = 0;
+        enum vv_rc rc;
+        if (size < PACK_HEADER_LEN + PACK_TAIL_LEN) {
+            break;
+        }
+        rc = storage_read(repo_storage(round->p->repo), object, places[i], bytes, sizeof(bytes),
+                          &got, err);
+        if (rc == VV_ENOTFOUND || rc == VV_EIO) {
+            vv_error_clear(err);
+            continue;
+        }
+        VV_TRY(rc);
+        if (got == sizeof(bytes) &&
+            pack_header_decode(bytes, repo_id(round->p->repo), &header, NULL) == VV_OK) {
+            *ret = header.session;
+            *ret_known = true;
+        }
+    }
+    return VV_OK;
+}
+
+/** May this pack be condemned?  One whose session nobody can tell may not while any other session
+ *  is open. */
+static enum vv_rc
+is_free(struct choosing *c, size_t pack, bool *ret, struct vv_error *err)
+{
+    struct prune_round *round = c->round;
+    size_t others = c->open.count;
+    struct vv_uuid session;
+    bool known;
+
+    if (round->session != NULL &&
+        open_sessions_find(&c->open, writer_session_id(round->session)) != NULL) {
+        others--;
+    }
+    *ret = true;
+    if (others > 0) {
+        VV_TRY(session_of(round, pack, &session, &known, err));
+        *ret = known && open_sessions_find(&c->open, &session) == NULL;
+        round->items[pack].open = !*ret;
+    }
+    return VV_OK;
+}
+
+/* --- choosing --------------------------------------------------------------------------------- */
+
+/** Dead bytes: header, directory and padding are no waste. */
+static uint64_t
+waste_of(const struct prune_round *round, size_t pack)
+{
+    const struct prune_pack *item = &round->items[pack];
+
+    return item->stays < item->blocks ? item->blocks - item->stays : 0;
+}
+
+static void
+take(struct prune_round *round, size_t pack)
+{
+    round->items[pack].victim = true;
+    round->items[pack].dead = round->items[pack].live_chunks == 0;
+}
+
+/** Wholly dead packs go; the others are looked at again. */
+static enum vv_rc
+take_dead(struct choosing *c, struct vv_error *err)
+{
+    struct prune_round *round = c->round;
+
+    for (size_t i = 0; i < round->packs.count; i++) {
+        struct prune_pack *item = &round->items[i];
+        bool is_allowed = true;
+        VV_TRY(vv_cancel_check(repo_cancel(round->p->repo), err));
+        if (item->condemned) { /* adopted */
+            take(round, i);
+            continue;
+        }
+        if (item->live_chunks == 0) {
+            VV_TRY(is_free(c, i, &is_allowed, err));
+            if (is_allowed) {
+                take(round, i);
+                continue;
+            }
+        } else {
+            c->order[c->order_count++] = (struct candidate){
+                .share = (waste_of(round, i) << 32) / (round->packs.items[i].size + 1), .pack = i};
+        }
+        c->stays += round->packs.items[i].size;
+        c->waste += waste_of(round, i);
+    }
+    return VV_OK;
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+    const struct candidate *x = a;
+    const struct candidate *y = b;
+
+    return x->share != y->share ? (x->share > y->share ? -1 : 1)
+                                : (x->pack < y->pack ? -1 : x->pack > y->pack);
+}
+
+/** Take a pack whose live chunks have to be copied, if there is room and it may be. */
+static enum vv_rc
+take_live(struct choosing *c, size_t pack, struct vv_error *err)
+{
+    struct prune_round *round = c->round;
+    struct prune_pack *item = &round->items[pack];
+    bool is_allowed;
+
+    if (item->victim || item->suspect) { /* a suspect one waits for repair */
+        return VV_OK;
+    }
+    if (item->stays > c->room) {
+        round->more = round->more || item->stays <= round->p->budget_left;
+        return VV_OK;
+    }
+    VV_TRY(is_free(c, pack, &is_allowed, err));
+    if (is_allowed) {
+        take(round, pack);
+        c->room -= item->stays;
+        c->stays -= waste_of(round, pack);
+        c->waste -= waste_of(round, pack);
+    }
+    return VV_OK;
+}
+
+/** Packs no segment names, but that hold something live: left by a run that died, or by an index
+ *  that was damaged. */
+static enum vv_rc
+take_unindexed(struct choosing *c, struct vv_error *err)
+{
+    for (size_t i = 0; i < c->order_count; i++) {
+        if (!c->round->items[c->order[i].pack].indexed) {
+            VV_TRY(take_live(c, c->order[i].pack, err));
+        }
+    }
+    return VV_OK;
+}
+
+/** Most waste first, until little enough is left. */
+static enum vv_rc
+take_wasteful(struct choosing *c, struct vv_error *err)
+{
+    double limit = c->round->p->options->max_waste;
+
+    for (size_t i = 0; i < c->order_count; i++) {
+        size_t pack = c->order[i].pack;
+        if ((double)c->waste <= limit * (double)c->stays ||
+            waste_of(c->round, pack) * 1000 <= c->round->packs.items[pack].size * LITTLE_PERMILLE) {
+            break;
+        }
+        VV_TRY(take_live(c, pack, err));
+    }
+    return VV_OK;
+}
+
+static bool
+is_small(const struct choosing *c, size_t pack, unsigned class)
+{
+    return !c->round->items[pack].victim && c->round->items[pack].class == class &&
+           c->round->packs.items[pack].size < SMALL_PACK;
+}
+
+/** Many small packs become few. */
+static enum vv_rc
+take_small(struct choosing *c, struct vv_error *err)
+{
+    for (unsigned class = 0; class < CLASSES; class ++) {
+        size_t count = 0;
+        for (size_t i = 0; i < c->order_count; i++) {
+            count += is_small(c, c->order[i].pack, class);
+        }
+        for (size_t i = 0; count >= SMALL_MANY && i < c->order_count; i++) {
+            if (is_small(c, c->order[i].pack, class)) {
+                VV_TRY(take_live(c, c->order[i].pack, err));
+            }
+        }
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+choose(struct choosing *c, struct vv_error *err)
+{
+    struct prune_round *round = c->round;
+    uint64_t space = round->space > SPACE_KEPT ? round->space - SPACE_KEPT : 0;
+
+    c->order = vv_alloc_array(round->packs.count + 1, sizeof(*c->order));
+    if (c->order == NULL) {
+        return vv_error_nomem(err);
+    }
+    VV_TRY(take_dead(c, err));
+    if (c->order_count > 0) {
+        qsort(c->order, c->order_count, sizeof(*c->order), compare_candidates);
+    }
+    c->room = space < round->p->budget_left ? space : round->p->budget_left;
+    VV_TRY(take_unindexed(c, err));
+    VV_TRY(take_wasteful(c, err));
+    VV_TRY(take_small(c, err));
+    round->p->s.bytes_waste = c->waste;
+    return VV_OK;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+/** This run's list: what was chosen, and everything that pending lists name, there or not. */
+static enum vv_rc
+make_list(struct prune_round *round, struct vv_error *err)
+{
+    size_t room = round->condemned.count + round->packs.count + 1;
+    size_t kept = 0;
+
+    round->go = vv_alloc_array(room, sizeof(*round->go));
+    if (round->go == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < round->condemned.count; i++) {
+        round->go[round->go_count++] = round->condemned.packs[i];
+    }
+    for (size_t i = 0; i < round->packs.count; i++) {
+        if (round->items[i].victim && !round->items[i].condemned) {
+            round->go[round->go_count++] = round->packs.items[i].name;
+        }
+    }
+    if (round->go_count > 0) {
+        qsort(round->go, round->go_count, sizeof(*round->go), compare_names);
+    }
+    for (size_t i = 0; i < round->go_count; i++) { /* several lists may name a pack */
+        if (kept == 0 || pack_name_compare(&round->go[kept - 1], &round->go[i]) != 0) {
+            round->go[kept++] = round->go[i];
+        }
+    }
+    round->go_count = kept;
+    round->go_dead = vv_alloc_array(kept + 1, sizeof(*round->go_dead));
+    if (round->go_dead == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < kept; i++) {
+        size_t at = pack_list_find(&round->packs, &round->go[i]);
+        round->go_dead[i] = at == round->packs.count || round->items[at].dead;
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+prune_choose(struct prune_round *round, struct vv_error *err)
+{
+    struct choosing c = {.round = round};
+    enum vv_rc rc = open_sessions_read(round->p->repo, &round->admin, &c.open, err); /* I2 */
+
+    if (rc == VV_OK) {
+        rc = choose(&c, err);
+    }
+    open_sessions_release(&c.open);
+    vv_free(c.order);
+    VV_TRY(rc);
+    return make_list(round, err);
+}

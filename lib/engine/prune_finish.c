@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune, P5 to P7: the index without what goes, this session's slot, and then away with it. */
+#include <string.h>
+
+#include "engine/prune_internal.h"
+
+#define REWRITE_ATTEMPTS 10
+
+enum vv_rc
+prune_begin_index(struct prune_round *round, struct vv_error *err)
+{
+    enum vv_rc rc = VV_OK;
+
+    for (int attempt = 0; attempt < REWRITE_ATTEMPTS; attempt++) {
+        index_rewrite_free(TAKE(round->rewrite));
+        vv_error_clear(err);
+        rc = index_rewrite_begin(round->p->repo, round->go, round->go_count, &round->rewrite, err);
+        if (rc != VV_ENOTFOUND) { /* that is: merged meanwhile */
+            break;
+        }
+    }
+    return rc == VV_ENOTFOUND ? vv_error_set(err, VV_ETRANSIENT, "the index keeps changing") : rc;
+}
+
+/** Take what must stay (I4) out of what goes. */
+static void
+keep_damaged(struct prune_round *round)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < round->go_count; i++) {
+        size_t at = pack_list_find(&round->packs, &round->go[i]);
+        if (at == round->packs.count || !round->items[at].kept) {
+            round->go[kept] = round->go[i];
+            round->go_dead[kept++] = round->go_dead[i];
+        }
+    }
+    round->go_count = kept;
+}
+
+/** P5, first half. */
+static enum vv_rc
+publish_index(struct prune_round *round, struct vv_error *err)
+{
+    enum index_rewrite_way way =
+        round->p->options->dry_run ? INDEX_REWRITE_COUNT : INDEX_REWRITE_PUBLISH;
+    struct index_rewrite_counts counts = {0};
+    enum vv_rc rc =
+        index_rewrite_publish(round->rewrite, round->go, round->go_count, way, &counts, err);
+
+    for (int attempt = 0; rc == VV_ENOTFOUND && attempt < REWRITE_ATTEMPTS; attempt++) {
+        vv_error_clear(err);
+        VV_TRY(prune_begin_index(round, err));
+        rc = index_rewrite_publish(round->rewrite, round->go, round->go_count, way, &counts, err);
+    }
+    VV_TRY(rc);
+    round->p->s.bytes_deleted += counts.bytes_old;
+    round->p->s.bytes_written += counts.bytes_new;
+    return VV_OK;
+}
+
+static enum vv_rc
+remove_object(struct prune *p, const char *name, struct vv_error *err)
+{
+    enum vv_rc rc = storage_remove(repo_storage(p->repo), name, err);
+
+    if (rc == VV_ENOTFOUND) {
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    return rc;
+}
+
+/** P6, one pack with its parity, which is nothing without it. */
+static enum vv_rc
+delete_pack(struct prune_round *round, size_t number, struct vv_error *err)
+{
+    struct prune *p = round->p;
+    size_t at = pack_list_find(&round->packs, &round->go[number]);
+    char object[PACK_OBJECT_TEXT];
+    char parity[PACK_OBJECT_TEXT + 1] = "parity/";
+
+    pack_object_text(&round->go[number], object);
+    memcpy(parity + strlen("parity/"), object + strlen("packs/"),
+           strlen(object) - strlen("packs/") + 1);
+    if (!p->options->dry_run) {
+        VV_TRY(remove_object(p, parity, err));
+        VV_TRY(remove_object(p, object, err));
+    }
+    if (at < round->packs.count) {
+        p->s.bytes_deleted += round->packs.items[at].size + round->items[at].parity;
+        p->s.packs_dead += round->go_dead[number];
+        p->s.packs_emptied += !round->go_dead[number];
+    }
+    if (p->progress != NULL) {
+        atomic_fetch_add_explicit(&p->progress->files_done, 1, memory_order_relaxed);
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+delete_packs(struct prune_round *round, struct vv_error *err)
+{
+    prune_phase(round->p, PRUNE_DELETING);
+    for (size_t i = 0; i < round->go_count; i++) {
+        VV_TRY(vv_cancel_check(repo_cancel(round->p->repo), err));
+        VV_TRY(delete_pack(round, i, err));
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+prune_finish(struct prune_round *round, struct vv_error *err)
+{
+    struct prune *p = round->p;
+    size_t retired = 0;
+    enum vv_rc rc;
+
+    keep_damaged(round);
+    VV_TRY(publish_index(round, err));
+    if (p->options->dry_run) {
+        return delete_packs(round, err);
+    }
+    rc = writer_session_commit(round->session, vv_span(NULL, 0), 0, err); /* I1 */
+    round->fenced = rc == VV_EREFUSED;
+    VV_TRY(rc);
+    VV_TRY(index_rewrite_drop(round->rewrite, err));
+    VV_TRY(delete_packs(round, err));
+    return condemned_retire(p->repo, round->go, round->go_count, &retired, err); /* P7 */
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune: what no snapshot needs goes, and nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/helper_prune.h"
+
+static struct prune_world w;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    pw_begin(&w, 6);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    pw_end(&w);
+    return 0;
+}
+
+static void
+prune__frees_what_only_forgotten_snapshots_needed(void **state)
+{
+    uint64_t before = pw_bytes(&w);
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    pw_prune(&w);
+    assert_int_equal(w.s.forgets_carried_out, 3);
+    assert_int_equal(w.s.snapshots_buried, 3);
+    assert_int_equal(before - pw_bytes(&w), w.s.bytes_deleted - w.s.bytes_written);
+    assert_true(w.s.bytes_deleted - w.s.bytes_written >= 3 * 60000);
+    assert_int_equal(pw_sound(&w), 3);
+    bw_assert_content(&w.b, "constant");
+    bw_assert_content(&w.b, "own-5");
+    assert_int_equal(pw_count(&w, "condemned"), 0);
+}
+
+static void
+prune__without_waste_changes_nothing(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    pw_prune(&w);
+    before = pw_bytes(&w);
+    pw_prune(&w);
+    assert_int_equal(pw_bytes(&w), before);
+    assert_int_equal(w.s.packs_dead + w.s.packs_emptied + w.s.packs_written, 0);
+    assert_int_equal(w.s.bytes_deleted + w.s.bytes_written, 0);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
+static void
+prune__dry_run_foretells_the_bytes_and_writes_nothing(void **state)
+{
+    struct prune_summary foretold;
+    size_t objects;
+    uint64_t before = pw_bytes(&w);
+
+    (void)state;
+    pw_forget(&w, 1, 2);
+    objects = bw_objects(&w.b);
+    w.options.dry_run = true;
+    pw_prune(&w);
+    foretold = w.s;
+    assert_int_equal(bw_objects(&w.b), objects);
+    w.options.dry_run = false;
+    pw_prune(&w);
+    assert_int_equal(w.s.bytes_deleted, foretold.bytes_deleted);
+    assert_int_equal(w.s.bytes_written, foretold.bytes_written);
+    assert_int_equal(w.s.packs_written, foretold.packs_written);
+    assert_int_equal(w.s.packs_emptied, foretold.packs_emptied);
+    assert_int_equal(w.s.packs_dead, foretold.packs_dead);
+    assert_int_equal(before - pw_bytes(&w), foretold.bytes_deleted - foretold.bytes_written);
+    pw_sound(&w);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(prune__frees_what_only_forgotten_snapshots_needed),
+        CASE(prune__without_waste_changes_nothing),
+        CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune that dies, or whose storage fails, at any operation: nothing is lost, and the next run
+ * finishes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/helper_prune.h"
+
+static struct prune_world w;
+static struct storage *saved;
+static uint64_t end_bytes; /* what an undisturbed run leaves */
+
+static int
+setup(void **state)
+{
+    (void)state;
+    pw_begin(&w, 4);
+    pw_forget(&w, 0, 2);
+    pw_save(&w, &saved);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    storage_free(saved);
+    pw_end(&w);
+    return 0;
+}
+
+/** Every operation is a test of its own: many take long, so only each ${usual}th is tried, or every
+ *  one if VARVE_SWEEP is set. */
+static uint64_t
+stride(uint64_t usual)
+{
+    return getenv("VARVE_SWEEP") != NULL ? 1 : usual;
+}
+
+struct plan {
+    uint64_t calls;
+    uint64_t at; /* the operation that meets ${verdict}; 0: none */
+    enum fault_verdict verdict;
+};
+static struct plan plan;
+
+/** Listings of single shards are all alike: only the first counts. */
+static enum fault_verdict
+fail_at(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_LIST && strchr(name, '/') != NULL && strcmp(name, "packs/00") != 0) {
+        return FAULT_PASS;
+    }
+    plan.calls++;
+    return plan.calls == plan.at ? plan.verdict : FAULT_PASS;
+}
+
+/** How many operations an undisturbed run takes. */
+static uint64_t
+count_operations(void)
+{
+    pw_restore(&w, saved);
+    plan = (struct plan){0};
+    w.b.hook = fail_at;
+    pw_prune(&w);
+    w.b.hook = NULL;
+    end_bytes = pw_bytes(&w);
+    return plan.calls;
+}
+
+/** Run again until all is done; sessions that died are ended at once, or by their silence. */
+static void
+finish(bool fence)
+{
+    w.b.hook = NULL;
+    pw_reopen(&w);
+    w.options.fence = fence;
+    pw_prune(&w);
+    if (w.s.lists_left > 0) {
+        vv_clock_manual_advance(&w.clock, UINT64_C(3601) * 1000000000);
+        pw_reopen(&w);
+        pw_prune(&w);
+        assert_int_equal(w.s.sessions_fenced, 1);
+    }
+    pw_prune(&w); /* what a session that died had stored goes when it is not open any more */
+    w.options.fence = false;
+    assert_int_equal(w.s.lists_left, 0);
+    assert_int_equal(pw_count(&w, "condemned"), 0);
+}
+
+static void
+check_end(void)
+{
+    assert_int_equal(pw_sound(&w), 2);
+    /* What was written before the failure may be merged differently. */
+    assert_true(pw_bytes(&w) <= end_bytes + 65536);
+}
+
+static void
+prune__that_dies_anywhere_is_finished_by_the_next(void **state)
+{
+    uint64_t all = count_operations();
+
+    (void)state;
+    for (uint64_t at = 1; at <= all; at += stride(3)) {
+        pw_restore(&w, saved);
+        plan = (struct plan){.at = at, .verdict = FAULT_STOP};
+        w.b.hook = fail_at;
+        (void)!pw_run(&w);
+        assert_int_equal(pw_sound(&w), 2);
+        finish(at % 2 == 0);
+        check_end();
+    }
+}
+
+static void
+prune__whose_storage_fails_once_is_finished_by_the_next(void **state)
+{
+    static const enum fault_verdict verdicts[] = {FAULT_FAIL, FAULT_TRANSIENT, FAULT_LOST_REPLY,
+                                                  FAULT_NOSPACE};
+    uint64_t all = count_operations();
+
+    (void)state;
+    for (uint64_t at = 1; at <= all; at += stride(7)) {
+        pw_restore(&w, saved);
+        plan = (struct plan){.at = at, .verdict = verdicts[at % VV_COUNT(verdicts)]};
+        w.b.hook = fail_at;
+        (void)!pw_run(&w);
+        assert_int_equal(pw_sound(&w), 2);
+        finish(true);
+        check_end();
+    }
+}
+
+static void
+prune__that_reads_wrong_bytes_loses_nothing(void **state)
+{
+    uint64_t all = count_operations();
+
+    (void)state;
+    for (uint64_t at = 2; at <= all; at += stride(9)) {
+        pw_restore(&w, saved);
+        plan = (struct plan){.at = at, .verdict = FAULT_FLIP};
+        w.b.hook = fail_at;
+        (void)!pw_run(&w);
+        assert_int_equal(pw_sound(&w), 2);
+        finish(true);
+        check_end();
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(prune__that_dies_anywhere_is_finished_by_the_next),
+        CASE(prune__whose_storage_fails_once_is_finished_by_the_next),
+        CASE(prune__that_reads_wrong_bytes_loses_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -190,6 +190,7 @@ read_record(struct repo *r, const char *file, struct object_ahead *ahead, struct
                     "not signed by the administrator; ignored");
         a->forged++;
     } else if (rc == VV_OK) {
+        a->newest = record.time > a->newest ? record.time : a->newest;
         rc = take_record(r, a, file, &record, err);
     }
     if (rc == VV_EFORGED) { /* the administrator's, but put there by somebody else */
@@ -312,7 +313,7 @@ admin_records_read(struct repo *r, struct admin_records *ret, struct vv_error *e
     enum vv_rc rc = VV_OK;
 
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-        struct admin_records a = {0};
+        struct admin_records a = {.newest = INT64_MIN};
         bool changed = false;
         vv_error_clear(&why);
         rc = read_all(r, &a, &why);

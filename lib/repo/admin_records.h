@@ -51,6 +51,7 @@ struct admin_records {
     struct epoch_entry *epochs;
     size_t epoch_count;
     uint32_t newest_epoch;
+    int64_t newest; /* time of the newest record, INT64_MIN if there is none */
     size_t forged;
     size_t damaged;    /* not what an administrator could have written; ignored */
     size_t unreadable; /* may be authentic: I/O errors, and signed records of a newer version */

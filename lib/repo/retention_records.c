@@ -256,8 +256,8 @@ first_of(const void *array, size_t count, size_t size, const struct vv_uuid *id)
     return low < count && compare_ids(items + low * size, id) == 0 ? items + low * size : NULL;
 }
 
-static int64_t
-end_of_grace(const struct forget_run *f)
+int64_t
+forget_run_until(const struct forget_run *f)
 {
     int64_t until;
 
@@ -279,7 +279,7 @@ collect_forgotten(struct retention_records *l, struct vv_error *err)
                 (struct forgotten){.snapshot = l->forget_snapshots[f->first + k],
                                    .forget = f->id,
                                    .time = f->time,
-                                   .until = end_of_grace(f),
+                                   .until = forget_run_until(f),
                                    .carried_out = f->outcome == FORGET_CARRIED_OUT};
         }
     }

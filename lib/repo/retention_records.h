@@ -28,6 +28,8 @@ struct forget_run {
     uint32_t count;
     enum forget_outcome outcome; /* 0: not ended */
 };
+/** forget_run_until(f): when its grace is over. */
+int64_t forget_run_until(const struct forget_run *f);
 /** A snapshot that is hidden, and by which forget. */
 struct forgotten {
     struct vv_uuid snapshot;

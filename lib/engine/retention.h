@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_RETENTION_H
+#define VARVE_ENGINE_RETENTION_H
+
+#include "repo/snapshots.h"
+
+/*
+ * Which snapshots a policy keeps, and why.  Computes only: nothing is read or written, no clock is
+ * asked, nothing depends on the machine's time zone.
+ *
+ * K1  A snapshot fills a slot (an hour, a day, one of the last n, ...) only if its time fits its
+ *     chain: it is not before that of any earlier snapshot of its client whose time can be believed,
+ *     and not after the moment an administrator's run first listed it (recorded, else now), give or
+ *     take RETENTION_SLACK.  One that does not fit is kept and fills nothing, so a wrong clock, or a
+ *     thief who sets one, cannot push good snapshots out.
+ * K2  The fewer snapshots have a time that fits, the more of the others are kept.  So nothing is lost
+ *     by seeing snapshots for the first time, here or on a fresh copy.
+ * K3  Minutes and hours are those of UTC; days, weeks, months and years those of the place where the
+ *     snapshot was made, as it noted them.  A day never goes back along a chain: what was made on a
+ *     journey westwards counts to the day already begun.  All hosts come to the same result.
+ * K4  "within" counts back from the newest snapshot of the group whose time fits, not from now: a
+ *     host that stopped making backups keeps its last ones.
+ * K5  A snapshot in which far more of its predecessor's files than usual are gone or have another
+ *     content is marked, and from then on it and everything older is kept until it is accepted. The
+ *     numbers are those clients put into their snapshots.
+ * K6  Pinned snapshots are kept.
+ */
+
+#define RETENTION_SLACK INT64_C(600000000000) /* ns by which clocks may differ */
+
+enum retention_rule {
+    RETENTION_LAST,
+    RETENTION_MINUTELY,
+    RETENTION_HOURLY,
+    RETENTION_DAILY,
+    RETENTION_WEEKLY, /* Monday to Sunday */
+    RETENTION_MONTHLY,
+    RETENTION_YEARLY,
+    RETENTION_RULES, /* how many rules there are */
+};
+#define RETENTION_ALL UINT32_MAX /* no bound on the number of slots */
+
+/** What snapshots must have in common to be one group, within which slots are filled. */
+enum { RETENTION_BY_HOST = 1, RETENTION_BY_PATHS = 2, RETENTION_BY_TAGS = 4 };
+
+struct retention_policy {
+    uint32_t keep[RETENTION_RULES]; /* how many slots of each; 0: rule not given */
+    int64_t within;                 /* ns; 0: rule not given */
+    const char *const *tags;        /* keep those with any of these; borrowed */
+    size_t tag_count;
+    unsigned group_by;
+};
+/** retention_policy_empty(p): would it keep nothing by any rule? */
+bool retention_policy_empty(const struct retention_policy *p);
+
+/** Why a snapshot is kept: bits 1 << enum retention_rule, and these. */
+enum {
+    KEPT_WITHIN = 1 << RETENTION_RULES,
+    KEPT_TAG = KEPT_WITHIN << 1,
+    KEPT_PINNED = KEPT_WITHIN << 2,
+    KEPT_TIME = KEPT_WITHIN << 3,      /* its time does not fit: K1 */
+    KEPT_MARKED = KEPT_WITHIN << 4,    /* far more than usual has changed in it */
+    KEPT_OLDER = KEPT_WITHIN << 5,     /* it is older than a marked one */
+    KEPT_NOT_NAMED = KEPT_WITHIN << 6, /* others were named, and no rule asked for */
+    KEPT_REASONS = RETENTION_RULES + 7,
+};
+/** retention_reason_name(bit): "daily", "tag", "time-does-not-fit"; ${bit} 0 to KEPT_REASONS - 1. */
+const char *retention_reason_name(unsigned bit);
+
+struct retention_verdict {
+    bool considered; /* by --host, --tag; others are kept and fill nothing */
+    unsigned reasons;
+    size_t group; /* from 0, of those considered */
+};
+struct retention {
+    struct retention_verdict *verdicts; /* parallel to the list's snapshots */
+    size_t considered;
+    size_t dropped; /* considered, and no reason to keep it */
+    size_t groups;
+    size_t emptied; /* groups of which nothing would be left */
+    size_t example; /* if there are any: a snapshot of one of them */
+};
+void retention_release(struct retention *r);
+/** Which snapshots a policy is about; NULL: any. */
+struct retention_filter {
+    const char *host;
+    const char *tag;
+};
+/** retention_count(r, count, err): the sums of ${r}, from its ${count} verdicts. */
+MUST_CHECK enum vv_rc retention_count(struct retention *r, size_t count, struct vv_error *err);
+/** retention_judge(l, policy, filter, now, ret, err): ${now} ns since 1970.  VV_ENOMEM only. */
+MUST_CHECK enum vv_rc retention_judge(const struct snapshot_list *l,
+                                      const struct retention_policy *policy,
+                                      const struct retention_filter *filter, int64_t now,
+                                      struct retention *ret, struct vv_error *err);
+/** A snapshot whose mark was not accepted. */
+struct retention_mark {
+    const struct snapshot *snapshot;
+    unsigned percent; /* of its predecessor's files that are gone or have another content */
+    unsigned usual;   /* the most any of the snapshots before it had */
+};
+struct retention_marks {
+    struct retention_mark *marks; /* in the order of their clients */
+    size_t count;
+};
+void retention_marks_release(struct retention_marks *m);
+/** retention_marks_find(l, ret, err): K5; forgotten ones are looked at, too.  ${l} must outlive it. */
+MUST_CHECK enum vv_rc retention_marks_find(const struct snapshot_list *l,
+                                           struct retention_marks *ret, struct vv_error *err);
+/** retention_marked(m, s): is it marked itself? */
+const struct retention_mark *retention_marked(const struct retention_marks *m,
+                                              const struct snapshot *s);
+/** retention_held(m, s): is it older than a marked one? */
+bool retention_held(const struct retention_marks *m, const struct snapshot *s);
+
+/** The forgets a prune may carry out. */
+struct retention_due {
+    struct vv_uuid *forgets; /* forget_end(r, forget, FORGET_CARRIED_OUT, err) */
+    size_t count;
+    size_t in_grace; /* further ones whose grace is not over */
+    size_t held;     /* and ones that name a pinned, a marked or an older snapshot: K5, K6 */
+};
+void retention_due_release(struct retention_due *d);
+/** retention_due_find(l, now, ret, err): of the forgets of ${l} that have not ended. */
+MUST_CHECK enum vv_rc retention_due_find(const struct snapshot_list *l, int64_t now,
+                                         struct retention_due *ret, struct vv_error *err);
+
+/** retention_unlisted(l, now, ret, ret_count, err): snapshots, forgotten ones too, to be recorded as
+ *  first listed ${now}: those dated later than that, and not recorded yet.  (Of others it need not
+ *  be recorded: it would never matter.)  None if ${now} is before something the administrator has
+ *  signed: then it is this clock that is wrong.  ${ret} is freed with vv_free. */
+MUST_CHECK enum vv_rc retention_unlisted(const struct snapshot_list *l, int64_t now,
+                                         struct first_listed **ret, size_t *ret_count,
+                                         struct vv_error *err);
+
+#endif

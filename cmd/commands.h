@@ -10,15 +10,18 @@ extern const struct command cmd_cat;
 extern const struct command cmd_diff;
 extern const struct command cmd_export;
 extern const struct command cmd_find;
+extern const struct command cmd_forget;
 extern const struct command cmd_history;
 extern const struct command cmd_init;
 extern const struct command cmd_key;
 extern const struct command cmd_ls;
 extern const struct command cmd_parity;
+extern const struct command cmd_pin;
 extern const struct command cmd_replicate;
 extern const struct command cmd_restore;
 extern const struct command cmd_snapshots;
 extern const struct command cmd_stats;
+extern const struct command cmd_undelete;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
 

@@ -6,6 +6,7 @@
 #include "engine/restore.h"
 #include "repo/snapshots.h"
 #include "report/json.h"
+#include "report/table.h"
 
 /* How things look: texts for people on a stream, members of an open JSON object. */
 
@@ -37,6 +38,9 @@ int64_t render_time(const struct entry_time *t);
 void render_json_entry(struct json *j, const struct entry *e);
 /** One line of `ls -l`. */
 void render_entry_long(const struct entry *e, FILE *file);
+
+/** All sources of a snapshot in one cell. */
+void render_sources(struct table *t, const struct snapshot_body *b);
 
 /** Summaries. */
 void render_backup_json(struct json *j, const struct backup_summary *s);

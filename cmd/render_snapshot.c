@@ -190,3 +190,16 @@ render_backup(const struct backup_summary *s, FILE *file)
         fprintf(file, "snapshot %.8s of %s\nhead %s\n", id, when, head);
     }
 }
+
+void
+render_sources(struct table *t, const struct snapshot_body *b)
+{
+    struct vv_buf text = {0};
+
+    for (uint32_t i = 0; i < b->source_count; i++) {
+        vv_buf_put_text(&text, i > 0 ? " " : "");
+        vv_buf_put(&text, b->sources[i].data, b->sources[i].len);
+    }
+    table_cell(t, vv_buf_span(&text));
+    vv_buf_release(&text);
+}

@@ -23,7 +23,9 @@
 # Exit codes, those of varve:
 #   0   a complete snapshot is stored durably
 #   3   a snapshot is stored, but what standard error names was skipped or changed while it was read:
-#       look at it today, the rest is safe
+#       look at it today, the rest is safe; or far more than usual changed, and older snapshots are kept
+#       until you have looked
+#   14  records of the repository are missing or forged
 #   1   no snapshot: a path or the repository cannot be read, the disk is full, the database dump
 #       failed.  A dump that fails, also in the middle of a pipe, never becomes a snapshot
 #   2   no snapshot: a mistake in the settings
@@ -59,6 +61,10 @@ dump_command()
 }
 # Day of the week for full backups: 0 is Sunday.
 full_day=0
+# What varve forget keeps of this machine's snapshots, see varve-forget(1); empty: all of them.  For
+# example: "--keep-daily 14 --keep-weekly 8 --keep-monthly 24 --keep-yearly 10".  It needs an
+# administrator's key: where the key here only writes, run it on the administrator's machine.
+keep=
 
 settings=${1:-/etc/varve/nightly.conf}
 if [ $# -gt 0 ] || [ -e "$settings" ]; then
@@ -105,4 +111,18 @@ case $status in
 11) echo "nightly: NO BACKUP tonight: '$key_file' does not open '$repository'" >&2 ;;
 *) echo "nightly: NO BACKUP tonight (exit code $status)" >&2 ;;
 esac
+
+# ---- what is not kept any longer ----
+
+if [ -n "$keep" ] && { [ "$status" = 0 ] || [ "$status" = 3 ]; }; then
+    forgotten=0
+    # shellcheck disable=SC2086 # a list of words
+    varve -r "$repository" --key-file "$key_file" forget --quiet --host "$(uname -n)" $keep ||
+        forgotten=$?
+    if [ "$forgotten" != 0 ]; then
+        echo "nightly: a snapshot was made, but look at what forget says (exit code $forgotten)" >&2
+        status=3
+        [ "$forgotten" != 14 ] || status=14
+    fi
+fi
 exit "$status"

@@ -89,5 +89,20 @@ assert_exit 0 varve -r "$WORK/other" init --key-file "$WORK/other.key" \
 assert_exit 11 nightly settings-key 2>complaint
 assert_grep 'does not open' complaint
 
+# With a policy, what it does not keep is hidden; trouble with that is told, as when the key only
+# writes.
+{ cat settings; echo 'keep="--keep-last 2"'; } >settings-keep
+assert_exit 3 nightly settings-keep 2>complaint
+assert_grep "needs an administrator's key" complaint
+echo "key_file='$key'" >>settings-keep
+assert_exit 0 nightly settings-keep
+assert_eq "$(cat "$STDOUT" "$STDERR")" "" "what a quiet night with a policy prints"
+snapshots >list
+# Two, and the one with other paths, which are another group.
+assert_eq "$(json list 'len(d["snapshots"])')" 3 "number of snapshots the policy keeps"
+echo 'keep="--keep-last zero"' >>settings-keep
+assert_exit 3 nightly settings-keep 2>complaint
+assert_grep 'what forget says' complaint
+
 assert_exit 2 nightly no-such-settings 2>complaint
 assert_grep 'cannot read' complaint

@@ -48,6 +48,7 @@ report_json(struct json *j, const struct verify_summary *s, bool data)
     json_put_u64(j, "packs_damaged", s->packs_damaged);
     json_put_u64(j, "packs_at_replicas", s->packs_at_replicas);
     json_put_u64(j, "packs_unindexed", s->packs_unindexed);
+    json_put_u64(j, "packs_vouched", s->packs_vouched);
     json_put_bool(j, "forged", s->forged);
     json_put_real(j, "seconds", (double)s->duration_ns / 1e9);
 }
@@ -79,6 +80,11 @@ report(struct app *app, const struct verify_summary *s, bool data)
         printf("  ");
         render_count(s->packs_at_replicas, "damaged pack is", "damaged packs are", stdout);
         printf(" whole at a replica: 'varve replicate --from REPLICA' brings them back\n");
+    }
+    if (s->packs_vouched > 0) {
+        printf("  ");
+        render_count(s->packs_vouched, "pack of a writer", "packs of writers", stdout);
+        printf(" signed, for other writers to deduplicate against\n");
     }
     vv_time_format(clock->realtime(clock), when);
     printf("  ");
@@ -156,6 +162,7 @@ verify(struct app *app, const struct verify_command_line *o, const struct argume
         struct verify_options options = {.snapshots = chosen,
                                          .snapshot_count = args->count,
                                          .data = o->data,
+                                         .vouch = true,
                                          .threads = o->threads};
         struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
         rc = verify_run(app->repo, &l, &options, progress, &s, &app->err);

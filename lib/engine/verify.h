@@ -17,6 +17,8 @@ struct verify_options {
     const struct snapshot *const *snapshots; /* NULL: all */
     size_t snapshot_count;
     bool data;
+    bool vouch; /* with data and an administrator's key: sign index records of others' packs that
+                   were read and found right */
     unsigned threads; /* 0: by CPU */
 };
 struct verify_summary {
@@ -31,11 +33,12 @@ struct verify_summary {
     uint64_t chunks_missing;
     uint64_t packs_damaged;     /* or missing; of objects_damaged */
     uint64_t packs_at_replicas; /* of these, how many a replica has whole */
+    uint64_t packs_vouched;     /* whose index records this run signed */
     uint64_t packs_unindexed;   /* of sessions that never committed: a notice, no damage */
     uint64_t duration_ns;
     bool forged; /* missing or forged records: exit 14 */
 };
-/** verify_run: nothing is written, nothing is taken from a cache.  What a replica supplies lets the
+/** verify_run: nothing is written (but with ${o->vouch}), nothing is taken from a cache.  What a replica supplies lets the
  * walk go on and is damage of this repository all the same; of each damaged pack it is said which
  * replica has it whole (by size; with data: read and checked).  A pack that no index segment
  * names is damage if its session committed or a snapshot needs it (index segments are published

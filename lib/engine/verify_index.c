@@ -104,6 +104,16 @@ record_signed(struct segment_check *k, const struct index_record *record)
            ed25519_verify(c->ed25519, vv_buf_span(&k->message), record->signature.data);
 }
 
+/** Has the administrator vouched for a record, whose signature is right? */
+static bool
+record_vouched(const struct segment_check *k, const struct index_record *record)
+{
+    const struct certificate *c = admin_certificate(&k->v->admin, &record->client);
+
+    return c != NULL && c->role == KEY_ROLE_ADMIN &&
+           !admin_revoked(&k->v->admin, &record->client, UINT64_MAX);
+}
+
 /** Decrypt a record's body and check the directory inside. */
 static enum vv_rc
 open_record(struct segment_check *k, const struct index_record *record, struct index_body *ret,
@@ -143,8 +153,10 @@ check_record(struct segment_check *k, const struct index_record *record, struct 
         return VV_OK;
     }
     VV_TRY(rc);
-    k->unsigned_seen = k->unsigned_seen || !record_signed(k, record);
     memset(&pack, 0, sizeof(pack));
+    pack.vouched = record_signed(k, record);
+    k->unsigned_seen = k->unsigned_seen || !pack.vouched;
+    pack.vouched = pack.vouched && record_vouched(k, record);
     pack.name = record->name;
     pack.index_size = body.file_size;
     pack.metadata = body.pack_class == PACK_METADATA;
@@ -239,6 +251,7 @@ join_packs(struct verify *v)
             packs[kept++] = packs[i];
             continue;
         }
+        packs[kept - 1].vouched = packs[kept - 1].vouched || packs[i].vouched;
         if (packs[i].listed) {
             packs[kept - 1].listed = true;
             packs[kept - 1].size = packs[i].size;

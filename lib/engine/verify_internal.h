@@ -18,7 +18,10 @@ struct verify_pack {
     bool metadata;
     bool damaged;    /* reported: wrong size, missing, or its content */
     bool complained; /* reported as unindexed */
+    bool vouched;    /* an administrator's client has signed an index record of it */
 };
+
+struct verify_vouch; /* verify_vouch.c */
 
 struct verify {
     struct repo *repo;
@@ -31,12 +34,13 @@ struct verify {
     struct looker look;
     struct admin_records admin;
     struct condemned_set condemned;
-    struct name_list slots;  /* names in snapshots/: sessions that ended */
-    struct vv_buf pack_list; /* struct verify_pack, sorted by name */
-    struct id_table seen;    /* nodes and lists read */
-    struct id_table bad;     /* chunks that cannot be read */
-    bool unreadable;         /* a node or list could not be read */
-    struct vv_mutex lock;    /* reports and counts, while packs are read in parallel */
+    struct name_list slots;     /* names in snapshots/: sessions that ended */
+    struct vv_buf pack_list;    /* struct verify_pack, sorted by name */
+    struct id_table seen;       /* nodes and lists read */
+    struct id_table bad;        /* chunks that cannot be read */
+    struct verify_vouch *vouch; /* NULL: nothing is signed */
+    bool unreadable;            /* a node or list could not be read */
+    struct vv_mutex lock;       /* reports and counts, while packs are read in parallel */
 };
 
 /** verify_report(v, event, object, fmt, ...): one damaged object.  Thread-safe. */
@@ -63,6 +67,16 @@ MUST_CHECK enum vv_rc verify_small_objects(struct verify *v, struct vv_error *er
 MUST_CHECK enum vv_rc verify_index(struct verify *v, struct vv_error *err);
 MUST_CHECK enum vv_rc verify_trees(struct verify *v, struct vv_error *err);
 MUST_CHECK enum vv_rc verify_pack_data(struct verify *v, struct vv_error *err);
+/** verify_vouch_begin(v, err): before packs are read: a session, if there is something to sign.
+ *  That it cannot be had (a storage that is read-only, say) is a warning. */
+MUST_CHECK enum vv_rc verify_vouch_begin(struct verify *v, struct vv_error *err);
+/** verify_vouch_wanted(v, p): is ${p} to be signed?  verify_vouch_add(v, p, directory, class): it was
+ *  read whole and is right.  Both thread-safe. */
+bool verify_vouch_wanted(const struct verify *v, const struct verify_pack *p);
+void verify_vouch_add(struct verify *v, const struct verify_pack *p,
+                      const struct pack_directory *directory, enum pack_class class);
+/** verify_vouch_end(v): publish what is left, end the session.  Failing is a warning. */
+void verify_vouch_end(struct verify *v);
 /** verify_replicas(v, err): note packs that only a replica could serve as damaged, and say of every
  *  damaged pack which replica has it whole. */
 MUST_CHECK enum vv_rc verify_replicas(struct verify *v, struct vv_error *err);

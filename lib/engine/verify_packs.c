@@ -63,14 +63,20 @@ check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
            struct vv_buf *bytes, struct vv_error *err)
 {
     char object[PACK_OBJECT_TEXT];
+    struct pack_directory directory = {0};
+    enum pack_class class;
     bool pruned = false;
     enum vv_rc rc;
 
     pack_object_text(&p->name, object);
     rc = read_whole(v, object, p->size, bytes, err);
     if (rc == VV_OK) {
-        rc = pack_check(reader, &p->name, vv_buf_span(bytes), err);
+        rc = pack_check_directory(reader, &p->name, vv_buf_span(bytes), &directory, &class, err);
     }
+    if (rc == VV_OK && !p->damaged && verify_vouch_wanted(v, p)) {
+        verify_vouch_add(v, p, &directory, class);
+    }
+    pack_directory_release(&directory);
     if (rc == VV_ENOTFOUND) {
         struct vv_error other = {0};
         enum vv_rc asked = was_pruned(v, p, &pruned, &other);
@@ -237,10 +243,12 @@ verify_pack_data(struct verify *v, struct vv_error *err)
         atomic_store_explicit(&v->progress->bytes_total, total, memory_order_relaxed);
         atomic_store_explicit(&v->progress->total_is_final, 1, memory_order_relaxed);
     }
+    VV_TRY(verify_vouch_begin(v, err));
     c.keys = chunk_reader_keys(v->look.chunks);
     vv_mutex_init(&c.large);
     vv_mutex_init(&c.lock);
     rc = run_workers(&c, err);
+    verify_vouch_end(v);
     vv_mutex_release(&c.large);
     vv_mutex_release(&c.lock);
     VV_TRY(rc);

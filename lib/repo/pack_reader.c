@@ -285,12 +285,11 @@ pack_read_directory(struct pack_reader *p, const struct pack_name *name, uint64_
 }
 
 enum vv_rc
-pack_check(struct pack_reader *p, const struct pack_name *name, struct vv_span image,
-           struct vv_error *err)
+pack_check_directory(struct pack_reader *p, const struct pack_name *name, struct vv_span image,
+                     struct pack_directory *ret, enum pack_class *ret_class, struct vv_error *err)
 {
-    struct pack_directory directory = {0};
+    struct pack_header header;
     struct vv_id hash;
-    enum vv_rc rc;
 
     sha256(image.data, image.len, hash.b);
     if (!vv_id_equal(&hash, &name->hash)) {
@@ -299,8 +298,24 @@ pack_check(struct pack_reader *p, const struct pack_name *name, struct vv_span i
     if (p->checker == NULL) {
         VV_TRY(image_checker_new(&p->checker, err));
     }
-    rc = image_check(p->checker, repo_keyring(pack_keys_repo(p->keys)), NULL, image, &directory,
-                     err);
+    VV_TRY(image_check(p->checker, repo_keyring(pack_keys_repo(p->keys)), NULL, image, ret, err));
+    /* The check has compared both copies of the header and its commitment. */
+    if (pack_header_decode(image.data, repo_id(pack_keys_repo(p->keys)), &header, err) != VV_OK) {
+        pack_directory_release(ret);
+        return VV_ECORRUPT;
+    }
+    *ret_class = header.class;
+    return VV_OK;
+}
+
+enum vv_rc
+pack_check(struct pack_reader *p, const struct pack_name *name, struct vv_span image,
+           struct vv_error *err)
+{
+    struct pack_directory directory = {0};
+    enum pack_class class;
+
+    VV_TRY(pack_check_directory(p, name, image, &directory, &class, err));
     pack_directory_release(&directory);
-    return rc;
+    return VV_OK;
 }

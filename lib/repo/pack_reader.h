@@ -46,6 +46,11 @@ MUST_CHECK enum vv_rc pack_read_directory(struct pack_reader *p, const struct pa
                                           uint64_t file_size, struct pack_directory *ret,
                                           struct pack_header *ret_header, struct vv_error *err);
 
+/** pack_check_directory(p, name, image, ret, ret_class, err): as pack_check; what the pack really
+ *  holds (pack_directory_release) and its class. */
+MUST_CHECK enum vv_rc pack_check_directory(struct pack_reader *p, const struct pack_name *name,
+                                           struct vv_span image, struct pack_directory *ret,
+                                           enum pack_class *ret_class, struct vv_error *err);
 /** pack_check(p, name, image, err): everything about a whole pack in memory: name, both headers,
  *  footer, directory, every block, every chunk id, padding.  ${image} is its bytes. */
 MUST_CHECK enum vv_rc pack_check(struct pack_reader *p, const struct pack_name *name,

@@ -83,9 +83,25 @@ refute_exists nowhere more.key kit
 find "$VARVE_REPO" -type f | sort >after
 cmp before after
 
+# A writer deduplicates against its own and what an administrator has stored or read, not against
+# other writers.
+assert_exit 0 varve key add --role writer --name mail --new-key-file mail.key >/dev/null
+assert_exit 0 varve key add --role writer --name proxy --new-key-file proxy.key >/dev/null
+assert_exit 0 other mail --json backup source >summary
+assert_ge "$(json summary 'd["bytes_new"]')" 1000000
+assert_exit 0 other mail --json backup source >summary
+assert_le "$(json summary 'd["bytes_new"]')" 20000
+assert_exit 0 other drill --json verify --data >verified.json # not an administrator
+assert_eq "$(json verified.json 'd["packs_vouched"]')" 0
+assert_exit 0 varve --json verify --data >verified.json
+assert_ge "$(json verified.json 'd["packs_vouched"]')" 4
+assert_exit 0 other proxy --json backup source >summary
+assert_le "$(json summary 'd["bytes_new"]')" 20000
+assert_exit 0 varve verify --data >/dev/null
+
 # A new epoch: all go on, old and new open for everybody who could open them before.
 assert_exit 0 varve --json key rotate >rotated.json
-assert_eq "$(json rotated.json '[d["epoch"], d["clients"]]')" '[1, 2]'
+assert_eq "$(json rotated.json '[d["epoch"], d["clients"]]')" '[1, 4]'
 find "$VARVE_REPO/packs" -type f >old-packs
 random_file source/new 50000 7
 assert_exit 0 other web backup source >/dev/null
@@ -102,11 +118,11 @@ assert_exit 0 other drill verify --data >/dev/null
 
 # Revoked: no more of it is believed; the others go on.
 assert_exit 0 varve --json key revoke web --replica "$WORK/replica" 2>errors >revoked.json
-assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[5, 2, 1]'
+assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[5, 2, 3]'
 assert_eq "$(json revoked.json 'd["replicas"][0]["state"]')" holds
 assert_exit 11 other web backup source 2>errors
 assert_exit 0 other drill snapshots >listed
-assert_eq "$(grep -c "$PWD/source" listed)" 4
+assert_eq "$(grep -c "$PWD/source" listed)" 7
 # A copy of its slot that survived elsewhere does not help it.
 cp -p "$WORK/replica/keys/$(json web.json 'd["id"]')"-? "$VARVE_REPO/keys/"
 assert_exit 1 other web backup source 2>errors

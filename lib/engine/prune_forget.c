@@ -23,22 +23,22 @@ is_being_read(const struct open_sessions *open, const struct vv_uuid *snapshot)
     return false;
 }
 
-/** May a forget be carried out now?  One that names a snapshot which is pinned, or being read, waits
- *  with all it names. */
+/** May a forget be carried out now?  One that names a snapshot which is pinned, older than a marked
+ *  one, or being read, waits with all it names. */
 static bool
-is_due(const struct prune *p, const struct admin_records *admin, const struct open_sessions *open,
-       const struct forget_run *f)
+is_due(const struct prune *p, const struct snapshot_list *l, const struct retention_marks *marks,
+       const struct open_sessions *open, const struct forget_run *f)
 {
     const struct vv_clock *clock = repo_clock(p->repo);
     int64_t now = clock->realtime(clock);
     int64_t grace = f->grace < p->options->grace_ns ? f->grace : p->options->grace_ns;
 
-    if (f->outcome != 0 || now < f->time || now - f->time < grace) {
+    if (f->outcome != 0 || now < f->time || now - f->time < grace ||
+        retention_holds(l, marks, f, now)) {
         return false;
     }
     for (uint32_t i = 0; i < f->count; i++) {
-        const struct vv_uuid *snapshot = &admin->retention.forget_snapshots[f->first + i];
-        if (admin_pinned(admin, snapshot, now, NULL) || is_being_read(open, snapshot)) {
+        if (is_being_read(open, &l->admin.retention.forget_snapshots[f->first + i])) {
             return false;
         }
     }
@@ -47,11 +47,12 @@ is_due(const struct prune *p, const struct admin_records *admin, const struct op
 
 bool
 prune_would_bury(const struct prune *p, const struct snapshot_list *l,
-                 const struct open_sessions *open, const struct vv_uuid *snapshot)
+                 const struct retention_marks *marks, const struct open_sessions *open,
+                 const struct vv_uuid *snapshot)
 {
     for (size_t i = 0; i < l->admin.retention.forget_count; i++) {
         const struct forget_run *f = &l->admin.retention.forgets[i];
-        if (f->outcome != FORGET_CARRIED_OUT && !is_due(p, &l->admin, open, f)) {
+        if (f->outcome != FORGET_CARRIED_OUT && !is_due(p, l, marks, open, f)) {
             continue;
         }
         for (uint32_t j = 0; j < f->count; j++) {
@@ -112,15 +113,15 @@ compare_uuids(const void *a, const void *b)
 
 /** The snapshots of forgets that are carried out, and that are in no grave yet. */
 static enum vv_rc
-collect_gone(struct prune *p, const struct snapshot_list *l, struct open_sessions *open,
-             struct vv_buf *gone, struct vv_error *err)
+collect_gone(struct prune *p, const struct snapshot_list *l, const struct retention_marks *marks,
+             const struct open_sessions *open, struct vv_buf *gone, struct vv_error *err)
 {
     const struct retention_records *records = &l->admin.retention;
 
     for (size_t i = 0; i < records->forget_count; i++) {
         const struct forget_run *f = &records->forgets[i];
         bool ours = f->outcome == FORGET_CARRIED_OUT;
-        if (is_due(p, &l->admin, open, f)) {
+        if (is_due(p, l, marks, open, f)) {
             VV_TRY(end_forget(p, f, &ours, err));
         }
         for (uint32_t j = 0; ours && j < f->count; j++) {
@@ -146,6 +147,7 @@ prune_carry_out(struct prune_round *round, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf gone = {0};
     struct prune *p = round->p;
+    struct retention_marks marks = {0};
     struct open_sessions open = {0};
     struct snapshot_list l = {0};
     size_t buried = 0;
@@ -161,8 +163,12 @@ prune_carry_out(struct prune_round *round, struct vv_error *err)
         rc = drop_dead_readers(p, &open, err);
     }
     if (rc == VV_OK) {
-        rc = collect_gone(p, &l, &open, &gone, err);
+        rc = retention_marks_find(&l, &marks, err);
     }
+    if (rc == VV_OK) {
+        rc = collect_gone(p, &l, &marks, &open, &gone, err);
+    }
+    retention_marks_release(&marks);
     open_sessions_release(&open);
     snapshot_list_release(&l);
     VV_TRY(rc);

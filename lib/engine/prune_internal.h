@@ -4,6 +4,7 @@
 
 #include "engine/id_set_internal.h"
 #include "engine/prune.h"
+#include "engine/retention.h"
 #include "repo/index_marks.h"
 #include "repo/index_rewrite.h"
 #include "repo/open_sessions.h"
@@ -110,9 +111,11 @@ MUST_CHECK enum vv_rc prune_finish(struct prune_round *round, struct vv_error *e
 
 /** prune_carry_out(round, err): forgets whose grace is over, and those an earlier run began. */
 MUST_CHECK enum vv_rc prune_carry_out(struct prune_round *round, struct vv_error *err);
-/** prune_would_bury(p, l, open, snapshot): would prune_carry_out put this forgotten one in a grave? */
+/** prune_would_bury(p, l, marks, open, snapshot): would prune_carry_out put this forgotten one in a
+ *  grave? */
 bool prune_would_bury(const struct prune *p, const struct snapshot_list *l,
-                      const struct open_sessions *open, const struct vv_uuid *snapshot);
+                      const struct retention_marks *marks, const struct open_sessions *open,
+                      const struct vv_uuid *snapshot);
 
 /* --- prune_clean.c ---------------------------------------------------------------------------- */
 

@@ -114,6 +114,7 @@ prune_mark(struct prune_round *round, struct vv_error *err)
     struct prune *p = round->p;
     struct snapshot_list l = {0};
     struct open_sessions open = {0};
+    struct retention_marks marks = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf gone = {0}; /* in a dry run: ids */
     enum vv_rc rc;
 
@@ -125,14 +126,18 @@ prune_mark(struct prune_round *round, struct vv_error *err)
     if (rc == VV_OK && p->options->dry_run) {
         rc = open_sessions_read(p->repo, &l.admin, &open, err);
     }
+    if (rc == VV_OK && p->options->dry_run) {
+        rc = retention_marks_find(&l, &marks, err);
+    }
     for (size_t i = 0; i < l.forgotten_count && rc == VV_OK; i++) {
-        if (p->options->dry_run && prune_would_bury(p, &l, &open, &l.forgotten[i].id)) {
+        if (p->options->dry_run && prune_would_bury(p, &l, &marks, &open, &l.forgotten[i].id)) {
             p->s.snapshots_buried++;
             vv_buf_put(&gone, &l.forgotten[i].id, sizeof(l.forgotten[i].id));
         } else {
             rc = mark_snapshot(p, &l.forgotten[i], err);
         }
     }
+    retention_marks_release(&marks);
     open_sessions_release(&open);
     snapshot_list_release(&l);
     VV_TRY(rc);

@@ -113,17 +113,10 @@ const struct retention_mark *retention_marked(const struct retention_marks *m,
 /** retention_held(m, s): is it older than a marked one? */
 bool retention_held(const struct retention_marks *m, const struct snapshot *s);
 
-/** The forgets a prune may carry out. */
-struct retention_due {
-    struct vv_uuid *forgets; /* forget_end(r, forget, FORGET_CARRIED_OUT, err) */
-    size_t count;
-    size_t in_grace; /* further ones whose grace is not over */
-    size_t held;     /* and ones that name a pinned, a marked or an older snapshot: K5, K6 */
-};
-void retention_due_release(struct retention_due *d);
-/** retention_due_find(l, now, ret, err): of the forgets of ${l} that have not ended. */
-MUST_CHECK enum vv_rc retention_due_find(const struct snapshot_list *l, int64_t now,
-                                         struct retention_due *ret, struct vv_error *err);
+/** retention_holds(l, m, f, now): does a forget of ${l} name a snapshot that is pinned (K6), marked, or
+ *  older than a marked one (K5)?  Then it must not be carried out. */
+bool retention_holds(const struct snapshot_list *l, const struct retention_marks *m,
+                     const struct forget_run *f, int64_t now);
 
 /** retention_unlisted(l, now, ret, ret_count, err): snapshots, forgotten ones too, to be recorded as
  *  first listed ${now}: those dated later than that, and not recorded yet.  (Of others it need not

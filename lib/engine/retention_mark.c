@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* K5: snapshots in which far more than usual has changed; and which forgets may be carried out. */
+/* K5: snapshots in which far more than usual has changed, and what they hold. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,19 +213,9 @@ retention_held(const struct retention_marks *m, const struct snapshot *s)
     return false;
 }
 
-/* --- what may be carried out ------------------------------------------------------------------ */
-
-void
-retention_due_release(struct retention_due *d)
-{
-    vv_free(d->forgets);
-    memset(d, 0, sizeof(*d));
-}
-
-/** Must any snapshot of it be kept?  One that is not there any more need not. */
-static bool
-is_held(const struct snapshot_list *l, const struct retention_marks *m, const struct forget_run *f,
-        int64_t now)
+bool
+retention_holds(const struct snapshot_list *l, const struct retention_marks *m,
+                const struct forget_run *f, int64_t now)
 {
     const struct vv_uuid *ids = &l->admin.retention.forget_snapshots[f->first];
 
@@ -246,36 +236,4 @@ is_held(const struct snapshot_list *l, const struct retention_marks *m, const st
         }
     }
     return false;
-}
-
-enum vv_rc
-retention_due_find(const struct snapshot_list *l, int64_t now, struct retention_due *ret,
-                   struct vv_error *err)
-{
-    const struct retention_records *records = &l->admin.retention;
-    struct retention_due d = {0};
-    struct retention_marks m = {0};
-
-    VV_TRY(retention_marks_find(l, &m, err));
-    d.forgets = vv_alloc_array(records->forget_count + 1, sizeof(*d.forgets));
-    if (d.forgets == NULL) {
-        retention_marks_release(&m);
-        return vv_error_nomem(err);
-    }
-    for (size_t i = 0; i < records->forget_count; i++) {
-        const struct forget_run *f = &records->forgets[i];
-        if (f->outcome != 0) {
-            continue;
-        }
-        if (now < forget_run_until(f)) {
-            d.in_grace++;
-        } else if (is_held(l, &m, f, now)) {
-            d.held++;
-        } else {
-            d.forgets[d.count++] = f->id;
-        }
-    }
-    retention_marks_release(&m);
-    *ret = d;
-    return VV_OK;
 }

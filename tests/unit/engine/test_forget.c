@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "engine/helper_replicate.h"
+#include "engine/prune.h"
 #include "repo/retention_publish.h"
 
 #define SNAPSHOTS 13
@@ -372,6 +373,59 @@ mark__keeps_older_ones_until_accepted(void **state)
     assert_int_equal(sum.forgotten, 5);
 }
 
+/** Carry out what may be; how many were buried. */
+static uint64_t
+prune(void)
+{
+    struct prune_options o = {.budget = UINT64_MAX, .grace_ns = INT64_MAX, .level = 3};
+    struct prune_summary s = {0};
+
+    rw_must(&w, prune_run(repo, &o, NULL, &s, &w.err));
+    return s.snapshots_buried;
+}
+
+/* Forgotten long before, and the grace is over: a mark put on a later snapshot holds it. */
+static void
+mark__holds_back_what_prune_would_carry_out(void **state)
+{
+    const struct snapshot *named[1];
+    struct vv_uuid kept;
+    char name[32];
+    size_t count = 0;
+
+    (void)state;
+    options.grace = 0;
+    policy.keep[RETENTION_LAST] = 2;
+    rw_must(&w, forget());
+    assert_int_equal(sum.forgotten, 1);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 30; i++) {
+            (void)snprintf(name, sizeof(name), "order%u", i);
+            bw_file(&w.b, name, 3000, round * 100 + i);
+        }
+        bw_backup(&w.b);
+    }
+    read_list();
+    assert_int_equal(prune(), 0);
+    read_list();
+    assert_int_equal(l.forgotten_count, 1);
+    kept = l.forgotten[0].id;
+    named[0] = &l.forgotten[0];
+    rw_must(&w, undelete_run(repo, &l, named, 1, &count, &w.err)); /* it is all there */
+    read_list();
+    assert_true(vv_uuid_equal(&l.snapshots[0].id, &kept));
+    named[0] = &l.snapshots[4];
+    rw_must(&w, accept_run(repo, &l, named, 1, &w.err));
+    read_list();
+    policy.keep[RETENTION_LAST] = 4;
+    rw_must(&w, forget());
+    assert_int_equal(prune(), 1);
+    read_list();
+    assert_int_equal(l.count, 4);
+    assert_int_equal(l.forgotten_count, 0);
+    assert_int_equal(rw_sound(&w, w.b.memory), 4);
+}
+
 int
 main(void)
 {
@@ -393,6 +447,7 @@ main(void)
         CASE(unreadable_record__nothing_is_forgotten),
         CASE(key__of_the_administrator_is_needed),
         CASE(mark__keeps_older_ones_until_accepted),
+        CASE(mark__holds_back_what_prune_would_carry_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,32 +357,34 @@ move_to_forgotten(const struct snapshot *s, uint8_t run, int64_t time, int64_t g
     l->forget_snapshots[l->forget_snapshot_count++] = s->id;
 }
 
-static void
-due__leaves_out_grace_pins_and_what_is_older_than_a_mark(void **state)
+static bool
+holds(const struct retention_marks *m, size_t run)
 {
-    struct retention_due d;
+    return retention_holds(&p.list, m, &p.list.admin.retention.forgets[run], p.now);
+}
+
+static void
+forget__is_held_by_pins_and_by_marks_after_it(void **state)
+{
+    struct retention_marks m = {0};
     struct vv_error err;
     struct snapshot old[4];
 
     (void)state;
     days(1, 10);
     memcpy(old, p.snapshots, sizeof(old));
-    move_to_forgotten(&old[0], 1, p.now - 8 * DAY, 7 * DAY);
-    move_to_forgotten(&old[1], 2, p.now - 8 * DAY, 9 * DAY);
-    move_to_forgotten(&old[2], 3, p.now - 8 * DAY, 0);
+    move_to_forgotten(&old[0], 1, p.now - 8 * DAY, 0);
+    move_to_forgotten(&old[2], 2, p.now - 8 * DAY, 0);
     past_pin(&p, &old[2], 0); /* by two administrators at once */
     past_judge(&p);
-    assert_int_equal(retention_due_find(&p.list, p.now, &d, &err), VV_OK);
-    assert_int_equal(d.count, 1);
-    assert_int_equal(d.forgets[0].b[0], 1);
-    assert_int_equal(d.in_grace, 1);
-    assert_int_equal(d.held, 1);
-    retention_due_release(&d);
+    assert_int_equal(retention_marks_find(&p.list, &m, &err), VV_OK);
+    assert_false(holds(&m, 0));
+    assert_true(holds(&m, 1));
+    retention_marks_release(&m);
     past_changed(&p.snapshots[9], 900);
-    assert_int_equal(retention_due_find(&p.list, p.now, &d, &err), VV_OK);
-    assert_int_equal(d.count, 0);
-    assert_int_equal(d.held, 2);
-    retention_due_release(&d);
+    assert_int_equal(retention_marks_find(&p.list, &m, &err), VV_OK);
+    assert_true(holds(&m, 0));
+    retention_marks_release(&m);
 }
 
 int
@@ -402,7 +404,7 @@ main(void)
         CASE(mark__new_attributes_are_no_new_content),
         CASE(mark__small_trees_and_first_snapshots_are_left_alone),
         CASE(mark__twice_accepted_is_usual),
-        CASE(due__leaves_out_grace_pins_and_what_is_older_than_a_mark),
+        CASE(forget__is_held_by_pins_and_by_marks_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* varve verify [--data] [SNAP...]: check that everything can be restored. */
+/* varve verify [--data] [--sample P%] [--budget AMOUNT] [SNAP...]: check that everything can be restored. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "budget_option.h"
 #include "commands.h"
 #include "core/alloc.h"
 #include "engine/verify.h"
@@ -8,12 +12,18 @@
 
 struct verify_command_line {
     const char *host;
+    const char *sample;
+    const char *budget;
     unsigned threads;
     bool data;
 };
 static const struct option_spec specs[] = {
     {"data", '\0', OPTION_FLAG, offsetof(struct verify_command_line, data), NULL,
      "read every pack and check every byte of it", NULL},
+    {"sample", '\0', OPTION_TEXT, offsetof(struct verify_command_line, sample), "PERCENT",
+     "read this part of the packs, drawn at random (implies --data)", NULL},
+    {"budget", '\0', OPTION_TEXT, offsetof(struct verify_command_line, budget), "AMOUNT",
+     "read at most this of the packs, longest unread first: 5%, 10GiB, 30m (implies --data)", NULL},
     {"host", '\0', OPTION_TEXT, offsetof(struct verify_command_line, host), "HOST",
      "whose 'latest' is meant (default: this host)", NULL},
     {"threads", '\0', OPTION_NUMBER, offsetof(struct verify_command_line, threads), "N",
@@ -46,6 +56,7 @@ report_json(struct json *j, const struct verify_summary *s, bool data)
     json_put_u64(j, "paths_damaged", s->paths_damaged);
     json_put_u64(j, "chunks_missing", s->chunks_missing);
     json_put_u64(j, "packs_damaged", s->packs_damaged);
+    json_put_u64(j, "packs_healable", s->packs_healable);
     json_put_u64(j, "packs_at_replicas", s->packs_at_replicas);
     json_put_u64(j, "packs_unindexed", s->packs_unindexed);
     json_put_u64(j, "packs_vouched", s->packs_vouched);
@@ -76,6 +87,11 @@ report(struct app *app, const struct verify_summary *s, bool data)
     put_damage(s->objects_damaged, "object is damaged", "objects are damaged");
     put_damage(s->chunks_missing, "chunk is missing", "chunks are missing");
     put_damage(s->paths_damaged, "path is damaged", "paths are damaged");
+    if (s->packs_healable > 0) {
+        printf("  ");
+        render_count(s->packs_healable, "damaged pack is", "damaged packs are", stdout);
+        printf(" healed by parity: 'varve scrub' does it\n");
+    }
     if (s->packs_at_replicas > 0) {
         printf("  ");
         render_count(s->packs_at_replicas, "damaged pack is", "damaged packs are", stdout);
@@ -98,7 +114,9 @@ report(struct app *app, const struct verify_summary *s, bool data)
     printf(" in ");
     render_duration(s->duration_ns, stdout);
     if (data) {
-        printf("\n%s: all data, ", clean ? "verified" : "damaged");
+        bool all = s->packs_read >= s->packs;
+        printf("\n%s: %s, ", clean ? "verified" : "damaged",
+               all ? "all data" : "structure, metadata, and part of the data");
         render_count(s->packs_read, "pack", "packs", stdout);
     } else {
         printf("\n%s: structure and metadata, without the data (--data)",
@@ -143,6 +161,27 @@ choose(struct app *app, const struct arguments *args, const char *host,
     return rc;
 }
 
+/** --sample and --budget: how much data is read. */
+static enum vv_rc
+parse_reading(struct app *app, const struct verify_command_line *o, struct verify_options *ret)
+{
+    if (o->sample != NULL) {
+        char *end = NULL;
+        double percent = strtod(o->sample, &end);
+        if (end == o->sample || (strcmp(end, "") != 0 && strcmp(end, "%") != 0) ||
+            !(percent > 0 && percent <= 100)) {
+            return app_usage(app, "'%s' is no sample: more than 0 to 100 percent", o->sample);
+        }
+        ret->sample = percent / 100;
+        ret->data = true;
+    }
+    if (o->budget != NULL) {
+        VV_TRY(budget_option_parse(o->budget, &ret->budget, &app->err));
+        ret->data = true;
+    }
+    return VV_OK;
+}
+
 static enum vv_rc
 verify(struct app *app, const struct verify_command_line *o, const struct arguments *args,
        enum exit_code *ret_code)
@@ -151,20 +190,19 @@ verify(struct app *app, const struct verify_command_line *o, const struct argume
                                          "naming paths", "done"};
     struct snapshot_list l = {0};
     const struct snapshot **chosen = NULL;
+    struct verify_options options = {.data = o->data, .vouch = true, .threads = o->threads};
     struct verify_summary s = {0};
     struct json *j;
     enum vv_rc rc;
 
+    VV_TRY(parse_reading(app, o, &options));
     VV_TRY(app_open(app, APP_READ));
     VV_TRY(app_snapshots(app, &l));
     rc = choose(app, args, o->host, &l, &chosen);
     if (rc == VV_OK) {
-        struct verify_options options = {.snapshots = chosen,
-                                         .snapshot_count = args->count,
-                                         .data = o->data,
-                                         .vouch = true,
-                                         .threads = o->threads};
         struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
+        options.snapshots = chosen;
+        options.snapshot_count = args->count;
         rc = verify_run(app->repo, &l, &options, progress, &s, &app->err);
         progress_stop(&app->progress);
     }
@@ -172,9 +210,9 @@ verify(struct app *app, const struct verify_command_line *o, const struct argume
         *ret_code = verdict(&s, &l);
         j = app_json(app);
         if (j != NULL) {
-            report_json(j, &s, o->data);
+            report_json(j, &s, options.data);
         } else if (!app->global.quiet || *ret_code != EXIT_DONE) {
-            report(app, &s, o->data);
+            report(app, &s, options.data);
         }
     }
     vv_free(chosen);

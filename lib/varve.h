@@ -36,6 +36,7 @@
 #include "engine/parity_site.h"
 #include "engine/replicate.h"
 #include "engine/restore.h"
+#include "engine/scrub.h"
 #include "engine/verify.h"
 
 #endif

@@ -57,6 +57,40 @@ verify_find_pack(const struct verify *v, const struct pack_name *name)
     return bsearch(&wanted, v->pack_list.data, verify_pack_count(v), sizeof(wanted), compare_packs);
 }
 
+struct verify_pack *
+verify_twin(const struct verify *v, const struct verify_pack *p, size_t nth)
+{
+    struct verify_pack *packs = verify_packs(v);
+    uint64_t size = p->index_size;
+    size_t at = (size_t)(p - packs);
+
+    while (at > 0 && vv_id_equal(&packs[at - 1].name.hash, &p->name.hash)) {
+        at--;
+    }
+    for (; at < verify_pack_count(v) && vv_id_equal(&packs[at].name.hash, &p->name.hash); at++) {
+        if (&packs[at] != p && packs[at].listed && (size == 0 || packs[at].size == size) &&
+            nth-- == 0) {
+            return &packs[at];
+        }
+    }
+    return NULL;
+}
+
+void
+verify_superseded(struct verify *v, struct verify_pack *p)
+{
+    char object[PACK_OBJECT_TEXT];
+
+    if (p->superseded) {
+        return;
+    }
+    p->superseded = true;
+    pack_object_text(&p->name, object);
+    vv_emit(repo_events(v->repo), VV_EVENT_WARNING, "pack-superseded",
+            vv_span(object, strlen(object)), "%s; another instance with the same content is there",
+            p->listed ? "damaged" : "missing");
+}
+
 static enum vv_rc
 choose_snapshots(struct verify *v, struct vv_error *err)
 {
@@ -98,6 +132,7 @@ run(struct verify *v, struct vv_error *err)
         VV_TRY(verify_pack_data(v, err));
     }
     VV_TRY(verify_replicas(v, err));
+    VV_TRY(verify_parity(v, err));
     if (v->bad.count > 0 || v->unreadable) {
         enter_phase(v, VERIFY_PATHS);
         VV_TRY(verify_name_paths(v, err));
@@ -125,6 +160,7 @@ verify_run(struct repo *r, const struct snapshot_list *l, const struct verify_op
     condemned_set_release(&v.condemned);
     name_list_release(&v.slots);
     vv_buf_release(&v.pack_list);
+    scrub_ledger_free(v.ledger);
     id_table_release(&v.seen);
     id_table_release(&v.bad);
     vv_free(v.snapshots);

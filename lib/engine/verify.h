@@ -2,6 +2,7 @@
 #ifndef VARVE_ENGINE_VERIFY_H
 #define VARVE_ENGINE_VERIFY_H
 
+#include "engine/read_budget.h"
 #include "repo/snapshots.h"
 
 /*
@@ -17,6 +18,8 @@ struct verify_options {
     const struct snapshot *const *snapshots; /* NULL: all */
     size_t snapshot_count;
     bool data;
+    double sample;             /* with data: this part of the packs, drawn at random; 0: all */
+    struct read_budget budget; /* with data: packs read longest ago first */
     bool vouch; /* with data and an administrator's key: sign index records of others' packs that
                    were read and found right */
     unsigned threads; /* 0: by CPU */
@@ -32,6 +35,7 @@ struct verify_summary {
     uint64_t paths_damaged; /* pairs of snapshot and path */
     uint64_t chunks_missing;
     uint64_t packs_damaged;     /* or missing; of objects_damaged */
+    uint64_t packs_healable;    /* of these, how many their parity heals */
     uint64_t packs_at_replicas; /* of these, how many a replica has whole */
     uint64_t packs_vouched;     /* whose index records this run signed */
     uint64_t packs_unindexed;   /* of sessions that never committed: a notice, no damage */

@@ -319,7 +319,10 @@ compare_pack(struct verify *v, struct verify_pack *p)
     if (p->listed) {
         v->s.packs++;
     }
-    if (!p->listed && !condemned_contains(&v->condemned, &p->name)) {
+    if ((!p->listed || (p->index_size != 0 && p->size != p->index_size)) &&
+        !condemned_contains(&v->condemned, &p->name) && verify_twin(v, p, 0) != NULL) {
+        verify_superseded(v, p);
+    } else if (!p->listed && !condemned_contains(&v->condemned, &p->name)) {
         p->damaged = true;
         verify_report(v, "pack-missing", object, "the index names it, but it is not there");
     } else if (p->listed && p->index_size != 0 && p->size != p->index_size) {

@@ -6,6 +6,7 @@
 #include "engine/id_table_internal.h"
 #include "engine/look_internal.h"
 #include "engine/verify.h"
+#include "repo/scrub_ledger.h"
 
 /* Shared by verify*.c. */
 
@@ -17,6 +18,9 @@ struct verify_pack {
     bool listed;
     bool metadata;
     bool damaged;    /* reported: wrong size, missing, or its content */
+    bool superseded; /* missing or damaged, but another instance is there: told */
+    bool read_good;  /* read whole by this run, and right; guarded by the lock of the run */
+    bool read_bad;   /* or wrong */
     bool complained; /* reported as unindexed */
     bool vouched;    /* an administrator's client has signed an index record of it */
 };
@@ -40,7 +44,8 @@ struct verify {
     struct id_table bad;        /* chunks that cannot be read */
     struct verify_vouch *vouch; /* NULL: nothing is signed */
     bool unreadable;            /* a node or list could not be read */
-    struct vv_mutex lock;       /* reports and counts, while packs are read in parallel */
+    struct scrub_ledger *ledger;
+    struct vv_mutex lock; /* reports and counts, while packs are read in parallel */
 };
 
 /** verify_report(v, event, object, fmt, ...): one damaged object.  Thread-safe. */
@@ -62,6 +67,12 @@ verify_pack_count(const struct verify *v)
 }
 struct verify_pack *verify_find_pack(const struct verify *v, const struct pack_name *name);
 
+/** verify_twin(v, p, nth): the ${nth} other listed instance of the same bytes, of the size they should
+ *  have; NULL. */
+struct verify_pack *verify_twin(const struct verify *v, const struct verify_pack *p, size_t nth);
+/** verify_superseded(v, p): tell that another instance makes up for this one. */
+void verify_superseded(struct verify *v, struct verify_pack *p);
+
 /** The steps, in this order. */
 MUST_CHECK enum vv_rc verify_small_objects(struct verify *v, struct vv_error *err);
 MUST_CHECK enum vv_rc verify_index(struct verify *v, struct vv_error *err);
@@ -80,6 +91,8 @@ void verify_vouch_end(struct verify *v);
 /** verify_replicas(v, err): note packs that only a replica could serve as damaged, and say of every
  *  damaged pack which replica has it whole. */
 MUST_CHECK enum vv_rc verify_replicas(struct verify *v, struct vv_error *err);
+/** verify_parity(v, err): say of every damaged pack whether its parity heals it. */
+MUST_CHECK enum vv_rc verify_parity(struct verify *v, struct vv_error *err);
 /** verify_name_paths(v, err): name every path that damage found so far reaches. */
 MUST_CHECK enum vv_rc verify_name_paths(struct verify *v, struct vv_error *err);
 

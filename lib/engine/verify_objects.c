@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "engine/verify_internal.h"
+#include "format/readme.h"
 
 #define KEY_NAME_LEN 18u /* 16 digits, '-', 'a' or 'b' */
 
@@ -229,29 +230,6 @@ notice(struct verify *v, const char *event, const char *object, const char *text
             text);
 }
 
-/** The note for people ends with a line that holds the SHA-256 of what precedes it. */
-static bool
-readme_ok(const struct vv_buf *text)
-{
-    static const char label[] = "SHA-256 of the lines above: ";
-    size_t tail = sizeof(label) - 1 + 64 + 1;
-    uint8_t said[32];
-    uint8_t digest[32];
-    const char *line;
-
-    if (text->len < tail) {
-        return false;
-    }
-    line = (const char *)text->data + text->len - tail;
-    if (memcmp(line, label, sizeof(label) - 1) != 0 ||
-        !vv_unhex(said, sizeof(said), line + sizeof(label) - 1, 64) ||
-        text->data[text->len - 1] != '\n') {
-        return false;
-    }
-    sha256(text->data, text->len - tail, digest);
-    return memcmp(digest, said, sizeof(said)) == 0;
-}
-
 static enum vv_rc
 check_sessions(struct verify *v, struct vv_buf *object, struct vv_error *err)
 {
@@ -293,7 +271,7 @@ check_harmless(struct verify *v, struct vv_buf *object, struct vv_error *err)
     struct site site;
     enum vv_rc rc = verify_read(v, "README", LIMIT_SMALL_OBJECT, object, err);
 
-    if (damage_found(rc, err) || (rc == VV_OK && !readme_ok(object))) {
+    if (damage_found(rc, err) || (rc == VV_OK && !readme_valid(vv_buf_span(object)))) {
         notice(v, "readme-damaged", "README",
                "the note for people is missing or not as it was written; nothing depends on it");
         vv_error_clear(err);

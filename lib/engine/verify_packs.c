@@ -2,23 +2,34 @@
 /* Verify with data: every pack is read whole from the device and checked, in parallel. */
 
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/random.h"
 #include "engine/verify_internal.h"
 
 #define BUFFER_MAX (48u << 20) /* larger packs are read by one thread at a time */
 #define THREADS_MAX 64u
 #define REMOTE_THREADS 6u /* each holds a whole pack */
 
+/** A pack to be read. */
+struct read_turn {
+    struct verify_pack *pack;
+    int64_t read_at; /* last, by this host; 0: never */
+};
 struct data_check {
     struct verify *v;
     struct pack_keys *keys;
-    atomic_size_t next;
+    struct read_turn *turns; /* packs to be read, in this order */
+    size_t turn_count;
+    uint64_t total; /* bytes of these */
+    uint64_t started;
     atomic_bool stop;
     struct vv_mutex large;
-    struct vv_mutex lock; /* guards error */
+    struct vv_mutex lock; /* guards all below */
+    size_t next;
+    uint64_t begun; /* bytes */
     struct vv_error error;
 };
 struct data_worker {
@@ -58,6 +69,69 @@ was_pruned(struct verify *v, const struct verify_pack *p, bool *ret, struct vv_e
     return VV_OK;
 }
 
+/** What is known of an instance: 1 it is right, -1 it is wrong, 0 nothing. */
+static int
+known_state(struct verify *v, const struct verify_pack *p)
+{
+    int state;
+
+    vv_mutex_lock(&v->lock);
+    state = p->read_good ? 1 : p->read_bad ? -1 : 0;
+    vv_mutex_unlock(&v->lock);
+    return state;
+}
+
+static void
+note_state(struct verify *v, struct verify_pack *p, bool good)
+{
+    vv_mutex_lock(&v->lock);
+    p->read_good = good;
+    p->read_bad = !good;
+    vv_mutex_unlock(&v->lock);
+}
+
+/** Read and check another instance. */
+static enum vv_rc
+check_twin(struct verify *v, struct pack_reader *reader, struct verify_pack *twin, bool *ret,
+           struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf bytes = {0};
+    char object[PACK_OBJECT_TEXT];
+    enum vv_rc rc;
+
+    pack_object_text(&twin->name, object);
+    rc = read_whole(v, object, twin->size, &bytes, err);
+    if (rc == VV_OK) {
+        rc = pack_check(reader, &twin->name, vv_buf_span(&bytes), err);
+    }
+    *ret = rc == VV_OK;
+    if (rc != VV_OK && damage_found(rc, err)) {
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
+    note_state(v, twin, *ret);
+    return rc;
+}
+
+/** Is there another instance that is right?  Rarely asked, so it is read for that. */
+static enum vv_rc
+has_good_twin(struct verify *v, struct pack_reader *reader, const struct verify_pack *p, bool *ret,
+              struct vv_error *err)
+{
+    struct verify_pack *twin;
+
+    *ret = false;
+    for (size_t nth = 0; !*ret && (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+        *ret = known_state(v, twin) > 0;
+    }
+    for (size_t nth = 0; !*ret && (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+        if (known_state(v, twin) == 0) {
+            VV_TRY(check_twin(v, reader, twin, ret, err));
+        }
+    }
+    return VV_OK;
+}
+
 static enum vv_rc
 check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
            struct vv_buf *bytes, struct vv_error *err)
@@ -77,6 +151,9 @@ check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
         verify_vouch_add(v, p, &directory, class);
     }
     pack_directory_release(&directory);
+    if (rc == VV_OK || damage_found(rc, err)) {
+        note_state(v, p, rc == VV_OK);
+    }
     if (rc == VV_ENOTFOUND) {
         struct vv_error other = {0};
         enum vv_rc asked = was_pruned(v, p, &pruned, &other);
@@ -86,12 +163,28 @@ check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
         }
     }
     if (damage_found(rc, err)) {
-        if (!pruned && !p->damaged) { /* a wrong size has been reported */
+        struct vv_error other = {0};
+        bool twin = false;
+        enum vv_rc asked = pruned ? VV_OK : has_good_twin(v, reader, p, &twin, &other);
+        if (asked != VV_OK) {
+            *err = other;
+            return asked;
+        }
+        pruned = pruned || twin;
+        if (twin) {
+            vv_mutex_lock(&v->lock);
+            verify_superseded(v, p);
+            vv_mutex_unlock(&v->lock);
+        } else if (!pruned && !p->damaged) { /* a wrong size has been reported */
             verify_report(v, "pack-damaged", object, "%s", err->message);
         }
         p->damaged = !pruned;
         vv_error_clear(err);
         rc = VV_OK;
+    }
+    if (rc == VV_OK) {
+        const struct vv_clock *clock = repo_clock(v->repo);
+        rc = scrub_ledger_note(v->ledger, object, clock->realtime(clock), err);
     }
     vv_mutex_lock(&v->lock);
     v->s.packs_read++;
@@ -103,23 +196,35 @@ check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
     return rc;
 }
 
+/** The next pack within the budget; NULL if there is none. */
+static struct verify_pack *
+take_pack(struct data_check *c)
+{
+    const struct vv_clock *clock = repo_clock(c->v->repo);
+    struct verify_pack *p = NULL;
+
+    vv_mutex_lock(&c->lock);
+    if (c->next < c->turn_count && budget_allows(&c->v->options->budget, c->begun, c->total,
+                                                 clock->monotonic(clock) - c->started)) {
+        p = c->turns[c->next++].pack;
+        c->begun += p->size;
+    }
+    vv_mutex_unlock(&c->lock);
+    return p;
+}
+
 static enum vv_rc
 work(struct data_check *c, struct pack_reader *reader, struct vv_buf *bytes, struct vv_error *err)
 {
     struct verify *v = c->v;
 
     for (;;) {
-        size_t at = atomic_fetch_add(&c->next, 1);
-        struct verify_pack *p;
+        struct verify_pack *p = atomic_load(&c->stop) ? NULL : take_pack(c);
         enum vv_rc rc;
-        if (at >= verify_pack_count(v) || atomic_load(&c->stop)) {
+        if (p == NULL) {
             return VV_OK;
         }
         VV_TRY(vv_cancel_check(repo_cancel(v->repo), err));
-        p = &verify_packs(v)[at];
-        if (!p->listed) {
-            continue;
-        }
         if (p->size <= BUFFER_MAX) {
             VV_TRY(check_pack(v, reader, p, bytes, err));
             continue;
@@ -228,29 +333,84 @@ try_chunks(void *ctx, const struct pack_name *name, const struct index_body *bod
     return rc;
 }
 
+static int
+compare_turns(const void *a, const void *b)
+{
+    const struct read_turn *x = a;
+    const struct read_turn *y = b;
+
+    return x->read_at != y->read_at ? (x->read_at < y->read_at ? -1 : 1)
+                                    : pack_name_compare(&x->pack->name, &y->pack->name);
+}
+
+/** Drawn with a chance of ${part}? */
+static bool
+is_drawn(double part)
+{
+    uint32_t r;
+
+    vv_random(&r, sizeof(r));
+    return (double)r < part * 4294967296.0;
+}
+
+/** Which packs are to be read, and in which order. */
+static enum vv_rc
+choose_packs(struct data_check *c, struct vv_error *err)
+{
+    struct verify *v = c->v;
+    const struct verify_options *o = v->options;
+
+    c->turns = vv_alloc_array(verify_pack_count(v) + 1, sizeof(*c->turns));
+    if (c->turns == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < verify_pack_count(v); i++) {
+        struct verify_pack *p = &verify_packs(v)[i];
+        char object[PACK_OBJECT_TEXT];
+        if (!p->listed || (o->sample > 0 && o->sample < 1 && !is_drawn(o->sample))) {
+            continue;
+        }
+        pack_object_text(&p->name, object);
+        c->turns[c->turn_count++] = (struct read_turn){
+            p, o->budget.kind == BUDGET_NONE ? 0 : scrub_ledger_find(v->ledger, object)};
+        c->total += p->size;
+    }
+    if (c->turn_count > 0) {
+        qsort(c->turns, c->turn_count, sizeof(*c->turns), compare_turns);
+    }
+    if (v->progress != NULL) {
+        atomic_store_explicit(&v->progress->bytes_total, c->total, memory_order_relaxed);
+        atomic_store_explicit(&v->progress->total_is_final, o->budget.kind == BUDGET_NONE,
+                              memory_order_relaxed);
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 verify_pack_data(struct verify *v, struct vv_error *err)
 {
-    struct data_check c = {.v = v};
+    const struct vv_clock *clock = repo_clock(v->repo);
+    struct data_check c = {.v = v, .started = clock->monotonic(clock)};
     bool damaged = false;
     enum vv_rc rc;
 
-    if (v->progress != NULL) {
-        uint64_t total = 0;
-        for (size_t i = 0; i < verify_pack_count(v); i++) {
-            total += verify_packs(v)[i].listed ? verify_packs(v)[i].size : 0;
-        }
-        atomic_store_explicit(&v->progress->bytes_total, total, memory_order_relaxed);
-        atomic_store_explicit(&v->progress->total_is_final, 1, memory_order_relaxed);
-    }
+    VV_TRY(scrub_ledger_open(v->repo, &v->ledger, err));
     VV_TRY(verify_vouch_begin(v, err));
     c.keys = chunk_reader_keys(v->look.chunks);
     vv_mutex_init(&c.large);
     vv_mutex_init(&c.lock);
-    rc = run_workers(&c, err);
+    rc = choose_packs(&c, err);
+    if (rc == VV_OK) {
+        rc = run_workers(&c, err);
+    }
     verify_vouch_end(v);
+    vv_free(c.turns);
     vv_mutex_release(&c.large);
     vv_mutex_release(&c.lock);
+    if (scrub_ledger_save(v->ledger, LEDGER_ALL, NULL) != VV_OK) {
+        vv_emit(repo_events(v->repo), VV_EVENT_WARNING, "journal-unusable", vv_span(NULL, 0),
+                "when packs were read cannot be remembered");
+    }
     VV_TRY(rc);
     for (size_t i = 0; i < verify_pack_count(v); i++) {
         damaged = damaged || verify_packs(v)[i].damaged;

@@ -254,6 +254,8 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
                      struct vv_error *err)
 {
     VV_CLEANUP(writer_session_freep) struct writer_session *s = vv_alloc_array(1, sizeof(*s));
+    /* Copying and healing sign nothing; with a key, repair signs what it makes. */
+    bool signs = kind != SESSION_REPLICATE && !(kind == SESSION_REPAIR && repo_is_keyless(r));
     char text[VV_UUID_TEXT];
 
     if (s == NULL) {
@@ -263,7 +265,7 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     s->kind = kind;
     vv_mutex_init(&s->lock);
     vv_cond_init(&s->wake);
-    if (repo_state(r) == NULL && kind != SESSION_REPLICATE) {
+    if (repo_state(r) == NULL && signs) {
         return vv_error_set(err, VV_EUSAGE, "a state directory is needed to write snapshots");
     }
     if (vv_uuid_is_zero(
@@ -273,7 +275,7 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
         vv_error_hint(err, "snapshots can be restored from here, and copied to a new place");
         return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EREFUSED);
     }
-    if (kind != SESSION_REPLICATE) {
+    if (signs) {
         VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
     }
     vv_random(s->id.b, sizeof(s->id.b));

@@ -24,7 +24,7 @@
 struct writer_session;
 
 /** writer_session_begin(r, kind, ret, err): W1 and W2; certifies this client if need be.  A
- *  replication signs nothing: its session names no client (zeros), needs neither a key nor a
+ *  replication signs nothing, nor a repair without a key: its session names no client (zeros), needs neither a key nor a
  *  certificate, and writer_session_client must not be asked for.
  *  VV_EREFUSED if this client was revoked or may only read, or the place has no identity (`site`);
  *  VV_EIO if a record that decides about writing cannot be read. */

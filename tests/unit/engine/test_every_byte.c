@@ -420,7 +420,9 @@ hear_copy(struct vv_events *self, const struct vv_event *event)
     struct copy_events *h = (struct copy_events *)self;
     uint8_t number[4];
 
-    if (strcmp(event->name, "pack-damaged") == 0 && event->path.len > 8 &&
+    /* superseded: damaged too, but with the pack itself beside it */
+    if ((strcmp(event->name, "pack-damaged") == 0 || strcmp(event->name, "pack-superseded") == 0) &&
+        event->path.len > 8 &&
         vv_unhex(number, sizeof(number), (const char *)event->path.data + event->path.len - 8, 8) &&
         vv_load_u32(number) < COPIES) {
         h->named[vv_load_u32(number)] = true;

@@ -159,6 +159,11 @@ verify_run__reports_cut_and_missing_packs_without_data(void **state)
                                     &w.err));
     s = verify(false);
     assert_int_equal(s.objects_damaged, 1);
+    assert_int_equal(s.chunks_missing + s.paths_damaged, 0); /* all blocks are still there */
+    lw_must(&w, storage_memory_poke(w.storage, pack.name, vv_span(copy, (size_t)pack.size / 2),
+                                    &w.err));
+    s = verify(false);
+    assert_int_equal(s.objects_damaged, 1);
     assert_true(s.chunks_missing > 0 && s.paths_damaged > 0);
     lw_must(&w, storage_memory_poke(w.storage, pack.name, vv_span(NULL, 0), &w.err));
     s = verify(false);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Scrub: list, read the oldest first, heal. */
+
+#include "engine/scrub_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "repo/pack_parity.h"
+
+static int
+compare_age(const void *a, const void *b)
+{
+    const struct scrub_item *x = a;
+    const struct scrub_item *y = b;
+
+    if (x->read_at != y->read_at) {
+        return x->read_at < y->read_at ? -1 : 1;
+    }
+    if (x->kind != y->kind) { /* small ones, which everything depends on, before packs */
+        return x->kind > y->kind ? -1 : 1;
+    }
+    return strcmp(x->name, y->name);
+}
+
+static void
+count_all(struct scrub *s)
+{
+    s->s.objects = s->count;
+    s->s.packs = s->packs.count;
+    for (size_t i = 0; i < s->count; i++) {
+        s->s.bytes += s->items[i].size;
+    }
+}
+
+/** What the display is to count to. */
+static void
+tell_total(struct scrub *s)
+{
+    const struct read_budget *b = &s->options->budget;
+    uint64_t total = b->kind == BUDGET_PART    ? (uint64_t)((double)s->s.bytes * b->part)
+                     : b->kind == BUDGET_BYTES ? b->amount
+                                               : s->s.bytes;
+
+    if (s->progress != NULL) {
+        atomic_store(&s->progress->bytes_total, total < s->s.bytes ? total : s->s.bytes);
+        atomic_store(&s->progress->total_is_final, b->kind != BUDGET_TIME);
+    }
+}
+
+/** How old is what we know? */
+static void
+count_ages(struct scrub *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        const struct scrub_item *item = &s->items[i];
+        if (item->state == ITEM_GONE) {
+            continue;
+        }
+        if (item->read_at == 0) {
+            s->s.never_read++;
+        } else if (s->s.oldest_read == 0 || item->read_at < s->s.oldest_read) {
+            s->s.oldest_read = item->read_at;
+        }
+    }
+}
+
+static enum vv_rc
+run(struct scrub *s, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc rc;
+
+    VV_TRY(scrub_ledger_open(s->repo, &s->ledger, err));
+    VV_TRY(parity_wanted(s->repo, &s->parity_on, err));
+    VV_TRY(scrub_list(s, err));
+    count_all(s);
+    if (s->count > 0) {
+        qsort(s->items, s->count, sizeof(*s->items), compare_age);
+    }
+    tell_total(s);
+    rc = scrub_read_all(s, err);
+    if (rc == VV_OK) {
+        rc = scrub_missing(s, err);
+    }
+    if (rc == VV_OK) {
+        rc = scrub_heal(s, err);
+    }
+    if (scrub_ledger_save(s->ledger, LEDGER_SEEN, &why) != VV_OK) {
+        vv_emit(repo_events(s->repo), VV_EVENT_WARNING, "journal-unusable", vv_span(NULL, 0),
+                "when objects were read cannot be remembered: %s", why.message);
+    }
+    count_ages(s);
+    return rc;
+}
+
+enum vv_rc
+scrub_run(struct repo *r, const struct scrub_options *options, struct vv_progress *progress,
+          struct scrub_summary *ret, struct vv_error *err)
+{
+    const struct vv_clock *clock = repo_clock(r);
+    struct scrub s = {.repo = r, .options = options, .progress = progress};
+    enum vv_rc rc;
+
+    vv_mutex_init(&s.lock);
+    s.started = clock->monotonic(clock);
+    s.saved_at = s.started;
+    rc = run(&s, err);
+    for (size_t i = 0; i < s.count; i++) {
+        vv_free(s.items[i].name);
+    }
+    vv_free(s.items);
+    pack_names_release(&s.packs);
+    pack_names_release(&s.parity);
+    scrub_ledger_free(s.ledger);
+    vv_mutex_release(&s.lock);
+    VV_TRY(rc);
+    s.s.duration_ns = clock->monotonic(clock) - s.started;
+    *ret = s.s;
+    return VV_OK;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_SCRUB_H
+#define VARVE_ENGINE_SCRUB_H
+
+#include "engine/read_budget.h"
+#include "repo/repo.h"
+
+/*
+ * Scrub: read objects from the storage and compare each with the hash in its name or at its end.  No
+ * key is needed.
+ *
+ * B1  every kind of object: packs and index segments have their SHA-256 in the name, parity and all
+ *     others at the end, README in its last line; packs that the index names must be there;
+ * B2  what was read longest ago comes first (repo/scrub_ledger.h), what never was before that; a
+ *     budget in bytes or time ends the run before an object, and never within one;
+ * B3  a damaged pack is computed from its parity, and published as a new instance with the index
+ *     records of its hash, in a session of kind repair.  Nothing is replaced or deleted: the damaged
+ *     file stays, and is passed over from then on as long as the new instance is right;
+ * B4  where the site keeps parity, packs that have none are given it when they are read;
+ * B5  what is damaged and stays is named, also which bytes of a pack parity cannot compute.
+ */
+struct scrub_options {
+    struct read_budget budget;
+    bool no_heal;     /* only look */
+    unsigned threads; /* 0: by processors and storage */
+};
+
+struct scrub_summary {
+    uint64_t objects; /* there */
+    uint64_t bytes;
+    uint64_t objects_read; /* by this run */
+    uint64_t bytes_read;
+    uint64_t packs;
+    uint64_t packs_read;
+    uint64_t objects_damaged; /* found by this run, also those that a good instance makes up for */
+    uint64_t packs_healed;
+    uint64_t superseded; /* damaged, but another one with the same content is right */
+    uint64_t packs_missing;
+    uint64_t objects_unhealed; /* damage that stays, missing packs included */
+    uint64_t parity_added;
+    uint64_t parity_added_bytes;
+    uint64_t never_read; /* objects, after this run */
+    int64_t oldest_read; /* when the one whose reading is longest ago was read; 0: there is none */
+    uint64_t duration_ns;
+};
+/** scrub_run(r, options, progress, ret, err): VV_OK if it could do its work, whatever it found. */
+MUST_CHECK enum vv_rc scrub_run(struct repo *r, const struct scrub_options *options,
+                                struct vv_progress *progress, struct scrub_summary *ret,
+                                struct vv_error *err);
+
+#endif

@@ -193,6 +193,9 @@ plan_make(struct app *app, const struct backup_command_line *o, const struct arg
         return vv_error_nomem(&app->err);
     }
     for (size_t i = 0; i < o->tags.count; i++) {
+        if (o->tags.uses[i].value[0] == '\0') {
+            return app_usage(app, "a tag must not be empty");
+        }
         p->tags[i] = o->tags.uses[i].value;
     }
     p->options.tags = p->tags;

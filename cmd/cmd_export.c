@@ -53,12 +53,13 @@ open_output(struct app *app, const char *path, int *ret, bool *ret_made)
 /** Write the archive to ${fd}, durably if it is a file of ours. */
 static enum vv_rc
 write_archive(struct app *app, const struct export_options *o, struct snapshot_argument *a, int fd,
-              bool made)
+              bool to_stdout, bool made)
 {
     static const char *const phases[] = {"exporting"};
     struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
-    enum vv_rc rc = look_export(app->repo, a->snapshot, vv_buf_span(&a->path.path),
-                                formats[o->format], fd, progress, &app->err);
+    enum vv_rc rc =
+        look_export(app->repo, a->snapshot, vv_buf_span(&a->path.path), formats[o->format], fd,
+                    to_stdout ? "standard output" : o->output, progress, &app->err);
 
     progress_stop(&app->progress);
     if (rc == VV_OK && made && fsync(fd) != 0) {
@@ -96,7 +97,7 @@ export_snapshot(struct app *app, const struct export_options *o, struct snapshot
     if (!to_stdout) {
         VV_TRY(open_output(app, o->output, &fd, &made));
     }
-    rc = write_archive(app, o, a, fd, made);
+    rc = write_archive(app, o, a, fd, to_stdout, made);
     if (rc == VV_OK && !to_stdout) {
         report(app, o, a, fd);
     }

@@ -56,12 +56,12 @@ typedef enum vv_rc look_write_fn(void *ctx, struct vv_span data, struct vv_error
 MUST_CHECK enum vv_rc look_cat(struct repo *r, const struct snapshot *snap, struct vv_span path,
                                look_write_fn *write, void *ctx, struct vv_error *err);
 
-/** look_export(r, snap, path, format, fd, err): "tar" (pax, xattrs, ACLs, sparse) or "zip"; the
- * same bytes at every run.  Problems (damaged chunks) end it: an archive that says nothing of a
+/** look_export(r, snap, path, format, fd, output, progress, err): "tar" (pax, xattrs, ACLs, sparse) or
+ * "zip" to ${fd}, which messages call ${output}; the same bytes at every run.  Problems (damaged chunks) end it: an archive that says nothing of a
  * hole in it is worse. */
 MUST_CHECK enum vv_rc look_export(struct repo *r, const struct snapshot *snap, struct vv_span path,
-                                  const char *format, int fd, struct vv_progress *progress,
-                                  struct vv_error *err);
+                                  const char *format, int fd, const char *output,
+                                  struct vv_progress *progress, struct vv_error *err);
 
 /** Statistics. */
 struct repo_statistics {

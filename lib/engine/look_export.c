@@ -30,6 +30,7 @@ struct export
     struct archive_writer *writer;
     struct vv_progress *progress;
     int fd;
+    const char *output;    /* its name in messages */
     struct vv_arena arena; /* of one member */
     struct vv_arena links_arena;
     struct first_link *links[LINK_BUCKETS];
@@ -37,11 +38,11 @@ struct export
 };
 
 static enum vv_rc
-output(void *ctx, struct vv_span data, struct vv_error *err)
+put_bytes(void *ctx, struct vv_span data, struct vv_error *err)
 {
     struct export *x = ctx;
 
-    return vv_fd_write_full(x->fd, data.data, data.len, "archive", err);
+    return vv_fd_write_full(x->fd, data.data, data.len, x->output, err);
 }
 
 /** The path in the archive: below the exported directory, "." for itself, a file by its name. */
@@ -284,7 +285,7 @@ put_all(struct export *x, struct vv_error *err)
 
 enum vv_rc
 look_export(struct repo *r, const struct snapshot *snap, struct vv_span path, const char *format,
-            int fd, struct vv_progress *progress, struct vv_error *err)
+            int fd, const char *output, struct vv_progress *progress, struct vv_error *err)
 {
     struct export *x;
     enum vv_rc rc;
@@ -301,9 +302,10 @@ look_export(struct repo *r, const struct snapshot *snap, struct vv_span path, co
     x->kind = strcmp(format, "zip") == 0 ? ARCHIVE_ZIP : ARCHIVE_TAR;
     x->progress = progress;
     x->fd = fd;
+    x->output = output;
     rc = looker_open(&x->look, r, err);
     if (rc == VV_OK) {
-        rc = archive_writer_new(x->kind, output, x, &x->writer, err);
+        rc = archive_writer_new(x->kind, put_bytes, x, &x->writer, err);
     }
     if (rc == VV_OK) {
         rc = put_all(x, err);

@@ -37,6 +37,7 @@ usage "unknown option '--exlude'" "did you mean '--exclude'\?" varve backup --ex
 usage "unknown option '--parity'" "" varve restore --parity somewhere
 usage "unknown option '--exclud'" "did you mean '--exclude'" varve backup --exclud=x y
 usage "option '--tag' needs a value" "" varve backup --tag
+usage "a tag must not be empty" "" varve backup --tag "" /etc/hostname
 usage "option '--compression'" "" varve backup --compression 99 x
 usage "option '--overwrite': 'perhaps' is not one of: never, changed, always" "" \
     varve restore latest --target x --overwrite perhaps

@@ -42,7 +42,8 @@ static void export(const char *path, const char *format, struct vv_buf *out)
     int fd = memfd_create("export", MFD_CLOEXEC);
 
     assert_true(fd >= 0);
-    lw_must(&w, look_export(w.repo, &w.list.snapshots[0], top, format, fd, NULL, &w.err));
+    lw_must(&w,
+            look_export(w.repo, &w.list.snapshots[0], top, format, fd, "an archive", NULL, &w.err));
     vv_buf_reset(out);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     for (;;) {
@@ -234,16 +235,16 @@ look_export__ends_at_a_damaged_file(void **state)
         }
         name_list_release(&l);
     }
-    assert_int_equal(
-        look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "tar", fd, NULL, &w.err),
-        VV_ECORRUPT);
+    assert_int_equal(look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "tar", fd,
+                                 "an archive", NULL, &w.err),
+                     VV_ECORRUPT);
     assert_non_null(strstr(w.err.message, "/src/file'"));
     assert_int_equal(look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "none", &name), "tar",
-                                 fd, NULL, &w.err),
+                                 fd, "an archive", NULL, &w.err),
                      VV_ENOTFOUND);
-    assert_int_equal(
-        look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "rar", fd, NULL, &w.err),
-        VV_EUSAGE);
+    assert_int_equal(look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "rar", fd,
+                                 "an archive", NULL, &w.err),
+                     VV_EUSAGE);
     assert_int_equal(close(fd), 0);
     vv_buf_release(&name);
 }
@@ -260,12 +261,13 @@ look_export__says_why_the_output_failed(void **state)
     }
     make_tree();
     lw_backup(&w);
-    assert_int_equal(
-        look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "tar", fd, NULL, &w.err),
-        VV_ENOSPACE);
-    assert_int_equal(
-        look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "zip", fd, NULL, &w.err),
-        VV_ENOSPACE);
+    assert_int_equal(look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "tar", fd,
+                                 "an archive", NULL, &w.err),
+                     VV_ENOSPACE);
+    assert_non_null(strstr(w.err.message, "cannot write 'an archive'"));
+    assert_int_equal(look_export(w.repo, &w.list.snapshots[0], lw_path(&w, "", &name), "zip", fd,
+                                 "an archive", NULL, &w.err),
+                     VV_ENOSPACE);
     assert_int_equal(close(fd), 0);
     vv_buf_release(&name);
 }

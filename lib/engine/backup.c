@@ -10,6 +10,7 @@
 #include "engine/parent_cache_internal.h"
 
 #define THREADS_MAX 64u
+#define PARENT_CACHE (4u << 20) /* of the parent's tree, which is read once, in order */
 
 void
 backup_add(struct backup *b, uint64_t *counter, uint64_t n)
@@ -409,7 +410,7 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     enum vv_rc rc;
 
     VV_TRY(chunk_index_open(b->repo, &b->index, err));
-    VV_TRY(chunk_reader_new(b->repo, b->index, 16u << 20, &b->reader, err));
+    VV_TRY(chunk_reader_new(b->repo, b->index, PARENT_CACHE, &b->reader, err));
     if (!b->options->dry_run) {
         VV_TRY(prepare_writing(b, err));
     }

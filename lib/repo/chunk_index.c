@@ -139,15 +139,16 @@ pick_ranked(const struct live_table *l, unsigned rank, enum chunk_type type, con
             uint32_t *nth, struct chunk_location *ret)
 {
     const struct index_table *t = &l->t;
+    uint64_t count;
+    const struct table_record *records = table_records_of(t, type, id, &count);
 
-    for (uint64_t at = table_find(t, id);
-         at < t->record_count && vv_id_equal(&t->records[at].id, id); at++) {
-        const struct table_pack *p = table_pack_of(t, &t->records[at]);
-        if (p == NULL || t->records[at].type != type || rank_of(l, p) != rank) {
+    for (uint64_t i = 0; i < count; i++) {
+        const struct table_pack *p = table_pack_of(t, &records[i]);
+        if (p == NULL || records[i].type != type || rank_of(l, p) != rank) {
             continue;
         }
         if ((*nth)-- == 0) {
-            table_location(t, &t->records[at], ret);
+            table_location(t, &records[i], ret);
             return true;
         }
     }

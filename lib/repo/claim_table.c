@@ -10,9 +10,9 @@
 #include "core/thread.h"
 
 #define SHARDS 64u
-#define FIRST_SLOTS                                                                                \
-    20480u /* a million ids in all: until then nothing grows; untouched, it costs no memory */
-#define BUFFERED_IDS 2048u /* 64 KiB at a time go to the file */
+#define FIRST_SLOTS 768u    /* an unchanged backup claims a few nodes only, all over the table */
+#define SECOND_SLOTS 20480u /* a million ids in all: until then nothing grows again */
+#define BUFFERED_IDS 2048u  /* 64 KiB at a time go to the file */
 #define IDS_MAX (UINT32_MAX - 1u)
 
 /** Empty if record is 0.  Linear probing from where the fingerprint alone says, so that a table can
@@ -190,11 +190,12 @@ grow(struct shard *s, struct vv_error *err)
 {
     struct shard larger = {.used = s->used};
     uint64_t size = (uint64_t)s->size * 6 / 5; /* never half empty */
+    uint64_t least = s->size == 0 ? FIRST_SLOTS : SECOND_SLOTS;
 
     if (((uint64_t)s->used + 1) * 5 <= (uint64_t)s->size * 4) {
         return VV_OK;
     }
-    larger.size = (uint32_t)(size < FIRST_SLOTS ? FIRST_SLOTS : size);
+    larger.size = (uint32_t)(size < least ? least : size);
     larger.slots = vv_alloc_array(larger.size, sizeof(*larger.slots));
     if (larger.slots == NULL) {
         return vv_error_nomem(err);

@@ -15,7 +15,11 @@
 #include "repo/object_ahead.h"
 
 #define READ_ATTEMPTS 10
-#define COLLECT_BYTES (64u << 20) /* of records on the heap; more are merged into the file */
+/* Of records on the heap; more are merged into the file.  An eighth of what the file holds, so that
+ * the file is written a bounded number of times however large it gets. */
+#define COLLECT_MIN (4u << 20)
+#define COLLECT_MAX (64u << 20)
+#define COLLECT_SHARE 8u
 
 void
 live_table_put(struct live_table *t)
@@ -249,6 +253,14 @@ find_wanted(const struct vv_buf *segments, const struct live_table *base, struct
     return VV_OK;
 }
 
+static size_t
+collect_limit(const struct live_table *base)
+{
+    size_t part = base != NULL ? base->t.map_len / COLLECT_SHARE : 0;
+
+    return part < COLLECT_MIN ? COLLECT_MIN : part > COLLECT_MAX ? COLLECT_MAX : part;
+}
+
 /** Read the segments that ${*base} does not have into it.  VV_ENOTFOUND: one vanished. */
 static enum vv_rc
 add_segments(struct chunk_index *x, const struct vv_buf *segments,
@@ -264,7 +276,7 @@ add_segments(struct chunk_index *x, const struct vv_buf *segments,
                           &ahead, err);
     for (size_t i = 0; i < w.count && rc == VV_OK; i++) {
         rc = index_segment_collect(x->repo, &w.ids[i], ahead, admin, &b, err);
-        if (rc == VV_OK && b.records.len > COLLECT_BYTES) {
+        if (rc == VV_OK && b.records.len > collect_limit(*base)) {
             rc = merge_collected(x, &b, base, err);
         }
     }

@@ -12,7 +12,7 @@
 #include "core/file.h"
 #include "repo/index_table_internal.h"
 
-static const char table_magic[8] = "vvindex1";
+static const char table_magic[8] = "vvindex2";
 
 _Static_assert(sizeof(struct table_header) == 64, "no padding");
 _Static_assert(sizeof(struct table_pack) == 80, "no padding");
@@ -26,6 +26,7 @@ table_builder_release(struct table_builder *b)
     vv_buf_release(&b->packs);
     vv_buf_release(&b->blocks);
     vv_buf_release(&b->records);
+    vv_buf_release(&b->metadata);
 }
 
 enum vv_rc
@@ -55,11 +56,15 @@ table_builder_add(struct table_builder *b, const struct table_pack *pack,
                                           .len = chunk->len,
                                           .type = chunk->type};
             vv_buf_put(&b->records, &record, sizeof(record));
+            if (chunk->type != CHUNK_DATA) {
+                vv_buf_put(&b->metadata, &record, sizeof(record));
+            }
             offset += chunk->len;
         }
     }
     VV_TRY(vv_buf_check(&b->packs, err));
     VV_TRY(vv_buf_check(&b->blocks, err));
+    VV_TRY(vv_buf_check(&b->metadata, err));
     return vv_buf_check(&b->records, err);
 }
 
@@ -79,13 +84,20 @@ compare_ids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct vv_id));
 }
 
+static void
+sort_records(struct vv_buf *records)
+{
+    if (records->len > 0) {
+        qsort(records->data, records->len / sizeof(struct table_record),
+              sizeof(struct table_record), compare_records);
+    }
+}
+
 void
 table_builder_sort(struct table_builder *b)
 {
-    if (b->records.len > 0) {
-        qsort(b->records.data, b->records.len / sizeof(struct table_record),
-              sizeof(struct table_record), compare_records);
-    }
+    sort_records(&b->records);
+    sort_records(&b->metadata);
     if (b->segments.len > 0) {
         qsort(b->segments.data, b->segments.len / sizeof(struct vv_id), sizeof(struct vv_id),
               compare_ids);
@@ -100,10 +112,12 @@ table_builder_view(const struct table_builder *b, struct index_table *ret)
     ret->packs = (const void *)b->packs.data;
     ret->blocks = (const void *)b->blocks.data;
     ret->records = (const void *)b->records.data;
+    ret->metadata = (const void *)b->metadata.data;
     ret->segment_count = b->segments.len / sizeof(struct vv_id);
     ret->pack_count = b->packs.len / sizeof(struct table_pack);
     ret->block_count = b->blocks.len / sizeof(struct table_block);
     ret->record_count = b->records.len / sizeof(struct table_record);
+    ret->metadata_count = b->metadata.len / sizeof(struct table_record);
 }
 
 /** Buffered output with a running place. */
@@ -169,24 +183,30 @@ table_let_go(const void *from, size_t len)
     }
 }
 
+/** Records sorted by id. */
+struct record_run {
+    const struct table_record *records;
+    uint64_t count;
+};
+
+/** Merge two runs; the block numbers of ${b} grow by ${shift}. */
 static void
-merge_records(struct table_output *o, const struct index_table *a, const struct index_table *b)
+merge_records(struct table_output *o, struct record_run a, struct record_run b, uint64_t shift)
 {
     uint64_t i = 0;
     uint64_t j = 0;
     uint64_t passed = 0;
 
-    while (i < a->record_count || j < b->record_count) {
+    while (i < a.count || j < b.count) {
         bool first =
-            j == b->record_count ||
-            (i < a->record_count && memcmp(a->records[i].id.b, b->records[j].id.b, 32) <= 0);
-        struct table_record record = first ? a->records[i++] : b->records[j++];
+            j == b.count || (i < a.count && memcmp(a.records[i].id.b, b.records[j].id.b, 32) <= 0);
+        struct table_record record = first ? a.records[i++] : b.records[j++];
         if (!first) {
-            record.block += (uint32_t)a->block_count;
+            record.block += (uint32_t)shift;
         }
         out_put(o, &record, sizeof(record));
         if (i - passed >= CHECK_PIECE / sizeof(record)) {
-            table_let_go(&a->records[passed], (i - passed) * sizeof(record));
+            table_let_go(&a.records[passed], (i - passed) * sizeof(record));
             passed = i;
         }
     }
@@ -249,7 +269,8 @@ table_merge(const struct index_table *old, const struct index_table *new, int fd
     struct table_header h = {.segments = a->segment_count + new->segment_count,
                              .packs = a->pack_count + new->pack_count,
                              .blocks = a->block_count + new->block_count,
-                             .records = a->record_count + new->record_count};
+                             .records = a->record_count + new->record_count,
+                             .metadata = a->metadata_count + new->metadata_count};
     struct table_output o = {.fd = fd, .err = err};
 
     if (h.packs > UINT32_MAX || h.blocks > UINT32_MAX) {
@@ -266,7 +287,10 @@ table_merge(const struct index_table *old, const struct index_table *new, int fd
         block.pack += (uint32_t)a->pack_count;
         out_put(&o, &block, sizeof(block));
     }
-    merge_records(&o, a, new);
+    merge_records(&o, (struct record_run){a->records, a->record_count},
+                  (struct record_run){new->records, new->record_count}, a->block_count);
+    merge_records(&o, (struct record_run){a->metadata, a->metadata_count},
+                  (struct record_run){new->metadata, new->metadata_count}, a->block_count);
     VV_TRY(flush_output(&o));
     return seal_file(fd, &h, err);
 }
@@ -305,15 +329,18 @@ table_map(int fd, struct index_table *ret, struct vv_error *err)
     t.pack_count = h->packs;
     t.block_count = h->blocks;
     t.record_count = h->records;
+    t.metadata_count = h->metadata;
     if (memcmp(h->magic, table_magic, sizeof(h->magic)) == 0 && h->segments < (1u << 30) &&
-        h->packs <= UINT32_MAX && h->blocks <= UINT32_MAX && h->records < (1ull << 40)) {
+        h->packs <= UINT32_MAX && h->blocks <= UINT32_MAX && h->records < (1ull << 40) &&
+        h->metadata <= h->records) {
         want = sizeof(*h) + h->segments * 32 + h->packs * sizeof(*t.packs) +
-               h->blocks * sizeof(*t.blocks) + h->records * sizeof(*t.records);
+               h->blocks * sizeof(*t.blocks) + (h->records + h->metadata) * sizeof(*t.records);
     }
     t.segments = (const void *)((const uint8_t *)t.map + sizeof(*h));
     t.packs = (const void *)(t.segments + t.segment_count);
     t.blocks = (const void *)(t.packs + t.pack_count);
     t.records = (const void *)(t.blocks + t.block_count);
+    t.metadata = t.records + t.record_count;
     if (want != t.map_len || !check_fits(t.map, t.map_len, h)) {
         table_unmap(&t);
         return vv_error_set(err, VV_ECORRUPT, "index cache damaged");
@@ -374,16 +401,16 @@ table_location(const struct index_table *t, const struct table_record *record,
 
 /** Where ids are spread evenly, the place is nearly known: a few interpolation steps, then
  * halving. */
-uint64_t
-table_find(const struct index_table *t, const struct vv_id *id)
+static uint64_t
+find_first(const struct table_record *records, uint64_t count, const struct vv_id *id)
 {
     uint64_t low = 0;
-    uint64_t high = t->record_count; /* first record >= id lies in [low, high] */
+    uint64_t high = count; /* first record >= id lies in [low, high] */
     uint64_t want = id_prefix(id);
 
     for (int step = 0; step < 6 && high - low > 32; step++) {
-        uint64_t first = id_prefix(&t->records[low].id);
-        uint64_t last = id_prefix(&t->records[high - 1].id);
+        uint64_t first = id_prefix(&records[low].id);
+        uint64_t last = id_prefix(&records[high - 1].id);
         uint64_t guess;
         uint64_t reach;
         if (want <= first || want >= last || last == first) {
@@ -391,25 +418,47 @@ table_find(const struct index_table *t, const struct vv_id *id)
         }
         guess = low + (uint64_t)((__uint128_t)(want - first) * (high - 1 - low) / (last - first));
         reach = 8 + (high - low) / 64;
-        if (memcmp(t->records[guess].id.b, id->b, 32) < 0) {
+        if (memcmp(records[guess].id.b, id->b, 32) < 0) {
             low = guess + 1;
-            if (guess + reach < high && memcmp(t->records[guess + reach].id.b, id->b, 32) >= 0) {
+            if (guess + reach < high && memcmp(records[guess + reach].id.b, id->b, 32) >= 0) {
                 high = guess + reach;
             }
         } else {
             high = guess;
-            if (guess > low + reach && memcmp(t->records[guess - reach].id.b, id->b, 32) < 0) {
+            if (guess > low + reach && memcmp(records[guess - reach].id.b, id->b, 32) < 0) {
                 low = guess - reach + 1;
             }
         }
     }
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        if (memcmp(t->records[middle].id.b, id->b, 32) < 0) {
+        if (memcmp(records[middle].id.b, id->b, 32) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return low < t->record_count && vv_id_equal(&t->records[low].id, id) ? low : t->record_count;
+    return low < count && vv_id_equal(&records[low].id, id) ? low : count;
+}
+
+uint64_t
+table_find(const struct index_table *t, const struct vv_id *id)
+{
+    return find_first(t->records, t->record_count, id);
+}
+
+const struct table_record *
+table_records_of(const struct index_table *t, enum chunk_type type, const struct vv_id *id,
+                 uint64_t *ret_count)
+{
+    const struct table_record *records = type == CHUNK_DATA ? t->records : t->metadata;
+    uint64_t count = type == CHUNK_DATA ? t->record_count : t->metadata_count;
+    uint64_t from = find_first(records, count, id);
+    uint64_t to = from;
+
+    while (to < count && vv_id_equal(&records[to].id, id)) {
+        to++;
+    }
+    *ret_count = to - from;
+    return records != NULL ? records + from : NULL;
 }

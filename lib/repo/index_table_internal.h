@@ -8,7 +8,10 @@
  * The local form of the index: packs, blocks and chunk records sorted by id, in one file that is
  * mapped into memory.  Not a repository format: host byte order, rebuilt whenever it does not fit.
  *
- *   header | segment hashes (sorted) | packs | blocks | records (sorted by id, then block)
+ *   header | segment hashes (sorted) | packs | blocks | records (sorted by id, then block) | metadata
+ *
+ * Metadata: once more the records of chunks that are no file's data, in the same order.  Whoever reads
+ * a tree looks there, so that what it touches does not grow with the number of files' chunks.
  */
 struct table_header {
     char magic[8];
@@ -16,8 +19,8 @@ struct table_header {
     uint64_t packs;
     uint64_t blocks;
     uint64_t records;
+    uint64_t metadata;
     uint8_t check[16]; /* vv_hash128 of everything behind the header */
-    uint8_t reserved[8];
 };
 /** What a record's signature was worth when it was read. */
 enum table_signature {
@@ -58,10 +61,12 @@ struct index_table {
     const struct table_pack *packs;
     const struct table_block *blocks;
     const struct table_record *records;
+    const struct table_record *metadata;
     uint64_t segment_count;
     uint64_t pack_count;
     uint64_t block_count;
     uint64_t record_count;
+    uint64_t metadata_count;
     void *map; /* NULL: the arrays are on the heap (a builder's) */
     size_t map_len;
 };
@@ -72,13 +77,14 @@ struct table_builder {
     struct vv_buf packs;
     struct vv_buf blocks;
     struct vv_buf records;
+    struct vv_buf metadata;
 };
 void table_builder_release(struct table_builder *b);
 /** table_builder_add(b, pack, directory, err). */
 MUST_CHECK enum vv_rc table_builder_add(struct table_builder *b, const struct table_pack *pack,
                                         const struct pack_directory *directory,
                                         struct vv_error *err);
-/** table_builder_sort(b): records by id. */
+/** table_builder_sort(b): records and metadata by id. */
 void table_builder_sort(struct table_builder *b);
 /** table_builder_view(b, ret): the builder's arrays as a table (borrowed). */
 void table_builder_view(const struct table_builder *b, struct index_table *ret);
@@ -102,6 +108,10 @@ void table_location(const struct index_table *t, const struct table_record *reco
 void table_let_go(const void *from, size_t len);
 /** table_find(t, id): place of the first record with this id, or record_count. */
 uint64_t table_find(const struct index_table *t, const struct vv_id *id);
+/** table_records_of(t, type, id, ret_count): the records of this type with this id (and perhaps some of
+ *  another type: compare), in the order of blocks. */
+const struct table_record *table_records_of(const struct index_table *t, enum chunk_type type,
+                                            const struct vv_id *id, uint64_t *ret_count);
 
 /** index_record_open(r, record, out, err): decrypt a record's body. */
 MUST_CHECK enum vv_rc index_record_open(struct repo *r, const struct index_record *record,

@@ -225,6 +225,8 @@ chunk_index_usable(struct chunk_index *x, enum chunk_type type, const struct vv_
                    struct vv_error *err)
 {
     const struct index_table *t;
+    const struct table_record *records;
+    uint64_t count;
     struct index_view v;
     bool live = false;
     enum vv_rc rc = VV_OK;
@@ -232,11 +234,10 @@ chunk_index_usable(struct chunk_index *x, enum chunk_type type, const struct vv_
     assert(x->condemned != NULL && x->admin != NULL); /* chunk_index_for_writing */
     VV_TRY(index_view_open(x, &v, err));
     t = &v.table->t;
-    for (uint64_t at = table_find(t, id);
-         rc == VV_OK && !live && at < t->record_count && vv_id_equal(&t->records[at].id, id);
-         at++) {
-        const struct table_pack *p = table_pack_of(t, &t->records[at]);
-        if (p != NULL && t->records[at].type == type && is_trusted(x, p)) {
+    records = table_records_of(t, type, id, &count);
+    for (uint64_t i = 0; rc == VV_OK && !live && i < count; i++) {
+        const struct table_pack *p = table_pack_of(t, &records[i]);
+        if (p != NULL && records[i].type == type && is_trusted(x, p)) {
             rc = is_live(x, p, &live, err);
         }
     }

@@ -74,17 +74,32 @@ index_writer_free(struct index_writer *w)
     vv_free(w);
 }
 
+/* A record of a pack of many small files has megabytes: each form of it goes when the next is made. */
+
+static enum vv_rc
+encode_body(uint64_t file_size, enum pack_class class, const struct pack_directory *directory,
+            struct vv_buf *out, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
+    struct index_body content = {.file_size = file_size, .pack_class = (uint8_t) class};
+
+    VV_TRY(pack_directory_encode(directory, &plain, err));
+    content.directory = vv_buf_span(&plain);
+    return index_body_encode(&content, out, err);
+}
+
 /** The sealed body of one record. */
 static enum vv_rc
-seal_record(struct index_writer *w, const struct vv_id *hash, const struct index_body *body,
-            struct vv_buf *out, struct vv_error *err)
+seal_record(struct index_writer *w, const struct vv_id *hash, uint64_t file_size,
+            enum pack_class class, const struct pack_directory *directory, struct vv_buf *out,
+            struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
     struct vv_span parts[2] = {vv_span(INDEX_LABEL, strlen(INDEX_LABEL)), vv_span(hash->b, 32)};
     uint8_t key[32];
     enum vv_rc rc;
 
-    VV_TRY(index_body_encode(body, &plain, err));
+    VV_TRY(encode_body(file_size, class, directory, &plain, err));
     blake2b_256(keyring_index_key(repo_keyring(w->repo)), 32, parts, 2, key);
     rc = envelope_seal(key, "index", parts[1], vv_buf_span(&plain), out, err);
     crypto_wipe(key, sizeof(key));
@@ -97,28 +112,26 @@ make_record(struct index_writer *w, const struct pack_name *name, uint64_t file_
             enum pack_class class, const struct pack_directory *directory, struct vv_buf *out,
             struct vv_error *err)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf body = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf message = {0};
     uint8_t signature[FORMAT_SIGNATURE_LEN];
     struct index_record record = {.name = *name, .client = w->client->id};
-    struct index_body content = {.file_size = file_size, .pack_class = (uint8_t) class};
 
-    VV_TRY(pack_directory_encode(directory, &plain, err));
-    content.directory = vv_buf_span(&plain);
-    VV_TRY(seal_record(w, &name->hash, &content, &body, err));
+    VV_TRY(seal_record(w, &name->hash, file_size, class, directory, &body, err));
     record.body = vv_buf_span(&body);
     index_record_signed(&record, repo_id(w->repo), &message);
     VV_TRY(vv_buf_check(&message, err));
     ed25519_sign(w->client->ed25519_secret, vv_buf_span(&message), signature);
+    vv_buf_release(&message);
     record.signature = vv_span(signature, sizeof(signature));
     index_record_append(&record, out);
     return vv_buf_check(out, err);
 }
 
-/** A segment's name is its content's hash: a taken name holds the same bytes. */
+/** Publish ${records}, which are released as soon as may be.  A segment's name is its content's hash: a
+ *  taken name holds the same bytes. */
 static enum vv_rc
-publish_segment(struct index_writer *w, struct vv_span records, uint32_t count,
+publish_segment(struct index_writer *w, struct vv_buf *records, uint32_t count,
                 struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
@@ -126,7 +139,8 @@ publish_segment(struct index_writer *w, struct vv_span records, uint32_t count,
     char name[6 + 64 + 1] = "index/";
     enum vv_rc rc;
 
-    VV_TRY(index_segment_encode(repo_id(w->repo), count, records, &object, err));
+    VV_TRY(index_segment_encode(repo_id(w->repo), count, vv_buf_span(records), &object, err));
+    vv_buf_release(records);
     sha256(object.data, object.len, digest);
     vv_hex(name + 6, digest, sizeof(digest));
     rc = storage_publish(repo_storage(w->repo), name, vv_buf_span(&object), err);
@@ -164,7 +178,7 @@ publish_waiting(struct index_writer *w, struct vv_error *err)
     w->count = 0;
     w->busy = true;
     vv_mutex_unlock(&w->lock);
-    rc = w->dry_run ? VV_OK : publish_segment(w, vv_buf_span(&records), count, &local);
+    rc = w->dry_run ? VV_OK : publish_segment(w, &records, count, &local);
     vv_buf_release(&records);
     vv_mutex_lock(&w->lock);
     w->busy = false;
@@ -186,13 +200,13 @@ due(const struct index_writer *w)
            w->records.len >= INDEX_SEGMENT_TARGET;
 }
 
-/** Append a record and publish when it is time.  While another thread publishes, records pile up
- *  only as far as a segment may hold.  Lock held. */
+/** Append a record, which is released, and publish when it is time.  While another thread publishes,
+ *  records pile up only as far as a segment may hold.  Lock held. */
 static enum vv_rc
-add_record(struct index_writer *w, struct vv_span record, struct vv_error *err)
+add_record(struct index_writer *w, struct vv_buf *record, struct vv_error *err)
 {
     while (w->failure_rc == VV_OK && w->count > 0 &&
-           w->records.len + record.len > INDEX_SEGMENT_TARGET) {
+           w->records.len + record->len > INDEX_SEGMENT_TARGET) {
         if (w->busy) {
             vv_cond_wait(&w->idle, &w->lock);
         } else {
@@ -200,8 +214,15 @@ add_record(struct index_writer *w, struct vv_span record, struct vv_error *err)
         }
     }
     VV_TRY(failed_before(w, err));
-    VV_TRY(vv_buf_reserve(&w->records, record.len, err));
-    vv_buf_put(&w->records, record.data, record.len);
+    if (w->count == 0) {
+        vv_buf_release(&w->records);
+        w->records = *record;
+        *record = (struct vv_buf){0};
+    } else {
+        VV_TRY(vv_buf_reserve(&w->records, record->len, err));
+        vv_buf_put(&w->records, record->data, record->len);
+        vv_buf_release(record);
+    }
     w->count++;
     return w->busy || !due(w) ? VV_OK : publish_waiting(w, err);
 }
@@ -221,7 +242,7 @@ index_writer_add(struct index_writer *w, const struct pack_name *name, uint64_t 
         VV_TRY(make_record(w, name, file_size, class, directory, &record, err));
     }
     vv_mutex_lock(&w->lock);
-    rc = add_record(w, vv_buf_span(&record), err);
+    rc = add_record(w, &record, err);
     vv_mutex_unlock(&w->lock);
     return rc;
 }
@@ -235,7 +256,7 @@ index_writer_attach(struct index_writer *w, const struct index_record *record, s
     index_record_append(record, &bytes);
     VV_TRY(vv_buf_check(&bytes, err));
     vv_mutex_lock(&w->lock);
-    rc = add_record(w, vv_buf_span(&bytes), err);
+    rc = add_record(w, &bytes, err);
     vv_mutex_unlock(&w->lock);
     return rc;
 }

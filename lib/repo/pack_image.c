@@ -9,7 +9,8 @@
 #include "crypto/hash.h"
 #include "repo/pack_writer_internal.h"
 
-#define CHUNKS_MAX (1u << 17) /* keeps index records far below a segment's limit */
+/* Bounds a directory, which is in memory some times over, to 1.2 MB. */
+#define CHUNKS_MAX (1u << 15)
 
 #define ROOM_BEHIND_TARGET (2u << 20) /* for the last block; larger ones get a larger image */
 #define WASTE_PERCENT 1u              /* padding that is worth closing for */

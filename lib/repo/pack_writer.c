@@ -35,7 +35,7 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     w->index = x;
     w->level = o->level;
     w->suite = (enum pack_suite)(o->suite != 0 ? o->suite : aead_best_suite());
-    w->images_max = (o->threads > 0 ? o->threads : 1) + 2; /* at least one for each class */
+    w->images_max = (o->threads > 1 ? o->threads : 2) + 1; /* at least one for each class */
     w->own_only = o->own_only;
     w->read_back = o->read_back;
     w->dry_run = o->dry_run;
@@ -224,7 +224,8 @@ close_image(struct pack_writer *w, enum pack_class class)
 }
 
 /** Make sure that the open image of a class has room for a block.  A thread that waits here holds
- *  no place, and images_max is above the number of classes, so another one is at work on an image.
+ *  no place, and images_max is no less than the number of classes, of which its own has no image open:
+ *  so another thread is at work on an image.
  *  ${ret_ready}: an image to be published first, without the lock.  Lock held. */
 static enum vv_rc
 find_image(struct pack_writer *w, enum pack_class class, const struct block_draft *draft,

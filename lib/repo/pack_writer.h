@@ -22,12 +22,13 @@
  * P6  a chunk is claimed by exactly one builder; whoever meets it later refers to it.  If
  *     publication of any pack fails the session never commits, so a claim never outlives a missing
  *     pack.
- * P7  images in memory: at most threads + 2, and where publishing is mostly waiting (a storage with
- *     storage_parallel above 1) 4 more, for as many threads that do just that.  Pack target grows with what the session has stored: a
- *     32nd of it, at least 4 MiB, at most 32 MiB, so that a killed run loses at most a few per
- *     cent.  Metadata packs: 2 MiB, which a run after a kill may have to find again; one that
- *     holds lists is closed early, when an eighth more data (at least 16 MiB) has been stored
- *     since it was begun.
+ * P7  images in memory: at most threads + 1 and no less than 3, and where publishing is mostly waiting
+ *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that.  Pack
+ *     target grows with what the session has stored: a 256th of it, at least 4 MiB, at most 32 MiB
+ *     (from 8 GiB), so that a killed run loses little and a small one needs little memory.
+ *     Metadata packs: 2 MiB, which a run after a kill may have to find again; one that holds lists
+ *     is closed early, when an eighth more data (at least 16 MiB) has been stored since it was
+ *     begun.
  */
 struct pack_writer;
 struct block_builder;

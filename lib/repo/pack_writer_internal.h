@@ -16,9 +16,9 @@
 #define PACK_TARGET_METADATA (2u << 20) /* what a kill leaves unpublished is found again */
 #define PACK_LISTS_SHARE 8u /* lists wait for publication while at most an eighth more data comes */
 #define PACK_LISTS_MIN (16u << 20)
-#define PACK_TARGET_SHARE 32u /* P7: a pack is at most this part of what the session has stored */
-#define PACK_UPLOADERS 4u     /* where the storage is far away */
-#define PACK_CLASSES 4u       /* arrays by enum pack_class */
+#define PACK_TARGET_SHARE 256u /* P7: a pack is at most this part of what the session has stored */
+#define PACK_UPLOADERS 4u      /* where the storage is far away */
+#define PACK_CLASSES 4u        /* arrays by enum pack_class */
 
 /* --- one pack in memory ----------------------------------------------------------------------- */
 

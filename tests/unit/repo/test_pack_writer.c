@@ -853,8 +853,8 @@ pack_writer__lets_packs_grow_with_the_session(void **state)
     }
     assert_true(full >= 3);
     fixture_packs_release(&all);
-    w->stored[PACK_DATA] = UINT64_C(256)
-                           << 20; /* as if that much had been stored: packs of 8 MiB now */
+    /* As if that much had been stored: packs of 8 MiB now. */
+    w->stored[PACK_DATA] = PACK_TARGET_SHARE * (UINT64_C(8) << 20);
     put_noise(&f, b, 19u << 20, 2);
     assert_in_range(largest_pack(&f), 8u << 20, 12u << 20);
     flush(w, b);

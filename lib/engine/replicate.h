@@ -29,6 +29,9 @@
  *     names, or names none at all;
  * R8  each destination has its own threads, session, journal and patience: trouble with one never
  *     holds another.
+ * R9  with a key, a chunk is there also if the destination's own index has it in a pack that is
+ *     intact by R1, and the administrator's signature stands for that: where a prune has put it, at
+ *     either end.  Without a key packs that hold it travel again.
  *
  * Order of reading the source: slots, index, listing of packs; if a pack vanished, the batch starts
  * again.

@@ -135,23 +135,40 @@ choose_records(struct batch *b, struct vv_error *err)
     return rc;
 }
 
+/** What is there, and what the administrator has taken away: neither is lost. */
+static enum vv_rc
+collect_explained(const struct record_scan *scan, struct id_table *t, struct vv_error *err)
+{
+    struct id_slot *slot;
+    bool is_new;
+
+    for (size_t i = 0; i < scan->list.count; i++) {
+        VV_TRY(id_table_put(t, &scan->list.snapshots[i].hash, &slot, &is_new, err));
+    }
+    for (size_t i = 0; i < scan->admin.grave_count; i++) {
+        VV_TRY(id_table_put(t, &scan->admin.graves[i].hash, &slot, &is_new, err));
+    }
+    for (size_t at = 0; at < scan->hidden.len; at += sizeof(struct vv_id)) {
+        struct vv_id hash;
+        memcpy(hash.b, scan->hidden.data + at, sizeof(hash.b));
+        VV_TRY(id_table_put(t, &hash, &slot, &is_new, err));
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 check_shrunken(struct destination *d, const struct record_scan *scan, struct vv_error *err)
 {
     struct id_table now = {0};
-    struct id_slot *slot;
     const struct vv_id *before;
     size_t count = 0;
     size_t lost = 0;
-    bool is_new;
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
     if (d->run->options->accept_shrunken || !replica_journal_source(d->journal, &before, &count)) {
         return VV_OK;
     }
-    for (size_t i = 0; i < scan->list.count && rc == VV_OK; i++) {
-        rc = id_table_put(&now, &scan->list.snapshots[i].hash, &slot, &is_new, err);
-    }
+    rc = collect_explained(scan, &now, err);
     for (size_t i = 0; i < count && rc == VV_OK; i++) {
         lost += id_table_find(&now, &before[i]) == NULL;
     }
@@ -162,7 +179,7 @@ check_shrunken(struct destination *d, const struct record_scan *scan, struct vv_
                            "the source has lost %zu of the %zu snapshots it had when '%s' was last "
                            "brought up to date; nothing was copied",
                            lost, count, d->storage->url);
-        vv_error_hint(err, "if they were forgotten on purpose, go on with "
+        vv_error_hint(err, "no administrator has forgotten them; if it is right so, go on with "
                            "--accept-shrunken-source; the replica keeps them in any case");
         return VV_EREFUSED;
     }

@@ -9,6 +9,7 @@
 struct collecting {
     struct batch *b;
     struct chunk_index *index;
+    struct there *there;
     struct id_table *seen; /* nodes and lists whose closure was collected whole */
     bool incomplete;
 };
@@ -33,12 +34,38 @@ take_pack(struct collecting *c, const struct vv_id *hash, bool *ret, struct vv_e
     return VV_OK;
 }
 
+/** R9: asked only where a pack would have to travel. */
+static enum vv_rc
+is_there(const struct collecting *c, enum chunk_type type, const struct vv_id *id, bool *ret,
+         struct vv_error *err)
+{
+    *ret = false;
+    for (uint32_t nth = 0; c->there != NULL; nth++) {
+        struct chunk_location at;
+        enum vv_rc rc = chunk_index_find(c->index, type, id, nth, &at, err);
+        if (rc == VV_ENOTFOUND && nth > 0) {
+            vv_error_clear(err);
+            return VV_OK;
+        }
+        if (rc == VV_ENOTFOUND || (rc == VV_OK && !site_has(&c->b->site, &at.pack.hash))) {
+            vv_error_clear(err);
+            return there_has(c->b, c->there, type, id, ret, err);
+        }
+        VV_TRY(rc);
+    }
+    return VV_OK;
+}
+
 /** Every pack that is said to hold the chunk is taken: which of them is right only reading tells. */
 static enum vv_rc
 take_chunk(struct collecting *c, enum chunk_type type, const struct vv_id *id, struct vv_error *err)
 {
     bool had = false;
 
+    VV_TRY(is_there(c, type, id, &had, err));
+    if (had) {
+        return VV_OK;
+    }
     for (uint32_t nth = 0;; nth++) {
         struct chunk_location at;
         enum vv_rc rc = chunk_index_find(c->index, type, id, nth, &at, err);
@@ -119,8 +146,8 @@ give_up_snapshot(struct batch *b, const struct snapshot *s, struct vv_error *err
 
 /** All chosen snapshots, each alone: one that lacks something must not hold the others. */
 static enum vv_rc
-collect_all(struct batch *b, struct chunk_index *index, struct chunk_reader *chunks,
-            struct vv_error *err)
+collect_all(struct batch *b, struct chunk_index *index, struct there *there,
+            struct chunk_reader *chunks, struct vv_error *err)
 {
     static const struct closure_ops ops = {
         .node = on_node, .list = on_list, .chunk = on_chunk, .lost = on_lost};
@@ -129,7 +156,7 @@ collect_all(struct batch *b, struct chunk_index *index, struct chunk_reader *chu
     enum vv_rc rc = VV_OK;
 
     for (size_t i = 0; i < b->chosen_count && rc == VV_OK; i++) {
-        struct collecting c = {.b = b, .index = index, .seen = &seen};
+        struct collecting c = {.b = b, .index = index, .there = there, .seen = &seen};
         rc = closure_walk(chunks, &b->chosen[i]->body.root, &ops, &c, b->d->run->cancel, err);
         if (rc == VV_OK && !c.incomplete) {
             b->chosen[kept++] = b->chosen[i];
@@ -143,7 +170,7 @@ collect_all(struct batch *b, struct chunk_index *index, struct chunk_reader *chu
         }
     }
     for (size_t i = 0; b->complete && i < b->present_count && rc == VV_OK; i++) { /* R7 */
-        struct collecting c = {.b = b, .index = index, .seen = &seen};
+        struct collecting c = {.b = b, .index = index, .there = there, .seen = &seen};
         rc = closure_walk(chunks, &b->present[i]->body.root, &ops, &c, b->d->run->cancel, err);
     }
     id_table_release(&seen);
@@ -160,6 +187,7 @@ closure_collect(struct batch *b, struct vv_error *err)
     struct repo *source = b->d->run->source;
     struct chunk_index *index = NULL;
     struct chunk_reader *chunks = NULL;
+    struct there *there = NULL;
     enum vv_rc rc = chunk_index_open(source, &index, err);
 
     if (rc == VV_OK) {
@@ -169,12 +197,16 @@ closure_collect(struct batch *b, struct vv_error *err)
         rc = source_list_packs(b->d->run, &b->source, err);
     }
     if (rc == VV_OK) {
+        rc = there_open(b, &there, err);
+    }
+    if (rc == VV_OK) {
         rc = chunk_reader_new(source, index, CACHE_BYTES, &chunks, err);
     }
     if (rc == VV_OK) {
-        rc = collect_all(b, index, chunks, err);
+        rc = collect_all(b, index, there, chunks, err);
     }
     chunk_reader_free(chunks);
+    there_free(there);
     chunk_index_free(index);
     return rc;
 }

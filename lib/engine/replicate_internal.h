@@ -57,6 +57,8 @@ const struct site_pack *site_range(const struct site_catalog *c, const struct vv
                                    size_t *ret_count);
 /** site_has(c, hash): R1. */
 bool site_has(const struct site_catalog *c, const struct vv_id *hash);
+/** site_is_intact(c, name): R1, for this instance. */
+bool site_is_intact(const struct site_catalog *c, const struct pack_name *name);
 
 /* --- packs and index records of the source --- */
 
@@ -207,6 +209,17 @@ MUST_CHECK enum vv_rc note_source(struct destination *d, const struct record_sca
 /** closure_collect(b, err): index and listing of the source; packs of the chosen snapshots to
  *  b->needed; those that cannot be completed leave b->chosen. */
 MUST_CHECK enum vv_rc closure_collect(struct batch *b, struct vv_error *err);
+
+/* replicate_there.c */
+struct there;
+/** there_open(b, ret, err): the destination's own index (R9), in the order of R1.  NULL if it cannot
+ *  tell more than the source's: all packs there are the source's. */
+MUST_CHECK enum vv_rc there_open(struct batch *b, struct there **ret, struct vv_error *err);
+void there_free(struct there *t); /* NULL is allowed */
+VV_DEFINE_CLEANUP(struct there, there_free);
+/** there_has(b, t, type, id, ret, err): can the chunk be read there?  ${t} NULL: nobody says so. */
+MUST_CHECK enum vv_rc there_has(const struct batch *b, struct there *t, enum chunk_type type,
+                                const struct vv_id *id, bool *ret, struct vv_error *err);
 
 /* replicate_copy.c */
 /** copy_packs(b, err): all of b->jobs, several in flight. */

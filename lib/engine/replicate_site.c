@@ -65,6 +65,16 @@ site_has(const struct site_catalog *c, const struct vv_id *hash)
     return false;
 }
 
+bool
+site_is_intact(const struct site_catalog *c, const struct pack_name *name)
+{
+    const struct site_pack wanted = {.name = *name};
+    const struct site_pack *p =
+        c->count == 0 ? NULL : bsearch(&wanted, c->packs, c->count, sizeof(wanted), compare_packs);
+
+    return p != NULL && p->flags == (SITE_INDEXED | SITE_LISTED);
+}
+
 /* --- index segments --- */
 
 static enum vv_rc

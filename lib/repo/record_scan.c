@@ -11,6 +11,7 @@ record_scan_release(struct record_scan *s)
 {
     snapshot_list_release(&s->list);
     vv_buf_release(&s->bytes);
+    vv_buf_release(&s->hidden);
     admin_records_release(&s->admin);
     memset(s, 0, sizeof(*s));
 }
@@ -25,7 +26,7 @@ drop_hidden(struct record_scan *s)
         struct snapshot *snapshot = &s->list.snapshots[i];
         if (admin_forgotten(&s->admin, &snapshot->id) != NULL) {
             snapshot_body_release(&snapshot->body);
-            s->hidden++;
+            vv_buf_put(&s->hidden, &snapshot->hash, sizeof(snapshot->hash));
         } else {
             s->list.snapshots[kept++] = *snapshot;
         }
@@ -49,6 +50,10 @@ record_scan_read(struct repo *r, struct record_scan *ret, struct vv_error *err)
     memset(&s.admin, 0, sizeof(s.admin));
     slot_scan_release(&s);
     drop_hidden(&out);
+    if (out.hidden.failed) {
+        record_scan_release(&out);
+        return vv_error_nomem(err);
+    }
     *ret = out;
     return VV_OK;
 }

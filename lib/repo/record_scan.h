@@ -18,7 +18,7 @@ struct record_scan {
     struct snapshot_list list;
     struct vv_buf bytes; /* of all records: snapshot.record_at, record_len */
     struct admin_records admin;
-    size_t hidden; /* by forgets */
+    struct vv_buf hidden; /* hashes of the records that forgets hide */
 };
 void record_scan_release(struct record_scan *s);
 MUST_CHECK enum vv_rc record_scan_read(struct repo *r, struct record_scan *ret,

@@ -31,6 +31,12 @@ struct replica_small_objects {
     uint64_t slots_extra; /* key slots at the site that the source has removed */
     uint64_t refused;     /* names taken there by something else (events "object-differs") */
 };
+/** repo_open_replica(r, st, events, ret, err): the same repository at another storage, with the
+ *  keys of ${r} and a cache of its own. */
+MUST_CHECK enum vv_rc repo_open_replica(struct repo *r, struct storage *st,
+                                        struct vv_events *events, struct repo **ret,
+                                        struct vv_error *err);
+
 /** replica_copy_small(source, admin, site, ret, err): key slots and Y3, ${admin} as read from the
  *  source. */
 MUST_CHECK enum vv_rc replica_copy_small(struct repo *source, const struct admin_records *admin,

@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "crypto/hash.h"
+#include "repo/replica_site.h"
 #include "repo/replicas_internal.h"
 
 #define BLOCK_CACHE (32u << 20)

@@ -62,10 +62,4 @@ MUST_CHECK enum vv_rc replicas_use(struct replicas *s, size_t nth, struct replic
 /** replicas_note_key_slots(s, url): the keys came from there. */
 void replicas_note_keys(struct replicas *s, const char *url);
 
-/** repo_open_replica(r, st, events, ret, err): the same repository at another storage, with the
- *  keys of ${r} and a cache of its own. */
-MUST_CHECK enum vv_rc repo_open_replica(struct repo *r, struct storage *st,
-                                        struct vv_events *events, struct repo **ret,
-                                        struct vv_error *err);
-
 #endif

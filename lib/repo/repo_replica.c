@@ -5,6 +5,7 @@
 
 #include "core/alloc.h"
 #include "crypto/secret.h"
+#include "repo/replica_site.h"
 #include "repo/replicas_internal.h"
 #include "repo/repo_internal.h"
 

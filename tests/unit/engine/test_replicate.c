@@ -5,6 +5,7 @@
 
 #include "crypto/asymmetric.h"
 #include "engine/helper_replicate.h"
+#include "engine/prune.h"
 #include "format/index.h"
 #include "repo/retention_publish.h"
 
@@ -659,6 +660,121 @@ forgotten_at_the_replica__does_not_come_back(void **state)
     record_scan_release(&scan);
 }
 
+/** Forget all but the newest at a place, and prune it there. */
+static void
+forget_and_prune(struct storage *st)
+{
+    struct prune_options o = {.budget = UINT64_MAX, .grace_ns = INT64_MAX, .level = 3};
+    struct repo *admin = rw_open(&w, st, WITH_KEY);
+    struct prune_summary sum = {0};
+    struct snapshot_list l = {0};
+
+    rw_must(&w, snapshot_list_read(admin, &l, &w.err));
+    for (size_t i = 0; i + 1 < l.count; i++) {
+        rw_must(&w, forget_publish(admin, &l.snapshots[i].id, 1, 0, NULL, &w.err));
+    }
+    rw_must(&w, prune_run(admin, &o, NULL, &sum, &w.err));
+    assert_int_equal(sum.snapshots_buried, l.count - 1);
+    assert_true(sum.packs_written > 0); /* what stays has moved into other packs */
+    snapshot_list_release(&l);
+    repo_free(admin);
+}
+
+/** Packs of which a part dies with the older snapshots. */
+static void
+back_up_pairs(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        bw_file(&w.b, "one", 30000, 50 + i);
+        if (i == 0) {
+            bw_file(&w.b, "other", 30000, 60);
+        }
+        bw_backup(&w.b);
+    }
+}
+
+/* Must be so for ever: what was forgotten at the replica costs nothing again. */
+static void
+pruned_replica__gets_no_pack_again(void **state)
+{
+    struct pack_name packs[64];
+    size_t before;
+
+    (void)state;
+    rw_must_run(&w, WITH_KEY);
+    back_up_pairs();
+    rw_must_run(&w, WITH_KEY);
+    forget_and_prune(w.memory);
+    assert_int_equal(rw_must_run(&w, WITH_KEY)->packs_copied, 0);
+    assert_int_equal(rw_sound(&w, w.memory), 1);
+    before = rw_packs(w.b.memory, packs, 64);
+    rw_backup(&w, 8); /* most of it is there, in packs the source does not have */
+    /* (The copy of its record travels in the slot.) */
+    assert_int_equal(rw_must_run(&w, WITH_KEY)->packs_copied,
+                     rw_packs(w.b.memory, packs, 64) - before - 1);
+    assert_int_equal(rw_must_run(&w, WITH_KEY)->packs_copied, 0);
+    assert_int_equal(rw_sound(&w, w.memory), 2);
+}
+
+/* Without a key they travel, and nothing is lost by it. */
+static void
+pruned_replica__without_a_key_is_whole(void **state)
+{
+    struct pack_name packs[64];
+    size_t before;
+
+    (void)state;
+    back_up_pairs();
+    rw_must_run(&w, KEYLESS);
+    forget_and_prune(w.memory);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->packs_copied, 0); /* no snapshot is missing there */
+    before = rw_packs(w.b.memory, packs, 64);
+    rw_backup(&w, 8);
+    assert_true(rw_must_run(&w, KEYLESS)->packs_copied > rw_packs(w.b.memory, packs, 64) - before);
+    assert_int_equal(rw_sound(&w, w.memory), 2);
+}
+
+/* The other way round: what a prune has moved at the source lies at the replica as it was. */
+static void
+pruned_source__sends_only_what_is_new(void **state)
+{
+    struct pack_name packs[64];
+    size_t before;
+
+    (void)state;
+    back_up_pairs();
+    rw_must_run(&w, WITH_KEY);
+    forget_and_prune(w.b.memory); /* by the administrator: no alarm */
+    before = rw_packs(w.b.memory, packs, 64);
+    rw_backup(&w, 8);
+    /* (The copy of its record travels in the slot.) */
+    assert_int_equal(rw_must_run(&w, WITH_KEY)->packs_copied,
+                     rw_packs(w.b.memory, packs, 64) - before - 1);
+    assert_int_equal(rw_sound(&w, w.memory), 6); /* deletions do not travel */
+}
+
+/* A pack of the replica's own that is damaged is no reason to leave anything out. */
+static void
+pruned_replica__damaged_there_comes_again(void **state)
+{
+    struct pack_name packs[64];
+    size_t count;
+
+    (void)state;
+    back_up_pairs();
+    rw_must_run(&w, WITH_KEY);
+    forget_and_prune(w.memory);
+    rw_must_run(&w, WITH_KEY); /* notes what lies there */
+    count = rw_packs(w.memory, packs, 64);
+    for (size_t i = 0; i < count; i++) {
+        rw_damage_pack(w.memory, &packs[i], 100, false);
+    }
+    rw_backup(&w, 8);
+    w.options.complete = true;
+    (void)rw_must_run(&w, WITH_KEY);
+    assert_int_equal(rw_sound_but_missing(&w, w.memory), 2);
+}
+
 static void
 first_listing__travels(void **state)
 {
@@ -790,6 +906,10 @@ main(void)
         CASE(forgotten_at_the_source__is_not_copied),
         CASE(forget_that_was_cancelled__does_not_count),
         CASE(forgotten_at_the_replica__does_not_come_back),
+        CASE(pruned_replica__gets_no_pack_again),
+        CASE(pruned_replica__without_a_key_is_whole),
+        CASE(pruned_source__sends_only_what_is_new),
+        CASE(pruned_replica__damaged_there_comes_again),
         CASE(first_listing__travels),
         CASE(revoked__travels),
         CASE(key_slots__new_ones_travel_and_removed_ones_are_counted),

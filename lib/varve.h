@@ -34,6 +34,7 @@
 #include "engine/backup.h"
 #include "engine/look.h"
 #include "engine/parity_site.h"
+#include "engine/repair.h"
 #include "engine/replicate.h"
 #include "engine/restore.h"
 #include "engine/scrub.h"

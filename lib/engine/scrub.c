@@ -49,6 +49,40 @@ tell_total(struct scrub *s)
     }
 }
 
+/** Was a pack with this content healed? */
+static bool
+is_healed(const struct scrub *s, const struct vv_id *hash)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->items[i].healed && vv_id_equal(&s->items[i].pack.hash, hash)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** All that was found, for a repair. */
+static enum vv_rc
+tell_damage(struct scrub *s, struct vv_error *err)
+{
+    const struct scrub_options *o = s->options;
+    const struct pack_name *missing = (const struct pack_name *)(const void *)s->missing.data;
+
+    for (size_t i = 0; o->damage != NULL && i < s->count; i++) {
+        const struct scrub_item *item = &s->items[i];
+        struct scrub_damage d = {item->name, item->kind, item->pack, true, item->superseded};
+        if (item->state == ITEM_BAD) {
+            d.made_up = d.made_up || (item->kind == SCRUB_PACK && is_healed(s, &item->pack.hash));
+            VV_TRY(o->damage(o->damage_ctx, &d, err));
+        }
+    }
+    for (size_t i = 0; o->damage != NULL && i < s->missing.len / sizeof(*missing); i++) {
+        struct scrub_damage d = {NULL, SCRUB_PACK, missing[i], false, false};
+        VV_TRY(o->damage(o->damage_ctx, &d, err));
+    }
+    return VV_OK;
+}
+
 /** How old is what we know? */
 static void
 count_ages(struct scrub *s)
@@ -87,6 +121,9 @@ run(struct scrub *s, struct vv_error *err)
     if (rc == VV_OK) {
         rc = scrub_heal(s, err);
     }
+    if (rc == VV_OK) {
+        rc = tell_damage(s, err);
+    }
     if (scrub_ledger_save(s->ledger, LEDGER_SEEN, &why) != VV_OK) {
         vv_emit(repo_events(s->repo), VV_EVENT_WARNING, "journal-unusable", vv_span(NULL, 0),
                 "when objects were read cannot be remembered: %s", why.message);
@@ -113,6 +150,7 @@ scrub_run(struct repo *r, const struct scrub_options *options, struct vv_progres
     vv_free(s.items);
     pack_names_release(&s.packs);
     pack_names_release(&s.parity);
+    vv_buf_release(&s.missing);
     scrub_ledger_free(s.ledger);
     vv_mutex_release(&s.lock);
     VV_TRY(rc);

@@ -19,9 +19,35 @@
  * B4  where the site keeps parity, packs that have none are given it when they are read;
  * B5  what is damaged and stays is named, also which bytes of a pack parity cannot compute.
  */
+enum scrub_kind {
+    SCRUB_PACK,
+    SCRUB_PARITY,
+    SCRUB_DECISION,
+    SCRUB_INDEX,
+    SCRUB_SLOT,
+    SCRUB_ADMIN,
+    SCRUB_KEY,
+    SCRUB_SESSION,
+    SCRUB_CONDEMNED,
+    SCRUB_CONFIG,
+    SCRUB_SITE,
+    SCRUB_README,
+};
+/** An object that was found damaged or missing, as it is at the end of the run. */
+struct scrub_damage {
+    const char *name; /* NULL for a pack that is missing */
+    enum scrub_kind kind;
+    struct pack_name pack; /* SCRUB_PACK, SCRUB_PARITY */
+    bool listed;           /* it is there */
+    bool made_up;          /* healed, or a good one of the same content is there */
+};
+typedef enum vv_rc scrub_damage_fn(void *ctx, const struct scrub_damage *damage,
+                                   struct vv_error *err);
 struct scrub_options {
     struct read_budget budget;
-    bool no_heal;     /* only look */
+    bool no_heal;            /* only look */
+    scrub_damage_fn *damage; /* NULL: nobody wants to know */
+    void *damage_ctx;
     unsigned threads; /* 0: by processors and storage */
 };
 

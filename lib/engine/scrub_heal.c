@@ -90,6 +90,7 @@ heal_pack(struct scrub *s, struct pack_healer *h, struct scrub_item *item, struc
     }
     VV_TRY(pack_healer_put(h, &item->pack.hash, vv_buf_span(&image), &name, err));
     pack_object_text(&name, object);
+    item->healed = true;
     s->s.packs_healed++;
     vv_emit(repo_events(s->repo), VV_EVENT_PROBLEM, "pack-healed",
             vv_span(item->name, strlen(item->name)),

@@ -9,20 +9,6 @@
 
 /* Shared by scrub*.c. */
 
-enum scrub_kind {
-    SCRUB_PACK,
-    SCRUB_PARITY,
-    SCRUB_DECISION,
-    SCRUB_INDEX,
-    SCRUB_SLOT,
-    SCRUB_ADMIN,
-    SCRUB_KEY,
-    SCRUB_SESSION,
-    SCRUB_CONDEMNED,
-    SCRUB_CONFIG,
-    SCRUB_SITE,
-    SCRUB_README,
-};
 enum scrub_state { ITEM_UNREAD, ITEM_GOOD, ITEM_BAD, ITEM_GONE };
 
 /** An object as listed. */
@@ -33,6 +19,7 @@ struct scrub_item {
     enum scrub_kind kind;
     enum scrub_state state;
     bool superseded;
+    bool healed;
     struct pack_name pack; /* SCRUB_PACK, SCRUB_PARITY */
 };
 
@@ -46,6 +33,8 @@ struct scrub {
     size_t room;
     struct pack_names packs; /* as listed */
     struct pack_names parity;
+    struct vv_buf
+        missing; /* struct pack_name: the index names them, and nothing makes up for them */
     bool parity_on;
     uint64_t started;     /* monotonic ns */
     struct vv_mutex lock; /* guards all below, and the summary, while threads are at work */

@@ -187,10 +187,11 @@ judge_missing(struct scrub *s, const struct condemned_set *condemned, const stru
     if (pack_names_find(&s->packs, &name->hash, &count) != NULL) {
         return VV_OK; /* another instance is there, and judged by itself */
     }
+    vv_buf_put(&s->missing, name, sizeof(*name));
     s->s.packs_missing++;
     s->s.objects_damaged++;
     repo_report(s->repo, "pack-missing", object, "the index names this pack, but it is missing");
-    return VV_OK;
+    return vv_buf_check(&s->missing, err);
 }
 
 enum vv_rc

@@ -23,6 +23,12 @@ struct verify_options {
     bool vouch; /* with data and an administrator's key: sign index records of others' packs that
                    were read and found right */
     unsigned threads; /* 0: by CPU */
+    /* For a repair, which has read all else: with data, only these packs; and how many paths of each
+     * snapshot are damaged (NULL: nobody asks), in the order of the snapshots. */
+    bool only_these;
+    const struct pack_name *only;
+    size_t only_count;
+    uint64_t *paths_each;
 };
 struct verify_summary {
     uint64_t snapshots;

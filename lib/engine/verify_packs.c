@@ -353,6 +353,17 @@ is_drawn(double part)
     return (double)r < part * 4294967296.0;
 }
 
+static bool
+is_among(const struct verify_options *o, const struct pack_name *name)
+{
+    for (size_t i = 0; i < o->only_count; i++) {
+        if (pack_name_compare(&o->only[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Which packs are to be read, and in which order. */
 static enum vv_rc
 choose_packs(struct data_check *c, struct vv_error *err)
@@ -367,7 +378,8 @@ choose_packs(struct data_check *c, struct vv_error *err)
     for (size_t i = 0; i < verify_pack_count(v); i++) {
         struct verify_pack *p = &verify_packs(v)[i];
         char object[PACK_OBJECT_TEXT];
-        if (!p->listed || (o->sample > 0 && o->sample < 1 && !is_drawn(o->sample))) {
+        if (!p->listed || (o->only_these && !is_among(o, &p->name)) ||
+            (o->sample > 0 && o->sample < 1 && !is_drawn(o->sample))) {
             continue;
         }
         pack_object_text(&p->name, object);

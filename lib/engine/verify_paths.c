@@ -132,7 +132,11 @@ enum vv_rc
 verify_name_paths(struct verify *v, struct vv_error *err)
 {
     for (size_t i = 0; i < v->snapshot_count; i++) {
+        uint64_t before = v->s.paths_damaged;
         VV_TRY(look_at_snapshot(v, v->snapshots[i], err));
+        if (v->options->paths_each != NULL) {
+            v->options->paths_each[i] = v->s.paths_damaged - before;
+        }
     }
     return VV_OK;
 }

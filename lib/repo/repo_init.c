@@ -17,7 +17,7 @@
 #define DEFAULT_CHUNK_MEAN_TAIL (16u << 10) /* mean length behind the minimum */
 #define PAGE_SIZE_DEFAULT (64u << 10)
 
-static const char readme_text[] =
+static const char readme[] =
     "This directory is a varve repository (format version 1).\n"
     "\n"
     "It holds encrypted, deduplicated backups.  Do not rename, edit or delete anything here by\n"
@@ -36,21 +36,28 @@ static const char readme_text[] =
     "\n"
     "Repository id: ";
 
+void
+readme_text(const struct vv_uuid *repository, struct vv_buf *out)
+{
+    char id[VV_UUID_TEXT];
+    uint8_t digest[32];
+    char hex[65];
+
+    vv_uuid_text(repository, id);
+    vv_buf_put_text(out, readme);
+    vv_buf_printf(out, "%s\n", id);
+    sha256(out->data, out->len, digest);
+    vv_hex(hex, digest, 32);
+    vv_buf_printf(out, "SHA-256 of the lines above: %s\n", hex);
+}
+
 enum vv_rc
 publish_readme(struct storage *st, const struct vv_uuid *repository, struct vv_error *err)
 {
     struct vv_buf text = {0};
-    char id[VV_UUID_TEXT];
-    uint8_t digest[32];
-    char hex[65];
     enum vv_rc rc;
 
-    vv_uuid_text(repository, id);
-    vv_buf_put_text(&text, readme_text);
-    vv_buf_printf(&text, "%s\n", id);
-    sha256(text.data, text.len, digest);
-    vv_hex(hex, digest, 32);
-    vv_buf_printf(&text, "SHA-256 of the lines above: %s\n", hex);
+    readme_text(repository, &text);
     rc = vv_buf_check(&text, err);
     if (rc == VV_OK) {
         rc = storage_publish(st, "README", vv_buf_span(&text), err);

@@ -52,6 +52,8 @@ MUST_CHECK enum vv_rc repo_keys_elsewhere(struct storage *st, const struct slot_
                                           struct slot_info *ret_slot, const char **ret_url,
                                           struct vv_error *err);
 
+/** readme_text(repository, out): the note for people. */
+void readme_text(const struct vv_uuid *repository, struct vv_buf *out);
 /** What init and becoming a replica both publish. */
 MUST_CHECK enum vv_rc publish_readme(struct storage *st, const struct vv_uuid *repository,
                                      struct vv_error *err);

@@ -54,6 +54,13 @@ void snapshot_list_release(struct snapshot_list *l);
 MUST_CHECK enum vv_rc snapshot_list_read(struct repo *r, struct snapshot_list *ret,
                                          struct vv_error *err);
 
+/** snapshot_from_record(r, admin, record, ret, err): a record by itself, with its body decoded, found
+ *  elsewhere than in a slot.  VV_EFORGED if no client certified for writing signed it.  Whether it is
+ *  buried or revoked is the caller's to ask; snapshot_body_release. */
+MUST_CHECK enum vv_rc snapshot_from_record(struct repo *r, const struct admin_records *admin,
+                                           struct vv_span record, struct snapshot *ret,
+                                           struct vv_error *err);
+
 /** The fingerprint of the newest head of a client, as every backup prints it and --expect-head
  * takes it: "<client 8 digits>:<sequence>:<first 16 digits of the record hash>". */
 #define HEAD_TEXT 64

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_ENGINE_REPAIR_INTERNAL_H
+#define VARVE_ENGINE_REPAIR_INTERNAL_H
+
+#include "engine/repair.h"
+#include "engine/scrub_internal.h"
+#include "repo/pack_names.h"
+#include "repo/snapshots.h"
+
+/* Shared by repair*.c. */
+
+struct repair {
+    struct repo *repo;
+    const struct repair_options *options;
+    struct vv_progress *progress;
+    struct repo **others; /* opened without a key */
+    size_t other_count;
+    struct vv_buf bad;    /* struct pack_name: damaged instances, good ones beside them or not */
+    struct vv_buf wanted; /* struct vv_id: hashes without a good instance */
+    struct vv_buf aside; /* names, each ended by a zero byte: damaged, to be set aside at the end */
+    struct repair_summary s;
+};
+
+/** repair_mended(x, name, how) and repair_lost(x, name, why): tell and count. */
+void repair_mended(struct repair *x, const char *name, const char *how);
+void repair_lost(struct repair *x, const char *name, const char *why);
+/** repair_put(x, name, bytes, how, err): publish a good object, in place of a damaged one if one is
+ *  there. */
+MUST_CHECK enum vv_rc repair_put(struct repair *x, const char *name, struct vv_span bytes,
+                                 const char *how, struct vv_error *err);
+/** repair_note_aside(x, name, err): when all is done. */
+MUST_CHECK enum vv_rc repair_note_aside(struct repair *x, const char *name, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_clear_aside(struct repair *x, struct vv_error *err);
+
+/** The steps, in this order. */
+MUST_CHECK enum vv_rc repair_objects(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_read_packs(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_packs(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_index(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_records(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_suspects(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_files(struct repair *x, struct vv_error *err);
+MUST_CHECK enum vv_rc repair_paths(struct repair *x, struct vv_error *err);
+
+#endif

@@ -14,7 +14,7 @@ libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev libisal-dev"
 # checks the models (with gcc).
 packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
 attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
-tzdata openssh-server openssh-sftp-server openssh-client spin"
+tzdata openssh-server openssh-sftp-server openssh-client spin strace"
 
 # shellcheck disable=SC2154 # whoever sources this file sets it
 build=${VARVE_BUILD_DIR:-$top/build}

@@ -94,6 +94,7 @@ struct sftp_pool {
     unsigned opening;       /* threads that are about it */
     bool reached;           /* there was a channel once */
     unsigned failures;      /* in a row */
+    uint64_t successes;     /* calls that the server answered */
     uint64_t failing_since; /* ns; 0: not failing */
     uint64_t retry_at;      /* ns: no channel is opened before */
     uint64_t bytes_retired; /* moved by channels that are gone */
@@ -172,6 +173,8 @@ void sftp_pool_release(struct sftp *s);
 /** sftp_pool_renew(s): every channel is replaced by a new one at its next use; returns when nobody
  *  uses an old one. */
 void sftp_pool_renew(struct sftp *s);
+/** sftp_pool_load(s): bytes that calls under way have yet to move, at most. */
+uint64_t sftp_pool_load(struct sftp *s);
 /** sftp_pool_each(s, fn, ctx): call fn for each channel in the pool, without the lock. */
 void sftp_pool_each(struct sftp *s, void (*fn)(struct sftp_channel *c, void *ctx), void *ctx);
 

@@ -106,6 +106,7 @@ note_success(struct sftp *s)
 {
     struct sftp_pool *p = &s->pool;
     vv_mutex_lock(&p->lock);
+    p->successes++;
     p->failures = 0;
     p->failing_since = 0;
     p->retry_at = 0;
@@ -319,26 +320,39 @@ sftp_run_once(struct sftp *s, sftp_work_fn *fn, void *ctx, struct vv_error *err)
     return rc;
 }
 
+/* A call that failed and is to be repeated. */
+struct repetition {
+    uint64_t first_failure;
+    uint64_t successes; /* of all calls, when it failed last */
+    unsigned in_vain;   /* failures in a row without a success of any call in between */
+};
+
 /* After a failed attempt: whether to try again, having waited. */
 static bool
-try_again(struct sftp *s, unsigned attempt, uint64_t *first_failure, const struct vv_error *why,
+try_again(struct sftp *s, unsigned attempt, struct repetition *r, const struct vv_error *why,
           struct vv_error *err)
 {
     uint64_t t = now(s);
+    vv_mutex_lock(&s->pool.lock);
+    uint64_t successes = s->pool.successes;
+    vv_mutex_unlock(&s->pool.lock);
+    r->in_vain = attempt == 0 || successes != r->successes ? 0 : r->in_vain + 1;
+    r->successes = successes;
     if (attempt == 0) {
-        *first_failure = t;
+        r->first_failure = t;
         vv_emit(s->events, VV_EVENT_WARNING, "storage-retry", vv_span(NULL, 0), "%s; trying again",
                 why->message);
     }
-    if (t - *first_failure > GIVE_UP_S * NS_PER_S) {
+    if (t - r->first_failure > GIVE_UP_S * NS_PER_S) {
         if (err != NULL) {
             *err = *why;
         }
         (void)vv_error_prefix(err, "gave up after %u attempts", attempt + 1);
         return false;
     }
-    /* the first time another channel may be there; then the call itself may be what breaks them */
-    return attempt == 0 || sleep_until(s, t + back_off(attempt - 1), err) == VV_OK;
+    /* the first time another channel may be there; then the call itself may be what breaks them,
+     * or a line that breaks often, over which others get on */
+    return attempt == 0 || sleep_until(s, t + back_off(r->in_vain), err) == VV_OK;
 }
 
 enum vv_rc
@@ -350,7 +364,7 @@ sftp_run(struct sftp *s, sftp_work_fn *fn, void *ctx, struct vv_error *err)
 enum vv_rc
 sftp_run_load(struct sftp *s, sftp_work_fn *fn, void *ctx, uint64_t bytes, struct vv_error *err)
 {
-    uint64_t first_failure = 0;
+    struct repetition r = {0};
     for (unsigned attempt = 0;; attempt++) {
         struct vv_error why = {0};
         struct sftp_channel *c = NULL;
@@ -373,7 +387,7 @@ sftp_run_load(struct sftp *s, sftp_work_fn *fn, void *ctx, uint64_t bytes, struc
             }
             return rc;
         }
-        if (!try_again(s, attempt, &first_failure, &why, err)) {
+        if (!try_again(s, attempt, &r, &why, err)) {
             rc = s->cancel != NULL && atomic_load(&s->cancel->wanted) ? VV_ECANCELLED
                                                                       : VV_ETRANSIENT;
             if (err != NULL) {
@@ -382,6 +396,19 @@ sftp_run_load(struct sftp *s, sftp_work_fn *fn, void *ctx, uint64_t bytes, struc
             return rc;
         }
     }
+}
+
+uint64_t
+sftp_pool_load(struct sftp *s)
+{
+    struct sftp_pool *p = &s->pool;
+    uint64_t sum = 0;
+    vv_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < p->count; i++) {
+        sum += p->channels[i]->load;
+    }
+    vv_mutex_unlock(&p->lock);
+    return sum;
 }
 
 void

@@ -64,10 +64,16 @@ write_temporary(struct sftp *s, struct sftp_channel *c, struct publication *p, s
     if (sftp_client_failed(c->client) || rc == VV_ECANCELLED) {
         return rc;
     }
+    /* before it is deleted; what others are writing at the moment needs space as well */
+    bool full = rc == VV_EIO && sftp_no_space(s, c, sftp_pool_load(s));
     (void)!sftp_remove(c->client, p->temporary, NULL);
     p->temporary[0] = '\0';
-    if (rc == VV_EIO && sftp_no_space(s, c, p->data.len)) {
+    if (full) {
         rc = vv_error_set(err, VV_ENOSPACE, "no space left for '%s/%s'", s->url, p->name);
+    } else if (rc == VV_EIO) {
+        vv_error_hint(err,
+                      "the disk there has space left; if the account has a quota, is that used "
+                      "up? The server's log may say more");
     }
     return rc;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES]: a TCP proxy on loopback that hands on
- * every byte DELAY-MS later, each way, so that a round trip takes twice that.  No loss and no
+ * delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES [SEED]]: a TCP proxy on loopback that hands
+ * on every byte DELAY-MS later, each way, so that a round trip takes twice that.  No loss and no
  * window of its own (64 MiB a direction).  With CUT-BYTES all connections are cut (reset) whenever
- * that many bytes more have passed, both directions together; new ones are accepted at once.
- * LISTEN-PORT 0 takes a free port; it prints "port N" when it is ready.
+ * that many bytes more have passed, both directions together; with SEED after a random number of
+ * bytes between 0 and CUT-BYTES each time.  New connections are accepted at once.  LISTEN-PORT 0
+ * takes a free port; it prints "port N" when it is ready, and "passed BYTES in CUTS cuts" when it is
+ * ended by SIGTERM; after each SIGUSR1 as well.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,8 +54,14 @@ struct connection {
 
 static struct connection connections[CONNECTIONS];
 static uint64_t delay_ns;
-static uint64_t cut_bytes;
-static uint64_t passed;
+static uint64_t cut_bytes; /* 0: never */
+static uint64_t cut_after; /* this time */
+static bool cut_randomly;
+static uint64_t random_state;
+static uint64_t passed; /* since the last cut */
+static uint64_t passed_in_all;
+static uint64_t cuts;
+static volatile sig_atomic_t asked;
 
 static uint64_t
 now_ns(void)
@@ -154,6 +162,7 @@ take_in(struct direction *d)
     d->last = p;
     d->queued += p->len;
     passed += (uint64_t)n;
+    passed_in_all += (uint64_t)n;
     return true;
 }
 
@@ -219,6 +228,43 @@ is_ready(const struct pollfd *fds, nfds_t count, int fd, short events)
     return false;
 }
 
+/* splitmix64; the same cuts for the same seed. */
+static void
+draw_cut(void)
+{
+    cut_after = cut_bytes;
+    if (cut_randomly) {
+        uint64_t z = (random_state += 0x9e3779b97f4a7c15u);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        cut_after = (z ^ (z >> 31)) % (cut_bytes + 1);
+    }
+}
+
+static void
+note_signal(int number)
+{
+    asked = number;
+}
+
+/* What has been asked for by a signal. */
+static void
+answer_signal(void)
+{
+    int number = asked;
+
+    if (number == 0) {
+        return;
+    }
+    asked = 0;
+    (void)printf("passed %llu in %llu cuts\n", (unsigned long long)passed_in_all,
+                 (unsigned long long)cuts);
+    (void)fflush(stdout);
+    if (number == SIGTERM) {
+        exit(0);
+    }
+}
+
 static void
 work(const struct pollfd *fds, nfds_t count)
 {
@@ -238,8 +284,10 @@ work(const struct pollfd *fds, nfds_t count)
             drop(c, !alive);
         }
     }
-    if (cut_bytes != 0 && passed >= cut_bytes) {
+    if (cut_bytes != 0 && passed >= cut_after && passed > 0) {
         passed = 0;
+        cuts++;
+        draw_cut();
         for (unsigned i = 0; i < CONNECTIONS; i++) {
             if (connections[i].used) {
                 drop(&connections[i], true);
@@ -275,16 +323,23 @@ main(int argc, char **argv)
     static struct pollfd fds[1 + CONNECTIONS * 4];
     int listener;
 
-    if (argc < 4 || argc > 5) {
-        (void)fprintf(stderr, "usage: delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES]\n");
+    if (argc < 4 || argc > 6) {
+        (void)fprintf(stderr,
+                      "usage: delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES [SEED]]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     target.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
     delay_ns = strtoul(argv[3], NULL, 10) * 1000000u;
     cut_bytes = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+    cut_randomly = argc > 5;
+    random_state = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
+    draw_cut();
+    (void)signal(SIGTERM, note_signal);
+    (void)signal(SIGUSR1, note_signal);
     listener = listen_on((unsigned)strtoul(argv[1], NULL, 10));
     for (;;) {
+        answer_signal();
         uint64_t now = now_ns();
         uint64_t due;
         nfds_t count = waits(fds, listener, now, &due);
@@ -294,8 +349,11 @@ main(int argc, char **argv)
             wait = (struct timespec){.tv_sec = (time_t)(left / 1000000000u),
                                      .tv_nsec = (long)(left % 1000000000u)};
         }
-        if (ppoll(fds, count, &wait, NULL) < 0 && errno != EINTR) {
-            fail("poll");
+        if (ppoll(fds, count, &wait, NULL) < 0) {
+            if (errno != EINTR) {
+                fail("poll");
+            }
+            continue; /* what fds say is old */
         }
         if ((fds[0].revents & POLLIN) != 0) {
             accept_one(listener, &target);

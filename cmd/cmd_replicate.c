@@ -83,13 +83,29 @@ check_usage(struct app *app, const struct replicate_command_line *o, const struc
     return VV_OK;
 }
 
+/** Whether both are known to be one place: under the same address, or as a directory that is there
+ *  under two names.  (Two names of one server cannot be told; two runs at once do no harm.) */
+static bool
+same_place(struct storage *a, struct storage *b)
+{
+    uint64_t device[2];
+    uint64_t inode[2];
+
+    if (strcmp(a->url, b->url) == 0) {
+        return true;
+    }
+    return storage_local_identity(a, &device[0], &inode[0]) &&
+           storage_local_identity(b, &device[1], &inode[1]) && device[0] == device[1] &&
+           inode[0] == inode[1];
+}
+
 static enum vv_rc
 add_target(struct app *app, struct targets *t, const char *url)
 {
     VV_TRY(app_open_other_storage(app, url, &t->items[t->count].storage, &app->err));
     t->count++;
     for (size_t i = 0; i + 1 < t->count; i++) {
-        if (strcmp(t->items[i].storage->url, t->items[t->count - 1].storage->url) == 0) {
+        if (same_place(t->items[i].storage, t->items[t->count - 1].storage)) {
             return app_usage(app, "'%s' is named twice", url);
         }
     }

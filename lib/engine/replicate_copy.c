@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Several packs in flight, with a bound on the memory they take. */
+#include <string.h>
+
 #include "core/alloc.h"
 #include "engine/replicate_internal.h"
 
 #define THREADS_MAX 48u
+#define LOCAL_THREADS 2u /* one reads and hashes while the other waits for its disk */
 #define IN_FLIGHT_BYTES (256ull << 20)
 
 struct copying {
@@ -16,6 +19,12 @@ struct copying {
     struct vv_error err;
 };
 
+static bool
+is_local(const struct storage *s)
+{
+    return strcmp(s->ops->scheme, "local") == 0;
+}
+
 unsigned
 replicate_threads(const struct destination *d)
 {
@@ -25,6 +34,9 @@ replicate_threads(const struct destination *d)
 
     if (threads == 0) {
         threads = here > there ? here : there;
+        if (is_local(d->storage) && is_local(repo_storage(d->run->source))) {
+            threads = LOCAL_THREADS;
+        }
     }
     return threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
 }

@@ -341,8 +341,27 @@ static const struct storage_ops local_ops = {
     .set_session = local_set_session,
 };
 
-/* ${path} as an absolute one without slashes at the end; links are not resolved, as it need not
- * exist. */
+/* Drop empty and "." components of an absolute path: "/a//b/./" is "/a/b". */
+static void
+drop_dots(struct vv_buf *path)
+{
+    size_t to = 0;
+    for (size_t at = 0; at < path->len;) {
+        size_t end = at + 1; /* at a slash: a component is what follows */
+        while (end < path->len && path->data[end] != '/') {
+            end++;
+        }
+        if (end - at > 1 && !(end - at == 2 && path->data[at + 1] == '.')) {
+            memmove(path->data + to, path->data + at, end - at);
+            to += end - at;
+        }
+        at = end;
+    }
+    path->len = to > 0 ? to : 1;
+}
+
+/* ${path} as an absolute one without slashes at the end and components that say nothing; links, and
+ * "..", are not resolved, as it need not exist. */
 static enum vv_rc
 absolute(const char *path, char **ret, struct vv_error *err)
 {
@@ -355,8 +374,8 @@ absolute(const char *path, char **ret, struct vv_error *err)
         vv_buf_printf(&text, "%s/", strcmp(cwd, "/") == 0 ? "" : cwd);
     }
     vv_buf_put_text(&text, path);
-    while (text.len > 1 && text.data[text.len - 1] == '/') {
-        text.len--;
+    if (!text.failed) {
+        drop_dots(&text);
     }
     char *copy = text.failed ? NULL : vv_memdup(text.data, text.len);
     if (copy == NULL) {

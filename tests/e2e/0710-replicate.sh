@@ -39,6 +39,12 @@ assert_grep "'fast' is no limit" errors
 assert_exit 2 varve replicate --to a --verify-share 120 2>errors
 assert_exit 2 varve replicate --to a --to a 2>errors
 assert_grep 'named twice' errors
+assert_exit 2 varve replicate --to a --to ./a/ 2>errors
+assert_grep 'named twice' errors
+mkdir there && ln -s there link
+assert_exit 2 varve replicate --to there --to link 2>errors
+assert_grep 'named twice' errors
+rm -r there link
 assert_exit 2 varve replicate --to a --keyless latest 2>errors
 assert_exit 10 varve -r nowhere replicate --to a --keyless 2>errors
 refute_exists a nowhere

@@ -46,6 +46,31 @@ report_block(struct copying *c, const struct chunk_location *loc, const char *te
             vv_span(object, strlen(object)), "%s", text);
 }
 
+/** A pack that was listed is gone.  If this session was ended from outside, another prune is at work
+ *  on what this one condemned, and nothing is damaged: stop, and begin again. */
+static enum vv_rc
+stop_if_fenced(struct copying *c, enum vv_rc rc, struct vv_error *err)
+{
+    struct prune_round *round = c->round;
+    struct admin_records admin = {0};
+    struct open_sessions open = {0};
+    struct vv_error why = {0};
+
+    if (rc != VV_ENOTFOUND || round->session == NULL) {
+        return VV_OK;
+    }
+    rc = admin_records_read(round->p->repo, &admin, &why);
+    if (rc == VV_OK) {
+        rc = open_sessions_read(round->p->repo, &admin, &open, &why);
+    }
+    round->fenced =
+        rc == VV_OK && open_sessions_find(&open, writer_session_id(round->session)) == NULL;
+    open_sessions_release(&open);
+    admin_records_release(&admin);
+    return round->fenced ? vv_error_set(err, VV_EREFUSED, "another prune ended this one's session")
+                         : VV_OK;
+}
+
 /** Does a place in a pack that stays give the chunk?  The whole block is kept for the next one. */
 static enum vv_rc
 check_place(struct copying *c, const struct chunk_location *loc, const struct vv_id *id, bool *ret,
@@ -65,6 +90,7 @@ check_place(struct copying *c, const struct chunk_location *loc, const struct vv
         vv_buf_reset(&c->elsewhere);
         VV_TRY(vv_buf_reserve(&c->elsewhere, loc->block_plain, err));
         rc = pack_read_block(c->reader, loc, c->elsewhere.data, err);
+        VV_TRY(stop_if_fenced(c, rc, err));
         if (is_damage(rc, err)) {
             report_block(c, loc, err->message);
             vv_error_clear(err);
@@ -241,6 +267,7 @@ copy_block(struct copying *c, size_t pack, const struct pack_directory *d, uint3
     vv_buf_reset(&c->plain);
     VV_TRY(vv_buf_reserve(&c->plain, block->plain_len, err));
     rc = pack_read_content(c->reader, &loc, c->plain.data, &content, err);
+    VV_TRY(stop_if_fenced(c, rc, err));
     if (is_damage(rc, err)) {
         report_block(c, &loc, err->message);
         vv_error_clear(err);
@@ -271,6 +298,7 @@ directory_of(struct copying *c, size_t pack, struct pack_directory *ret, struct 
     char object[PACK_OBJECT_TEXT];
     enum vv_rc rc = pack_read_directory(c->reader, &item->name, item->size, ret, &header, err);
 
+    VV_TRY(stop_if_fenced(c, rc, err));
     if (!is_damage(rc, err)) {
         return rc;
     }

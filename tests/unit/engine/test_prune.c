@@ -82,6 +82,55 @@ prune__dry_run_foretells_the_bytes_and_writes_nothing(void **state)
     pw_sound(&w);
 }
 
+/** Another administrator's prune, when this one has condemned packs and begins to read them. */
+static enum fault_verdict
+prune_between(void *ctx, enum storage_op op, const char *name)
+{
+    unsigned *stage = ctx;
+
+    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0 && *stage == 0) {
+        *stage = 1;
+    } else if (op == STORAGE_READ && strncmp(name, "packs/", 6) == 0 && *stage == 1) {
+        struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
+                                  .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
+        struct prune_options o = w.options;
+        struct prune_summary s = {0};
+        struct vv_error err = {0};
+        struct repo *other = NULL;
+        char state[128];
+        struct repo_options options = {.state_dir = state, .clock = &w.clock.base};
+        *stage = 2;
+        o.fence = true;
+        (void)snprintf(state, sizeof(state), "%s/home/other-state", w.b.base);
+        assert_int_equal(repo_open(w.b.memory, &key, &options, &other, &err), VV_OK);
+        if (prune_run(other, &o, NULL, &s, &err) != VV_OK) {
+            fail_msg("the other prune: %s", err.message);
+        }
+        assert_int_equal(s.lists_adopted, 1);
+        assert_true(s.sessions_fenced > 0);
+        repo_free(other);
+    }
+    return FAULT_PASS;
+}
+
+static void
+prune__that_was_fenced_takes_nothing_for_damage(void **state)
+{
+    unsigned stage = 0;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    w.b.hook = prune_between;
+    w.b.hook_ctx = &stage;
+    pw_prune(&w); /* begins again */
+    assert_int_equal(stage, 2);
+    assert_int_equal(w.s.packs_damaged, 0);
+    assert_int_equal(bw_heard_count(&w.b, "pack-damaged"), 0);
+    assert_int_equal(bw_heard_count(&w.b, "block-damaged"), 0);
+    assert_int_equal(bw_heard_count(&w.b, "pack-kept"), 0);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -90,6 +139,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(prune__frees_what_only_forgotten_snapshots_needed),
         CASE(prune__without_waste_changes_nothing),
+        CASE(prune__that_was_fenced_takes_nothing_for_damage),
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),
     };
 

@@ -5,7 +5,7 @@
 Every configuration is searched exhaustively and must show no loss; every mutant leaves out one rule
 of the protocol and must lose data.  --long adds configurations that take minutes and gigabytes.
 --traces writes the shortest way to each mutant's loss, a plain list of steps, which
-tests/unit/engine/test_prune_traces.c replays against the real code.  Exit code 0, 1, or 77 where Spin
+tests/simulation/replay.c follows with the real code.  Exit code 0, 1, or 77 where Spin
 is missing."""
 import argparse
 import concurrent.futures
@@ -118,10 +118,37 @@ def search(size, mutant=None, bitstate=False, shortest=False):
                 "complete": not partly and not bitstate, "steps": steps}
 
 
+# Sizes for the traces, where what the code's own policy would do (REPLAY) needs more to lose data.
+# IRREVOCABILITY does not within any size tried.
+REPLAY_SIZES = {
+    "SUSPECTS": "ROTTEN UNMARKS",
+    "NO_LIST_PENDING": "WRITERS=2",
+    "IRREVOCABILITY": None,
+}
+
+
+# Traces of the model as it is, which the code must follow to their ends.
+EXAMPLES = [
+    ("example-copy-out", "EXAMPLE_COPY_OUT",
+     "a backup commits while a prune copies out"),
+    ("example-fence", "EXAMPLE_FENCE", "a prune fences a session and buries it"),
+    ("example-replica", "WRITERS=0 REPLICATIONS=1 EXAMPLE_REPLICA",
+     "a replication brings a pack again that a prune has deleted"),
+]
+
+
+def replayed():
+    """The mutants with the sizes of their traces."""
+    return [(m, REPLAY_SIZES.get(m, size), rule) for m, size, rule in MUTANTS
+            if REPLAY_SIZES.get(m, size) is not None]
+
+
 def write_trace(directory, mutant, size, rule, steps):
     """tests/models/traces/MUTANT.trace"""
     name = mutant.lower().replace("_", "-")
-    text = (f"# Made by tests/models/check.py --traces: how the model loses data without this rule.\n"
+    what = ("an example" if name.startswith("example") else
+            "how the model loses data without this rule")
+    text = (f"# Made by tests/models/check.py --traces: {what}.\n"
             f"# {rule}\n# size: {size or 'WRITERS=1'}\n" + "\n".join(steps) + "\n")
     (pathlib.Path(directory) / f"{name}.trace").write_text(text, encoding="utf-8")
 
@@ -143,7 +170,9 @@ def main():
         configurations += LONG_CONFIGURATIONS
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         sized = [(size, pool.submit(search, size)) for size in configurations]
-        mutated = [(m, pool.submit(search, m[1], m[0], shortest=True)) for m in MUTANTS]
+        replay = " REPLAY" if arguments.traces else ""
+        mutants = replayed() if arguments.traces else MUTANTS
+        mutated = [(m, pool.submit(search, m[1] + replay, m[0], shortest=True)) for m in mutants]
         for size, future in sized:
             r = future.result()
             good = not r["lost"] and r["complete"]
@@ -163,7 +192,12 @@ def main():
                   f"{len(r['steps'])} steps  ({rule})", flush=True)
             if r["lost"] and arguments.traces:
                 write_trace(arguments.traces, mutant, size, rule, r["steps"])
-    failed += len(MUTANTS) - caught
+    if arguments.traces:
+        for name, size, what in EXAMPLES:
+            r = search(size + " REPLAY", shortest=True)
+            failed += not r["lost"]
+            write_trace(arguments.traces, name, size, what, r["steps"])
+    failed += len(mutants) - caught
     if arguments.long:
         for size in BITSTATE_CONFIGURATIONS:
             r = search(size, bitstate=True)
@@ -171,7 +205,7 @@ def main():
             print(f"{size:<42} {'LOST' if r['lost'] else 'nothing lost'}  {r['states']:>11} states "
                   f"(in part: two bits a state), {r['seconds']:.1f} s")
     print(f"{len(configurations)} configurations searched to the end, {states} states; "
-          f"{caught} of {len(MUTANTS)} mutants caught")
+          f"{caught} of {len(mutants)} mutants caught")
     return 1 if failed else 0
 
 

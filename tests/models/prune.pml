@@ -18,6 +18,9 @@
  *        UNDELETE   the first snapshot may be forgotten and brought back
  *        CONDEMN_OPEN  packs of open sessions may be condemned as well (leaving them alone spares
  *                   work, it is not needed for safety)
+ *        REPLAY     only what the code's own policy would do, so that it can follow: a prune lists and
+ *                   marks at once, condemns what is dead and the first pack, which is mostly
+ *                   waste, and takes for live what was live when it began (not with UNMARKS)
  * Mutants: each -DOMIT_* leaves out one rule; tests/models/check.py has the list and what size shows
  * the loss.
  */
@@ -79,6 +82,21 @@ set lists;           /* all condemned lists, together */
 inline check()
 {
     assert(visible == 0 || (INTACT & indexed) != 0)
+}
+
+/* Not wrong at all: for traces of how it comes to be. */
+inline example()
+{
+#ifdef EXAMPLE_COPY_OUT
+    assert((visible & 1) == 0 || (exist & COPY_PACK(0)) == 0);
+#endif
+#ifdef EXAMPLE_FENCE
+    assert(graves == 0);
+#endif
+#ifdef EXAMPLE_REPLICA
+    assert((visible & 1) == 0 || (exist & 1) || (exist & SESSION_PACK(0)) == 0);
+#endif
+    skip
 }
 
 inline count_index()
@@ -200,7 +218,7 @@ proctype Session(byte i)
            seen_index = UPLOAD(i);
            seen_lists = 0;
            printf("session %d: W4 list packs, missing\n", i) }
-       d_step { exist = exist | seen_index; printf("session %d: W5 publish pack\n", i) }
+       d_step { exist = exist | seen_index; printf("session %d: W5 publish pack %d\n", i, seen_index) }
     fi;
     d_step {
 #ifdef OMIT_RECORD_OF_INSTANCE
@@ -208,8 +226,11 @@ proctype Session(byte i)
 #endif
         records = records | seen_index;
         indexed = indexed | seen_index;
-        seen_index = 0;
-        printf("session %d: W5 publish index\n", i)
+        if
+        :: seen_index != 0 -> printf("session %d: W5 publish index\n", i)
+        :: else -> printf("session %d: W5 publish no index\n", i)
+        fi;
+        seen_index = 0
     }
 commit:
     if
@@ -295,24 +316,45 @@ end:
 #define OTHERS (exist & indexed & READ & ~seen_lists & ~victims)
 #endif
 
+#if (defined(REPLAY) && !defined(UNMARKS)) || defined(OMIT_MARKING_AGAIN)
+#define KEEPS_MARKS /* what was live at P1 */
+#endif
+#if defined(REPLAY) && !defined(OMIT_LISTS_AGAIN)
+#define ENOUGH enough
+#else
+#define ENOUGH (OTHERS != 0)
+#endif
+#ifdef REPLAY
+#define ADOPT_ONLY ((CANDIDATES & 1) == 0)
+#else
+#define ADOPT_ONLY true
+#endif
 #define ALL_PACKS (PACKS + 1)
 
 proctype Prune(byte g)
 {
     byte turn = g * CYCLES;
-    set names, victims, seen_lists, content;
+    set names, victims, seen_lists, read_records, content;
     byte n;
-    bool live, adopted;
+    bool live, adopted, enough;
 
 again:
     atomic { (g == 0 || ((open | slots) & BIT(RUN((g - 1) * CYCLES))));
         open = open | BIT(RUN(turn)); printf("prune %d: P1 register\n", g) }
+#ifdef REPLAY
+    d_step { live = visible != 0; printf("prune %d: P1 mark\n", g) }
+#else
     d_step { names = visible; printf("prune %d: P1 list snapshots\n", g) }
     d_step { live = (names & visible) != 0; names = 0; printf("prune %d: P1 mark\n", g) }
+#endif
     atomic {
         if
         :: !live && (CANDIDATES | lists) != 0 ->
            victims = CANDIDATES | lists; printf("prune %d: P2 choose all\n", g)
+#ifdef REPLAY
+        :: live && (CANDIDATES & 1) -> victims = 1 | lists; printf("prune %d: P2 choose 0\n", g)
+        :: live && (CANDIDATES & 1) == 0 && lists == 0 -> goto nothing
+#else
         :: live && CANDIDATES != 0 -> /* all but one copy */
            do
            :: n < ALL_PACKS -> n++
@@ -328,7 +370,9 @@ again:
            :: n == ALL_PACKS -> n = 0; goto nothing
            od;
            printf("prune %d: P2 choose %d\n", g, n)
-        :: live && lists != 0 -> victims = lists; printf("prune %d: P2 adopt only\n", g)
+#endif
+        :: live && lists != 0 && ADOPT_ONLY -> victims = lists;
+           printf("prune %d: P2 adopt only\n", g)
         :: (CANDIDATES | lists) == 0 -> goto nothing
         fi;
         n = 0;
@@ -338,14 +382,11 @@ again:
 #ifdef OMIT_LISTS_AGAIN
         seen_lists = lists;
 #endif
-#ifndef OMIT_MARKING_AGAIN
+#ifndef KEEPS_MARKS
         live = false
 #endif
     }
-    d_step { condemned[turn] = victims; count_lists(); printf("prune %d: P2 condemn\n", g) }
-#ifndef OMIT_LISTS_AGAIN
-    d_step { seen_lists = lists; printf("prune %d: P2 read condemned again\n", g) }
-#endif
+    d_step { condemned[turn] = victims; count_lists(); printf("prune %d: P2 condemn %d\n", g, victims) }
 #ifndef OMIT_WAITING
     d_step { names = open & ~BIT(RUN(turn)); printf("prune %d: P3 list open sessions\n", g) }
     do
@@ -363,7 +404,14 @@ again:
     od;
 #endif
 #ifndef OMIT_MARKING_AGAIN
-    atomic { live = visible != 0; printf("prune %d: P4 mark again\n", g) }
+    atomic { live = live || visible != 0; printf("prune %d: P4 mark again\n", g) }
+#endif
+#ifndef OMIT_LISTS_AGAIN
+    atomic { seen_lists = lists; printf("prune %d: P4 read condemned again\n", g);
+#ifdef REPLAY
+        enough = OTHERS != 0 /* lists, index and packs are read together */
+#endif
+    }
 #endif
 #ifdef OMIT_IRREVOCABILITY
     if
@@ -377,22 +425,12 @@ again:
     :: else
     fi;
 #endif
-    if
-    :: d_step { !live || OTHERS != 0 -> live = false; seen_lists = 0 }
-    :: d_step { live && OTHERS == 0 && (INTACT & indexed) != 0 ->
-          live = false; seen_lists = 0;
-          exist = exist | COPY;
-          printf("prune %d: P4 copy out\n", g) }
-       d_step { records = records | COPY; indexed = indexed | COPY;
-          printf("prune %d: P4 publish index\n", g) }
-    :: atomic { live && OTHERS == 0 && (INTACT & indexed) == 0 -> goto left }
-    fi;
 #ifdef OMIT_LATE_RETIRING
-    d_step { condemned[turn] = 0; count_lists(); printf("prune %d: P7 retire\n", g) }
+    atomic { condemned[turn] = 0; count_lists(); printf("prune %d: P7 retire\n", g) }
 #endif
-    d_step { /* the segments it read: seen_lists those of one record, names merged ones */
+    atomic { /* the segments it read: read_records those of one record, names merged ones */
         content = indexed;
-        seen_lists = records;
+        read_records = records;
         n = 0;
         do
         :: n < RUNS -> names = names | (merged[n] != 0 -> BIT(n) : 0); n++
@@ -401,6 +439,16 @@ again:
         n = 0;
         printf("prune %d: P5 read index\n", g)
     }
+    if
+    :: d_step { !live || ENOUGH -> live = false; seen_lists = 0 }
+    :: d_step { live && !ENOUGH && (INTACT & indexed) != 0 ->
+          live = false; seen_lists = 0;
+          exist = exist | COPY;
+          printf("prune %d: P4 copy out %d\n", g, COPY) }
+       d_step { records = records | COPY; indexed = indexed | COPY;
+          printf("prune %d: P4 publish index\n", g) }
+    :: atomic { live && !ENOUGH && (INTACT & indexed) == 0 -> goto left }
+    fi;
     d_step {
         content = content & exist & ~victims;
 #ifdef OMIT_INSTANCES_IN_MERGING
@@ -421,8 +469,8 @@ again:
     fi;
 #endif
     d_step {
-        records = records & ~seen_lists;
-        seen_lists = 0;
+        records = records & ~read_records;
+        read_records = 0;
         do
         :: n < RUNS -> merged[n] = ((names & BIT(n)) && n != turn -> 0 : merged[n]); n++
         :: else -> break
@@ -448,8 +496,10 @@ again:
         :: else -> break
         od;
         victims = 0;
+        enough = false;
         count_lists();
-        printf("prune %d: P7 retire\n", g)
+        printf("prune %d: P7 retire\n", g);
+        example()
     }
     do /* the slots of fenced sessions are deleted, their graves first */
     :: d_step { fences != 0 ->
@@ -457,18 +507,21 @@ again:
           :: (fences & BIT(n)) == 0 -> n++
           :: else -> break
           od;
-#ifndef OMIT_GRAVE
+#ifdef OMIT_GRAVE
+          printf("prune %d: P7 delete slot %d\n", g, n);
+#else
           graves = graves | BIT(n);
+          printf("prune %d: P7 bury %d\n", g, n);
 #endif
           slots = slots & ~BIT(n);
           fences = fences & ~BIT(n);
-          printf("prune %d: P7 bury %d\n", g, n);
-          n = 0 }
+          n = 0;
+          example() }
     :: atomic { fences == 0 -> goto next }
     od;
 nothing:
 left: /* what is condemned is left to the next prune */
-    atomic { n = 0; seen_lists = 0; live = false; adopted = false; names = 0; victims = 0;
+    atomic { n = 0; seen_lists = 0; read_records = 0; content = 0; live = false; enough = false; adopted = false; names = 0; victims = 0;
         if
         :: (slots & BIT(RUN(turn))) == 0 ->
            slots = slots | BIT(RUN(turn)); open = open & ~BIT(RUN(turn));

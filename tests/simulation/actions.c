@@ -7,49 +7,30 @@
 #include "core/alloc.h"
 #include "engine/backup.h"
 #include "engine/replicate.h"
-#include "simulation/world.h"
-
-struct action {
-    struct world *world;
-    unsigned host;
-    unsigned site;
-    unsigned other; /* a replication's destination */
-    unsigned record;
-    struct vv_events events;
-};
+#include "simulation/action.h"
 
 /** The words of a run, for --verbose. */
 static void
 hear(struct vv_events *self, const struct vv_event *event)
 {
-    struct action *a = (struct action *)((char *)self - offsetof(struct action, events));
+    struct action *a = (struct action *)(void *)((char *)self - offsetof(struct action, events));
 
     world_say(a->world, "  %s: %s", event->name, event->text);
 }
 
-static struct repo *
-open_site(struct action *a, struct storage *s, bool keyless, const char *directories[2],
-          struct vv_error *err)
+struct repo *
+action_open(struct action *a, struct storage *s, bool keyless, struct vv_error *err)
 {
-    struct repo_options o = {.state_dir = directories[0],
-                             .cache_dir = directories[1],
-                             .clock = &world_clock,
-                             .events = &a->events};
+    struct repo_options o = {
+        .state_dir = a->state, .cache_dir = a->cache, .clock = &world_clock, .events = &a->events};
     struct repo *r = NULL;
     enum vv_rc rc =
         keyless ? repo_open_keyless(s, &o, &r, err) : repo_open(s, &world_key, &o, &r, err);
 
     if (rc != VV_OK) {
-        world_say(a->world, "open: %s", err->message);
+        world_fail(a->world, "cannot open site %u: %s", a->site, err->message);
     }
     return r;
-}
-
-static void
-directories_of(const struct action *a, char state[160], char cache[160])
-{
-    (void)snprintf(state, 160, "%s/state", a->world->hosts[a->host].home);
-    (void)snprintf(cache, 160, "%s/cache", a->world->hosts[a->host].home);
 }
 
 static bool
@@ -90,8 +71,6 @@ backup(void *arg)
     struct backup_summary summary = {0};
     struct vv_error err = {0};
     const char *path = w->hosts[a->host].source;
-    char state[160];
-    char cache[160];
     char tag[16];
     const char *tags[1] = {tag};
     char host[16];
@@ -106,17 +85,14 @@ backup(void *arg)
     struct storage *s = world_storage(w, a->site);
     struct repo *r;
 
-    directories_of(a, state, cache);
     (void)snprintf(tag, sizeof(tag), "run-%u", a->record);
     (void)snprintf(host, sizeof(host), "host%u", a->host);
     world_say(w, "backup of host %u to site %u, %s", a->host, a->site, tag);
-    r = open_site(a, s, false, (const char *[2]){state, cache}, &err);
+    r = action_open(a, s, false, &err);
     if (r != NULL) {
         enum vv_rc rc = backup_run(r, &o, &progress, &summary, &err);
         backup_ended(a, rc, &summary, &err);
         repo_free(r);
-    } else {
-        world_fail(w, "cannot open site %u: %s", a->site, err.message);
     }
     storage_free(s);
 }
@@ -156,10 +132,8 @@ replicate(void *arg)
     struct action *a = arg;
     struct world *w = a->world;
     struct vv_error err = {0};
-    char state[160];
-    char cache[160];
     struct repo_options options = {
-        .state_dir = state, .cache_dir = cache, .clock = &world_clock, .events = &a->events};
+        .state_dir = a->state, .cache_dir = a->cache, .clock = &world_clock, .events = &a->events};
     struct replicate_options o = {.share = REPLICATE_SHARE_PART,
                                   .part = 0.2,
                                   .threads = 1 + (unsigned)fibers_below(2),
@@ -169,10 +143,8 @@ replicate(void *arg)
     bool keyless = fibers_chance(1, 3);
     struct repo *r;
 
-    (void)snprintf(state, sizeof(state), "%s/replicator", w->hosts[a->host].home);
-    (void)snprintf(cache, sizeof(cache), "%s/replicator-cache", w->hosts[a->host].home);
     world_say(w, "replication from site %u to %u%s", a->site, a->other, keyless ? ", keyless" : "");
-    r = open_site(a, s, keyless, (const char *[2]){state, cache}, &err);
+    r = action_open(a, s, keyless, &err);
     if (r != NULL) {
         enum vv_rc rc = replicate_run(r, &to, 1, &options, &o, NULL, &err);
         if (rc == VV_OK) {
@@ -183,8 +155,6 @@ replicate(void *arg)
         w->counters[COUNT_SNAPSHOTS_COPIED] += to.summary.snapshots_copied;
         w->counters[COUNT_PACKS_TAKEN_OVER] += to.summary.packs_adopted;
         repo_free(r);
-    } else {
-        world_fail(w, "cannot open site %u: %s", a->site, err.message);
     }
     storage_free(s);
     storage_free(to.storage);
@@ -209,19 +179,16 @@ restore(void *arg)
     struct world *w = a->world;
     struct snapshot_list l = {0};
     struct vv_error err = {0};
-    char state[160];
-    char cache[160];
     struct storage *s = world_storage(w, a->site);
     struct repo *r;
 
-    directories_of(a, state, cache);
     world_say(w, "restore from site %u", a->site);
-    r = open_site(a, s, false, (const char *[2]){state, cache}, &err);
-    if (r == NULL || snapshot_list_read(r, &l, &err) != VV_OK) {
+    r = action_open(a, s, false, &err);
+    if (r != NULL && snapshot_list_read(r, &l, &err) != VV_OK) {
         world_fail(w, "cannot read site %u: %s", a->site, err.message);
-    } else if (l.count > 0) {
+    } else if (r != NULL && l.count > 0) {
         const struct snapshot *chosen = &l.snapshots[fibers_below(l.count)];
-        if (!check_snapshot(w, r, chosen, a->site) && !check_record(w, chosen)->forgetting) {
+        if (!check_snapshot(w, r, chosen, a->site) && check_record(w, chosen)->forgets == 0) {
             world_fail(w, "site %u: a restore beside the others failed", a->site);
         }
     }
@@ -240,11 +207,28 @@ start_restore(struct world *w, struct action *a)
 
 /* --- choosing ---------------------------------------------------------------------------------- */
 
+/** Everything else: an administrator's processes, with or without a memory of their own. */
+static void
+start_maintenance(struct world *w, struct action *a, void (*main)(void *arg), enum counter counter)
+{
+    a->site = is_repository(w, 1) ? (unsigned)fibers_chance(1, 3) : 0;
+    w->counters[counter]++;
+    (void)process_start(main, a);
+}
+
+static void
+name_directories(const struct world *w, struct action *a, const char *who)
+{
+    (void)snprintf(a->state, sizeof(a->state), "%s/%s-state", w->hosts[a->host].home, who);
+    (void)snprintf(a->cache, sizeof(a->cache), "%s/%s-cache", w->hosts[a->host].home, who);
+}
+
 void
 action_start(struct world *w)
 {
     struct action *a =
         vv_alloc_array(1, sizeof(*a)); /* killed or not, it lives as long as the round */
+    uint64_t what = fibers_below(20);
 
     if (a == NULL) {
         abort();
@@ -252,17 +236,20 @@ action_start(struct world *w)
     a->world = w;
     a->events.emit = hear;
     a->host = (unsigned)fibers_below(HOSTS);
+    name_directories(w, a, "client");
     w->counters[COUNT_PROCESSES]++;
-    switch (fibers_below(8)) {
-    case 0:
-    case 1:
-        start_replication(w, a);
-        break;
-    case 2:
-        start_restore(w, a);
-        break;
-    default:
+    if (what < 7) {
         start_backup(w, a);
-        break;
+    } else if (what < 10) {
+        name_directories(w, a, "replicator");
+        start_replication(w, a);
+    } else if (what < 11) {
+        start_restore(w, a);
+    } else if (what < 15) {
+        start_maintenance(w, a, action_forget, COUNT_FORGETS_STARTED);
+    } else if (what < 16) {
+        start_maintenance(w, a, action_undelete, COUNT_UNDELETES_STARTED);
+    } else {
+        start_maintenance(w, a, action_prune, COUNT_PRUNES);
     }
 }

@@ -32,9 +32,9 @@ check_record(struct world *w, const struct snapshot *s)
 }
 
 bool
-check_snapshot(struct world *w, struct repo *r, const struct snapshot *s, unsigned site)
+check_restore(struct world *w, struct repo *r, const struct snapshot *s, const char *source,
+              const struct content *files)
 {
-    struct record *record = check_record(w, s);
     struct restore_options o = {.path_given = true,
                                 .overwrite = SINK_ALWAYS,
                                 .owner = SINK_OWNER_NONE,
@@ -47,26 +47,33 @@ check_snapshot(struct world *w, struct repo *r, const struct snapshot *s, unsign
     char what[256] = "";
     bool good = false;
 
-    if (record == NULL) {
-        world_fail(w, "site %u: a snapshot nobody made", site);
-        return false;
-    }
     (void)snprintf(target, sizeof(target), "%s/target-%u", w->base, process_current());
     o.target = target;
-    o.path = vv_span(w->hosts[record->host].source + 1, strlen(w->hosts[record->host].source) - 1);
+    o.path = vv_span(source + 1, strlen(source) - 1);
     if (restore_run(r, s, &o, &progress, &summary, &err) != VV_OK) {
-        world_say(w, "run-%u from site %u: restore: %s", (unsigned)(record - w->records), site,
-                  err.message);
+        world_say(w, "restore: %s", err.message);
     } else if (summary.problems || summary.damaged > 0) {
-        world_say(w, "run-%u from site %u: restore with problems", (unsigned)(record - w->records),
-                  site);
-    } else if (!source_matches(target, record->files, what)) {
-        world_say(w, "run-%u from site %u: %s", (unsigned)(record - w->records), site, what);
+        world_say(w, "restore with problems");
+    } else if (!source_matches(target, files, what)) {
+        world_say(w, "restored: %s", what);
     } else {
         good = true;
     }
     source_remove(target);
     return good;
+}
+
+bool
+check_snapshot(struct world *w, struct repo *r, const struct snapshot *s, unsigned site)
+{
+    struct record *record = check_record(w, s);
+
+    if (record == NULL) {
+        world_fail(w, "site %u: a snapshot nobody made", site);
+        return false;
+    }
+    world_say(w, "restore run-%u from site %u", (unsigned)(record - w->records), site);
+    return check_restore(w, r, s, w->hosts[record->host].source, record->files);
 }
 
 static void
@@ -78,8 +85,10 @@ check_present(struct world *w, const struct snapshot_list *l, unsigned site)
         for (size_t k = 0; k < l->count && !found; k++) {
             found = check_record(w, &l->snapshots[k]) == record;
         }
-        if (record->site == site && record->reported && !record->forgetting && !found) {
+        if (record->site == site && record->reported && record->forgets == 0 && !found) {
             world_fail(w, "site %u: run-%u reported success and is not there", site, i);
+        } else if ((record->undeleted_on & 1u << site) != 0 && !found) {
+            world_fail(w, "site %u: run-%u was said to be back and is not there", site, i);
         }
     }
 }

@@ -448,3 +448,19 @@ fibers_run(bool (*between)(void *arg), void *arg)
     }
     return true;
 }
+
+bool
+fibers_run_one(unsigned process)
+{
+    unsigned n = choose(process);
+
+    running = FIBERS_MAX;
+    while (n == FIBERS_MAX && pass_time()) {
+        n = choose(process);
+    }
+    if (n == FIBERS_MAX) {
+        return false;
+    }
+    to_fiber(n);
+    return true;
+}

@@ -52,6 +52,8 @@ void fibers_hold(unsigned process, bool held);
 /** fibers_run(between, arg): run until ${between} says stop: called in the scheduler before each
  *  choice; true: go on.  Returns false if processes are left that can never run again. */
 bool fibers_run(bool (*between)(void *arg), void *arg);
+/** fibers_run_one(p): let one process run on, up to its next yield; false: it can never again. */
+bool fibers_run_one(unsigned process);
 /** fibers_live(): processes that have not ended. */
 unsigned fibers_live(void);
 /** fibers_reset(): forget all processes; their memory stays with the program. */

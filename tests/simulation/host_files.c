@@ -25,11 +25,10 @@ noise(struct content c, uint8_t *out)
 }
 
 static void
-write_content(struct world *w, const char *path, struct content c)
+write_content(struct world *w, const char *path, struct content c, uint64_t age_ns)
 {
-    /* sometimes too fresh for the next backup to trust its times */
-    int64_t now = fibers_realtime() - (fibers_chance(1, 4) ? 0 : INT64_C(3600000000000));
-    struct timespec times[2] = {{.tv_sec = now / 1000000000, .tv_nsec = now % 1000000000}};
+    int64_t then = fibers_realtime() - (int64_t)age_ns;
+    struct timespec times[2] = {{.tv_sec = then / 1000000000, .tv_nsec = then % 1000000000}};
     uint8_t *bytes = vv_alloc(LENGTH_MAX);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
@@ -45,31 +44,48 @@ write_content(struct world *w, const char *path, struct content c)
     vv_free(bytes);
 }
 
-void
-source_change(struct world *w, unsigned host)
+static void
+set_file(struct world *w, unsigned host, unsigned i, unsigned content, uint64_t age_ns)
 {
     struct host *h = &w->hosts[host];
     struct timespec times[2] = {{.tv_sec = 1500000000}, {.tv_sec = 1500000000}};
+    struct content c = {.number = content,
+                        .length = content == 0 ? 0 : 500 + content * content * 1100};
+    char path[160];
 
-    if (h->writers > 0 || fibers_chance(1, 3)) {
+    (void)snprintf(path, sizeof(path), "%s/file%u", h->source, i);
+    if (content == 0) {
+        (void)unlink(path);
+    } else {
+        write_content(w, path, c, age_ns);
+    }
+    h->files[i] = c;
+    (void)utimensat(AT_FDCWD, h->source, times, 0);
+}
+
+void
+source_change(struct world *w, unsigned host)
+{
+    if (w->hosts[host].writers > 0 || fibers_chance(1, 3)) {
         return;
     }
     for (unsigned i = 0; i < FILES; i++) {
-        char path[160];
-        struct content c = {.number = (unsigned)fibers_below(CONTENTS)};
         if (fibers_chance(1, 2)) {
-            continue;
+            /* sometimes too fresh for the next backup to trust its times */
+            set_file(w, host, i, (unsigned)fibers_below(CONTENTS),
+                     fibers_chance(1, 4) ? 0 : UINT64_C(3600000000000));
         }
-        c.length = c.number == 0 ? 0 : 500 + c.number * c.number * 1100;
-        (void)snprintf(path, sizeof(path), "%s/file%u", h->source, i);
-        if (c.number == 0) {
-            (void)unlink(path);
-        } else {
-            write_content(w, path, c);
-        }
-        h->files[i] = c;
     }
-    (void)utimensat(AT_FDCWD, h->source, times, 0);
+}
+
+void
+source_set(struct world *w, unsigned host, struct content files[FILES])
+{
+    for (unsigned i = 0; i < FILES; i++) {
+        if (files[i].number != w->hosts[host].files[i].number) {
+            set_file(w, host, i, files[i].number, UINT64_C(3600000000000));
+        }
+    }
 }
 
 bool

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/random.h"
+#include "simulation/scratch.h"
 #include "simulation/world.h"
 
 enum { JOBS_MAX = 16, EXIT_SKIPPED = 77 };
@@ -24,26 +24,6 @@ struct job {
     int out; /* its counters come through here */
     uint64_t seed;
 };
-
-/** A directory whose name depends on nothing: the lowest number no other simulation uses.  Names of
- *  paths are part of trees. */
-static void
-claim_directory(char out[64])
-{
-    for (unsigned n = 0; n < 1000; n++) {
-        int fd;
-        (void)snprintf(out, 64, "/dev/shm/varve-simulation-%u", n);
-        if (mkdir(out, 0700) != 0 && access(out, W_OK) != 0) {
-            continue;
-        }
-        fd = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-            return; /* held until the end */
-        }
-        (void)close(fd);
-    }
-    abort();
-}
 
 static int
 run_round(const char *base, struct storage *prepared, uint64_t seed, bool verbose, int out)
@@ -143,7 +123,7 @@ main(int argc, char **argv)
     (void)puts("the thread sanitizer does not know these fibers");
     return EXIT_SKIPPED;
 #endif
-    claim_directory(top);
+    scratch_claim(top);
     count = count < 1 ? 1 : count > JOBS_MAX ? JOBS_MAX : count;
     vv_random_test_seed(1);
     fibers_seed(1);

@@ -32,7 +32,9 @@ enum counter {
     COUNT_SNAPSHOTS_COPIED,
     COUNT_PACKS_TAKEN_OVER,
     COUNT_READS, /* restores beside the others */
-    COUNT_FORGETS,
+    COUNT_FORGETS_STARTED,
+    COUNT_FORGETS, /* that ended well */
+    COUNT_UNDELETES_STARTED,
     COUNT_UNDELETES,
     COUNT_CARRIED_OUT,
     COUNT_PRUNES,
@@ -62,8 +64,9 @@ struct record {
     unsigned host;
     unsigned site;
     unsigned process;
-    bool reported;   /* the run ended with exit code 0 */
-    bool forgetting; /* somebody began to forget it: it may be gone */
+    bool reported;         /* the run ended with exit code 0 */
+    unsigned forgets;      /* that somebody began: it may be gone */
+    unsigned undeleted_on; /* bit of the site where it was said to be back */
 };
 struct world {
     char base[96];
@@ -100,6 +103,8 @@ void world_round(struct world *w, const char *base, struct storage *prepared, ui
 /* host_files.c */
 /** source_change(w, host): other files, if nobody reads them. */
 void source_change(struct world *w, unsigned host);
+/** source_set(w, host, files): exactly these (lengths follow from numbers), an hour old. */
+void source_set(struct world *w, unsigned host, struct content files[FILES]);
 /** source_matches(directory, files): false: ${directory} has something else; *ret_what says what. */
 bool source_matches(const char *directory, const struct content *files, char ret_what[256]);
 void source_remove(const char *directory);
@@ -116,5 +121,8 @@ struct snapshot; /* repo/snapshots.h */
 struct record *check_record(struct world *w, const struct snapshot *s);
 /** check_snapshot(w, repo, snapshot, site): restore and compare it; true: it is whole. */
 bool check_snapshot(struct world *w, struct repo *r, const struct snapshot *s, unsigned site);
+/** check_restore(w, r, s, source, files): restore what a snapshot has of ${source} and compare. */
+bool check_restore(struct world *w, struct repo *r, const struct snapshot *s, const char *source,
+                   const struct content *files);
 
 #endif

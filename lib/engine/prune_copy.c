@@ -51,24 +51,11 @@ report_block(struct copying *c, const struct chunk_location *loc, const char *te
 static enum vv_rc
 stop_if_fenced(struct copying *c, enum vv_rc rc, struct vv_error *err)
 {
-    struct prune_round *round = c->round;
-    struct admin_records admin = {0};
-    struct open_sessions open = {0};
-    struct vv_error why = {0};
-
-    if (rc != VV_ENOTFOUND || round->session == NULL) {
+    if (rc != VV_ENOTFOUND || !prune_was_fenced(c->round)) {
         return VV_OK;
     }
-    rc = admin_records_read(round->p->repo, &admin, &why);
-    if (rc == VV_OK) {
-        rc = open_sessions_read(round->p->repo, &admin, &open, &why);
-    }
-    round->fenced =
-        rc == VV_OK && open_sessions_find(&open, writer_session_id(round->session)) == NULL;
-    open_sessions_release(&open);
-    admin_records_release(&admin);
-    return round->fenced ? vv_error_set(err, VV_EREFUSED, "another prune ended this one's session")
-                         : VV_OK;
+    c->round->fenced = true;
+    return vv_error_set(err, VV_EREFUSED, "another prune ended this one's session");
 }
 
 /** Does a place in a pack that stays give the chunk?  The whole block is kept for the next one. */

@@ -93,6 +93,9 @@ MUST_CHECK enum vv_rc prune_choose(struct prune_round *round, struct vv_error *e
 /** prune_resolve(round, ret_resolved, err): false: some session is still open. */
 MUST_CHECK enum vv_rc prune_resolve(struct prune_round *round, bool *ret_resolved,
                                     struct vv_error *err);
+/** prune_was_fenced(round): was this session ended from outside?  Then another prune may be at work on
+ *  what this one condemned: what is missing is no damage. */
+bool prune_was_fenced(struct prune_round *round);
 #define PRUNE_STILL_NS (3600ull * 1000 * 1000 * 1000)
 
 /* --- prune_copy.c: P4 ------------------------------------------------------------------------- */

@@ -329,6 +329,8 @@ compare_pack(struct verify *v, struct verify_pack *p)
         p->damaged = true;
         verify_report(v, "pack-damaged", object, "%llu bytes where the index says %llu",
                       (unsigned long long)p->size, (unsigned long long)p->index_size);
+    } else if (p->listed && p->index_size == 0 && condemned_contains(&v->condemned, &p->name)) {
+        return; /* a prune is about to delete it, or was interrupted at that */
     } else if (p->listed && p->index_size == 0) {
         if (session_committed(v, object)) {
             p->complained = true;

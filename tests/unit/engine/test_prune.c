@@ -82,15 +82,22 @@ prune__dry_run_foretells_the_bytes_and_writes_nothing(void **state)
     pw_sound(&w);
 }
 
-/** Another administrator's prune, when this one has condemned packs and begins to read them. */
+/** When another administrator's prune runs: behind this call, when it meets this object. */
+struct between {
+    const char *after;
+    enum storage_op op;
+    const char *at;
+    unsigned stage;
+};
+
 static enum fault_verdict
 prune_between(void *ctx, enum storage_op op, const char *name)
 {
-    unsigned *stage = ctx;
+    struct between *b = ctx;
 
-    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0 && *stage == 0) {
-        *stage = 1;
-    } else if (op == STORAGE_READ && strncmp(name, "packs/", 6) == 0 && *stage == 1) {
+    if (b->stage == 0 && strncmp(name, b->after, strlen(b->after)) == 0) {
+        b->stage = 1;
+    } else if (b->stage == 1 && op == b->op && strncmp(name, b->at, strlen(b->at)) == 0) {
         struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
                                   .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
         struct prune_options o = w.options;
@@ -99,14 +106,13 @@ prune_between(void *ctx, enum storage_op op, const char *name)
         struct repo *other = NULL;
         char state[128];
         struct repo_options options = {.state_dir = state, .clock = &w.clock.base};
-        *stage = 2;
+        b->stage = 2;
         o.fence = true;
         (void)snprintf(state, sizeof(state), "%s/home/other-state", w.b.base);
         assert_int_equal(repo_open(w.b.memory, &key, &options, &other, &err), VV_OK);
         if (prune_run(other, &o, NULL, &s, &err) != VV_OK) {
             fail_msg("the other prune: %s", err.message);
         }
-        assert_int_equal(s.lists_adopted, 1);
         assert_true(s.sessions_fenced > 0);
         repo_free(other);
     }
@@ -116,18 +122,54 @@ prune_between(void *ctx, enum storage_op op, const char *name)
 static void
 prune__that_was_fenced_takes_nothing_for_damage(void **state)
 {
-    unsigned stage = 0;
+    struct between b = {"condemned/", STORAGE_READ, "packs/", 0};
 
     (void)state;
     pw_forget(&w, 0, 2);
     w.b.hook = prune_between;
-    w.b.hook_ctx = &stage;
+    w.b.hook_ctx = &b;
     pw_prune(&w); /* begins again */
-    assert_int_equal(stage, 2);
+    assert_int_equal(b.stage, 2);
     assert_int_equal(w.s.packs_damaged, 0);
     assert_int_equal(bw_heard_count(&w.b, "pack-damaged"), 0);
     assert_int_equal(bw_heard_count(&w.b, "block-damaged"), 0);
     assert_int_equal(bw_heard_count(&w.b, "pack-kept"), 0);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
+static void
+prune__takes_nothing_for_lost_that_another_moved(void **state)
+{
+    /* the index is read, and all packs but the last ones are listed */
+    struct between b = {"packs/fe", STORAGE_LIST, "packs/ff", 0};
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    w.b.hook = prune_between;
+    w.b.hook_ctx = &b;
+    pw_prune(&w);
+    assert_int_equal(b.stage, 2);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
+static enum fault_verdict
+stop_at_packs(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    return op == STORAGE_REMOVE && strncmp(name, "packs/", 6) == 0 ? FAULT_STOP : FAULT_PASS;
+}
+
+static void
+prune__interrupted_before_it_deletes_is_no_damage(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 2);
+    w.b.hook = stop_at_packs;
+    assert_int_not_equal(pw_run(&w), VV_OK);
+    assert_int_equal(pw_sound(&w), 3); /* packs no segment names lie there, condemned */
+    assert_int_equal(pw_count(&w, "condemned"), 1);
+    pw_prune(&w);
+    assert_int_equal(pw_count(&w, "condemned"), 0);
     assert_int_equal(pw_sound(&w), 3);
 }
 
@@ -140,6 +182,8 @@ main(void)
         CASE(prune__frees_what_only_forgotten_snapshots_needed),
         CASE(prune__without_waste_changes_nothing),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
+        CASE(prune__takes_nothing_for_lost_that_another_moved),
+        CASE(prune__interrupted_before_it_deletes_is_no_damage),
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),
     };
 

@@ -479,7 +479,7 @@ main(int argc, char **argv)
     if (argc == 3) { /* one trace: say what the code does */
         struct expected one = {.trace = argv[2]};
         directory = argv[1];
-        scratch_claim(scratch);
+        (void)scratch_claim(0, scratch);
         replay_one(&one);
         return 0;
     }
@@ -487,6 +487,6 @@ main(int argc, char **argv)
         return 2;
     }
     directory = argv[1];
-    scratch_claim(scratch);
+    (void)scratch_claim(0, scratch);
     return cmocka_run_group_tests_name("model/traces", tests, NULL, NULL);
 }

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void
-scratch_claim(char out[64])
+unsigned
+scratch_claim(unsigned from, char out[64])
 {
-    for (unsigned n = 0; n < 1000; n++) {
+    for (unsigned n = from; n < from + 1000; n++) {
         int fd;
         (void)snprintf(out, 64, "/dev/shm/varve-simulation-%u", n);
         if (mkdir(out, 0700) != 0 && access(out, W_OK) != 0) {
@@ -19,7 +19,7 @@ scratch_claim(char out[64])
         }
         fd = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-            return;
+            return n;
         }
         (void)close(fd);
     }

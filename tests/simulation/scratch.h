@@ -2,8 +2,9 @@
 #ifndef VARVE_TESTS_SCRATCH_H
 #define VARVE_TESTS_SCRATCH_H
 
-/** scratch_claim(out): a directory in memory whose name depends on nothing (names of paths are part
- *  of trees): the lowest number no other program of this kind uses.  Held until the program ends. */
-void scratch_claim(char out[64]);
+/** scratch_claim(from, out): a directory in memory whose name depends on a number only (names of paths
+ *  are part of trees): the lowest, beginning with ${from}, that no other program of this kind uses,
+ *  which is returned.  Held until the program ends. */
+unsigned scratch_claim(unsigned from, char out[64]);
 
 #endif

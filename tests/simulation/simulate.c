@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * simulate [--rounds N] [--seed S] [--jobs N] [--verbose]
+ * simulate [--rounds N] [--seed S] [--jobs N] [--scratch N] [--verbose]
  *
  * Runs rounds of the simulation (world.h), each in a process of its own with the seed S, S+1, ...
  * The first round that fails is named with its seed and what to type to see it again; exit code 1.
@@ -43,6 +43,8 @@ run_round(const char *base, struct storage *prepared, uint64_t seed, bool verbos
     return w.failed ? 1 : 0;
 }
 
+static unsigned scratch;
+
 static void
 start(struct job *j, const char *top, struct storage *prepared, bool verbose)
 {
@@ -84,12 +86,13 @@ end(struct job *j, uint64_t totals[COUNTERS])
         totals[i] += counters[i];
     }
     if (!good) {
-        (void)fprintf(stderr,
-                      "round failed (%s %d); see it again with: simulate --rounds 1 --seed %llu "
-                      "--verbose\n",
-                      WIFSIGNALED(status) ? "signal" : "exit code",
-                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                      (unsigned long long)j->seed);
+        (void)fprintf(
+            stderr,
+            "round failed (%s %d); see it again with: simulate --rounds 1 --seed %llu --scratch %u "
+            "--verbose\n",
+            WIFSIGNALED(status) ? "signal" : "exit code",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+            (unsigned long long)j->seed, scratch);
     }
     return good;
 }
@@ -123,7 +126,7 @@ main(int argc, char **argv)
     (void)puts("the thread sanitizer does not know these fibers");
     return EXIT_SKIPPED;
 #endif
-    scratch_claim(top);
+    scratch = scratch_claim((unsigned)number(argc, argv, "--scratch", 0), top);
     count = count < 1 ? 1 : count > JOBS_MAX ? JOBS_MAX : count;
     vv_random_test_seed(1);
     fibers_seed(1);

@@ -8,7 +8,6 @@
 #include "engine/prune_internal.h"
 #include "repo/pack_reader.h"
 
-#define LIVE_MEMORY (64u << 20) /* for sorting the ids of live chunks */
 #define BLOCK_CACHE (32u << 20)
 #define MOVED_DEAD_MAX 0.25
 #define ROUNDS_MAX 1000u
@@ -244,7 +243,7 @@ run(struct prune *p, struct vv_error *err)
     }
     VV_TRY(chunk_index_open(r, &p->index, err));
     VV_TRY(chunk_reader_new(r, p->index, BLOCK_CACHE, &p->chunks, err));
-    VV_TRY(live_chunks_new(repo_temp_dir(r), LIVE_MEMORY, &p->live, err));
+    VV_TRY(live_chunks_new(repo_temp_dir(r), PRUNE_LIVE_MEMORY, &p->live, err));
     VV_TRY(run_rounds(p, err));
     if (!p->options->dry_run) {
         VV_TRY(prune_clean(p, err));

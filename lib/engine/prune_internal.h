@@ -75,6 +75,7 @@ struct prune_round {
 
 /** prune_check_list(l, err): refuse what I4 names. */
 MUST_CHECK enum vv_rc prune_check_list(const struct snapshot_list *l, struct vv_error *err);
+#define PRUNE_LIVE_MEMORY (64u << 20) /* for sorting the ids of live chunks */
 /** prune_mark(round, err): list slots and mark what was not marked yet (also in an earlier round);
  *  refuses what I4 names. */
 MUST_CHECK enum vv_rc prune_mark(struct prune_round *round, struct vv_error *err);

@@ -320,14 +320,33 @@ survey(struct prune_round *round, uint64_t *ret_missing, struct vv_error *err)
     return count_live(round, ret_missing, err);
 }
 
+/** Mark from nothing: what was live when an earlier round began may have been buried since, and its
+ *  chunks deleted by another prune. */
+static enum vv_rc
+mark_anew(struct prune_round *round, struct vv_error *err)
+{
+    struct prune *p = round->p;
+
+    live_chunks_free(TAKE(p->live));
+    id_set_release(&p->entered);
+    id_set_release(&p->walked);
+    p->s.snapshots = 0;
+    VV_TRY(live_chunks_new(repo_temp_dir(p->repo), PRUNE_LIVE_MEMORY, &p->live, err));
+    return prune_mark(round, err);
+}
+
 /** Index and packs are read one after the other: a copy that another prune made meanwhile may be in
- *  neither.  A chunk is missing if a second survey, begun after the first ended, finds none either. */
+ *  neither.  A chunk is missing if another look, begun after the first one ended, finds that a
+ *  snapshot needs it and no pack has it. */
 enum vv_rc
 prune_survey(struct prune_round *round, struct vv_error *err)
 {
     uint64_t missing = 0;
 
     for (unsigned looks = 0; looks < SURVEYS; looks++) {
+        if (looks > 0) {
+            VV_TRY(mark_anew(round, err));
+        }
         missing = 0;
         VV_TRY(survey(round, &missing, err));
         if (missing == 0) {

@@ -11,7 +11,7 @@
 #define BLOCK_CACHE (32u << 20)
 #define MOVED_DEAD_MAX 0.25
 #define ROUNDS_MAX 1000u
-#define FENCED_MAX 3u
+#define OVERTAKEN_MAX 10u
 #define ABILITIES_NEEDED (STORAGE_EXCLUSIVE_CREATE | STORAGE_COMPLETE_LISTING | STORAGE_DELETE)
 
 void
@@ -183,7 +183,7 @@ end_failed(struct prune_round *round)
 static enum vv_rc
 run_rounds(struct prune *p, struct vv_error *err)
 {
-    unsigned fenced = 0;
+    unsigned overtaken = 0;
     bool waits = false;
     bool more = true;
 
@@ -196,7 +196,7 @@ run_rounds(struct prune *p, struct vv_error *err)
         p->s.rounds++;
         rc = run_round(&round, &waits, err);
         if (rc == VV_ECORRUPT && prune_was_fenced(&round)) {
-            round.fenced = true;
+            round.overtaken = true;
             rc = vv_error_set(err, VV_EREFUSED, "another prune ended this one's session");
         }
         copied = p->s.bytes_copied - copied;
@@ -205,7 +205,7 @@ run_rounds(struct prune *p, struct vv_error *err)
         if (rc != VV_OK) {
             end_failed(&round);
         }
-        if (rc == VV_EREFUSED && round.fenced && ++fenced < FENCED_MAX) {
+        if (rc == VV_EREFUSED && round.overtaken && ++overtaken < OVERTAKEN_MAX) {
             vv_error_clear(err); /* another prune closed this session: begin again with a new one */
             rc = VV_OK;
             more = true;

@@ -46,16 +46,18 @@ report_block(struct copying *c, const struct chunk_location *loc, const char *te
             vv_span(object, strlen(object)), "%s", text);
 }
 
-/** A pack that was listed is gone.  If this session was ended from outside, another prune is at work
- *  on what this one condemned, and nothing is damaged: stop, and begin again. */
+/** A pack that was listed is gone: another prune is at work, on a list this one adopted, or on this
+ *  one's, which it adopted when it ended this session.  That is no damage: begin again from the lists.
+ *  (What is really lost is in no listing then, and missed.) */
 static enum vv_rc
-stop_if_fenced(struct copying *c, enum vv_rc rc, struct vv_error *err)
+stop_if_gone(struct copying *c, enum vv_rc rc, struct vv_error *err)
 {
-    if (rc != VV_ENOTFOUND || !prune_was_fenced(c->round)) {
+    if (rc != VV_ENOTFOUND) {
         return VV_OK;
     }
-    c->round->fenced = true;
-    return vv_error_set(err, VV_EREFUSED, "another prune ended this one's session");
+    c->round->overtaken = true;
+    return vv_error_set(err, VV_EREFUSED,
+                        "packs that were listed are gone: another prune is at work");
 }
 
 /** Does a place in a pack that stays give the chunk?  The whole block is kept for the next one. */
@@ -77,7 +79,7 @@ check_place(struct copying *c, const struct chunk_location *loc, const struct vv
         vv_buf_reset(&c->elsewhere);
         VV_TRY(vv_buf_reserve(&c->elsewhere, loc->block_plain, err));
         rc = pack_read_block(c->reader, loc, c->elsewhere.data, err);
-        VV_TRY(stop_if_fenced(c, rc, err));
+        VV_TRY(stop_if_gone(c, rc, err));
         if (is_damage(rc, err)) {
             report_block(c, loc, err->message);
             vv_error_clear(err);
@@ -254,7 +256,7 @@ copy_block(struct copying *c, size_t pack, const struct pack_directory *d, uint3
     vv_buf_reset(&c->plain);
     VV_TRY(vv_buf_reserve(&c->plain, block->plain_len, err));
     rc = pack_read_content(c->reader, &loc, c->plain.data, &content, err);
-    VV_TRY(stop_if_fenced(c, rc, err));
+    VV_TRY(stop_if_gone(c, rc, err));
     if (is_damage(rc, err)) {
         report_block(c, &loc, err->message);
         vv_error_clear(err);
@@ -285,7 +287,7 @@ directory_of(struct copying *c, size_t pack, struct pack_directory *ret, struct 
     char object[PACK_OBJECT_TEXT];
     enum vv_rc rc = pack_read_directory(c->reader, &item->name, item->size, ret, &header, err);
 
-    VV_TRY(stop_if_fenced(c, rc, err));
+    VV_TRY(stop_if_gone(c, rc, err));
     if (!is_damage(rc, err)) {
         return rc;
     }

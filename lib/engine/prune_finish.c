@@ -122,7 +122,7 @@ prune_finish(struct prune_round *round, struct vv_error *err)
         return delete_packs(round, err);
     }
     rc = writer_session_commit(round->session, vv_span(NULL, 0), 0, err); /* I1 */
-    round->fenced = rc == VV_EREFUSED;
+    round->overtaken = rc == VV_EREFUSED;
     VV_TRY(rc);
     VV_TRY(index_rewrite_drop(round->rewrite, err));
     VV_TRY(delete_packs(round, err));

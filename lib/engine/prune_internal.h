@@ -68,7 +68,7 @@ struct prune_round {
     struct index_rewrite *rewrite; /* begun before anything is copied */
     uint64_t space;                /* bytes that may be written before anything is deleted */
     bool more;                     /* there is more to do when this round has made room */
-    bool fenced;                   /* another prune closed this session */
+    bool overtaken; /* another prune closed this session, or deleted what it was to read */
 };
 
 /* --- prune_mark.c: P1 and P4 ------------------------------------------------------------------ */

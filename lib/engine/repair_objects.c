@@ -159,10 +159,10 @@ find_slot(struct repair *x, const char *digits, struct vv_buf *out, bool *ret_fo
     *ret_found = false;
     for (size_t i = 0; i <= x->other_count && !*ret_found; i++) {
         struct repo *r = i == 0 ? x->repo : x->others[i - 1];
-        for (char letter = 'a'; letter <= 'b' && !*ret_found; letter++) {
+        for (unsigned copy = 0; copy < 2 && !*ret_found; copy++) {
             char name[32];
             bool there;
-            (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, letter);
+            (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, "ab"[copy]);
             VV_TRY(read_object(r, name, LIMIT_KEY_SLOT, out, &there, err));
             *ret_found = there && slot_good(x, vv_buf_span(out));
         }
@@ -184,9 +184,9 @@ mend_slot(struct repair *x, const char *digits, struct vv_error *err)
         repair_lost(x, name, "both copies of this key slot are damaged: it opens nothing any more");
         return VV_OK;
     }
-    for (char letter = 'a'; letter <= 'b'; letter++) {
+    for (unsigned copy = 0; copy < 2; copy++) {
         bool there;
-        (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, letter);
+        (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, "ab"[copy]);
         VV_TRY(read_object(x->repo, name, LIMIT_KEY_SLOT, &stored, &there, err));
         if (!there || !slot_good(x, vv_buf_span(&stored))) {
             VV_TRY(repair_put(x, name, vv_buf_span(&good), "put back from its other copy", err));

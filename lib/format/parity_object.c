@@ -12,8 +12,8 @@
 #include "format/format_internal.h"
 #include "parity/reed_solomon.h"
 
-#define TABLE_FIXED (FORMAT_HEADER_LEN + 8u + 32u) /* before the checksums */
-#define STRIPE_CHECKSUMS (8u * PARITY_SHARDS)
+#define TABLE_FIXED ((size_t)FORMAT_HEADER_LEN + 8u + 32u) /* before the checksums */
+#define STRIPE_CHECKSUMS ((size_t)8 * PARITY_SHARDS)
 #define STRIPES_MAX (LIMIT_PACK / PARITY_DATA / PARITY_STRIPE)
 #define TAIL_LEN (4u + FORMAT_TRAILER_LEN)
 
@@ -321,20 +321,23 @@ parity_object_heal(const struct parity_object *o, uint8_t *image, uint64_t prese
     uint8_t *scratch = vv_alloc((size_t)PARITY_SHARDS * PARITY_STRIPE);
     struct parity_outcome outcome = {0};
     uint8_t digest[32];
-    enum vv_rc rc = states != NULL && scratch != NULL ? VV_OK : vv_error_nomem(err);
+    enum vv_rc rc;
 
-    if (rc == VV_OK) {
-        memset(states, CELL_GOOD, cells);
-        if (present < o->pack_size) {
-            memset(image + present, 0, (size_t)(o->pack_size - present));
-        }
-        for (uint32_t n = 0; n < o->stripes; n++) {
-            heal_stripe(o, n, image, present, scratch, states + (size_t)n * PARITY_DATA);
-        }
-        tell(o, states, CELL_REBUILT, &outcome.rebuilt);
-        tell(o, states, CELL_LOST, &outcome.lost);
-        rc = vv_buf_check(&outcome.rebuilt, err);
+    if (states == NULL || scratch == NULL) {
+        vv_free(states);
+        vv_free(scratch);
+        return vv_error_nomem(err);
     }
+    memset(states, CELL_GOOD, cells);
+    if (present < o->pack_size) {
+        memset(image + present, 0, (size_t)(o->pack_size - present));
+    }
+    for (uint32_t n = 0; n < o->stripes; n++) {
+        heal_stripe(o, n, image, present, scratch, states + (size_t)n * PARITY_DATA);
+    }
+    tell(o, states, CELL_REBUILT, &outcome.rebuilt);
+    tell(o, states, CELL_LOST, &outcome.lost);
+    rc = vv_buf_check(&outcome.rebuilt, err);
     if (rc == VV_OK) {
         rc = vv_buf_check(&outcome.lost, err);
     }

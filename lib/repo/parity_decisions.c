@@ -120,7 +120,7 @@ parity_decide(struct repo *r, bool on, struct vv_error *err)
     }
     for (int attempt = 0; rc == VV_EEXISTS && attempt < ATTEMPTS; attempt++) {
         VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
-        struct parity_decision now;
+        struct parity_decision now = {0};
         char name[64];
         uint64_t number = 0;
         vv_error_clear(err);

@@ -127,7 +127,9 @@ repo_set_aside(struct repo *r, const char *name, struct vv_error *err)
     vv_hex(digits, random, sizeof(random));
     (void)snprintf(aside, sizeof(aside), "tmp/damaged-%s-%.200s", digits, name);
     for (char *c = aside + strlen("tmp/"); *c != '\0'; c++) {
-        *c = *c == '/' ? '_' : *c;
+        if (*c == '/') {
+            *c = '_';
+        }
     }
     VV_TRY(storage_publish(r->storage, aside, vv_buf_span(&bytes), err));
     return storage_remove(r->storage, name, err);

@@ -7,6 +7,7 @@
 
 #define RESERVE "reserve"
 #define SCARCE_BYTES (16u << 20)
+#define RESERVE_MAX (256u << 20) /* set aside again: it is made in memory */
 
 uint64_t
 prune_space(struct prune *p)
@@ -35,7 +36,7 @@ prune_make_room(struct prune *p, struct vv_error *err)
     }
     VV_TRY(rc);
     VV_TRY(storage_remove(st, RESERVE, err));
-    p->reserve = size;
+    p->reserve = size < RESERVE_MAX ? size : RESERVE_MAX;
     p->s.reserve_used = true;
     vv_emit(repo_events(p->repo), VV_EVENT_NOTICE, "reserve-used",
             vv_span(RESERVE, strlen(RESERVE)),

@@ -24,7 +24,7 @@ static const struct option_spec specs[] = {
     {"dry-run", '\0', OPTION_FLAG, offsetof(struct prune_command_line, dry_run), NULL,
      "only tell what would be deleted and written", NULL},
     {"max-waste", '\0', OPTION_TEXT, offsetof(struct prune_command_line, max_waste), "PERCENT",
-     "this much of the packs may be waste (default: 2%)", NULL},
+     "packs with no more waste than that stay as they are (default: 2%)", NULL},
     {"budget", '\0', OPTION_SIZE, offsetof(struct prune_command_line, budget), "SIZE",
      "copy at most this much out of packs that are partly waste", NULL},
     {"grace", '\0', OPTION_TEXT, offsetof(struct prune_command_line, grace), "DURATION",

@@ -6,8 +6,7 @@
 #include "engine/prune_internal.h"
 
 #define SMALL_PACK (4u << 20)
-#define SMALL_MANY 8u      /* small packs of one class worth merging */
-#define LITTLE_PERMILLE 5u /* less waste than that in a pack is never worth copying it */
+#define SMALL_MANY 8u /* small packs of one class worth merging */
 #define CLASSES 4u
 #define SPACE_KEPT (8u << 20) /* for the index, lists and slots */
 
@@ -20,7 +19,6 @@ struct choosing {
     struct open_sessions open;
     struct candidate *order; /* that hold something live, most waste for its size first */
     size_t order_count;
-    uint64_t stays; /* sizes of packs that stay */
     uint64_t waste; /* dead bytes in them */
     uint64_t room;  /* bytes that may still be copied in this round */
 };
@@ -125,9 +123,8 @@ take_dead(struct choosing *c, struct vv_error *err)
             }
         } else {
             c->order[c->order_count++] = (struct candidate){
-                .share = (waste_of(round, i) << 32) / (round->packs.items[i].size + 1), .pack = i};
+                .share = (waste_of(round, i) << 32) / (item->blocks + 1), .pack = i};
         }
-        c->stays += round->packs.items[i].size;
         c->waste += waste_of(round, i);
     }
     return VV_OK;
@@ -162,7 +159,6 @@ take_live(struct choosing *c, size_t pack, struct vv_error *err)
     if (is_allowed) {
         take(round, pack);
         c->room -= item->stays;
-        c->stays -= waste_of(round, pack);
         c->waste -= waste_of(round, pack);
     }
     return VV_OK;
@@ -181,7 +177,7 @@ take_unindexed(struct choosing *c, struct vv_error *err)
     return VV_OK;
 }
 
-/** Most waste first, until little enough is left. */
+/** Most waste for its size first, until there is little enough in each. */
 static enum vv_rc
 take_wasteful(struct choosing *c, struct vv_error *err)
 {
@@ -189,8 +185,8 @@ take_wasteful(struct choosing *c, struct vv_error *err)
 
     for (size_t i = 0; i < c->order_count; i++) {
         size_t pack = c->order[i].pack;
-        if ((double)c->waste <= limit * (double)c->stays ||
-            waste_of(c->round, pack) * 1000 <= c->round->packs.items[pack].size * LITTLE_PERMILLE) {
+        double waste = (double)waste_of(c->round, pack);
+        if (waste == 0 || waste <= limit * (double)c->round->items[pack].blocks) {
             break;
         }
         VV_TRY(take_live(c, pack, err));

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune beside other sessions, and what it refuses: invariants I1 to I5 of prune.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/helper_prune.h"
+#include "repo/open_sessions.h"
+#include "repo/retention_publish.h"
+
+#define HOUR_NS (UINT64_C(3600) * 1000000000)
+
+static struct prune_world w;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    pw_begin(&w, 4);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    pw_end(&w);
+    return 0;
+}
+
+/* --- other sessions --------------------------------------------------------------------------- */
+
+static void
+prune__waits_for_an_open_session_and_fences_it_after_an_hour(void **state)
+{
+    struct writer_session *session = NULL;
+    struct vv_error err = {0};
+    uint64_t before;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    bw_must(&w.b, writer_session_begin(w.b.repo, SESSION_BACKUP, &session, &w.b.err));
+    before = pw_bytes(&w);
+    pw_prune(&w);
+    assert_int_equal(w.s.sessions_open, 1);
+    assert_int_equal(w.s.lists_left, 1);
+    assert_true(pw_bytes(&w) >= before);
+    vv_clock_manual_advance(&w.clock, HOUR_NS - 1000000000);
+    pw_prune(&w); /* not yet */
+    assert_int_equal(w.s.sessions_fenced, 0);
+    vv_clock_manual_advance(&w.clock, 2000000000);
+    pw_prune(&w);
+    assert_int_equal(w.s.sessions_fenced, 1);
+    assert_int_equal(w.s.lists_left, 0);
+    assert_true(w.s.lists_adopted > 0);
+    assert_int_equal(writer_session_commit(session, vv_span(NULL, 0), 0, &err), VV_EREFUSED);
+    writer_session_free(session);
+    assert_int_equal(pw_sound(&w), 2);
+}
+
+static void
+prune__is_not_held_up_by_readers_and_keeps_what_they_read(void **state)
+{
+    struct session_record record = {.kind = SESSION_READER, .snapshot_count = 1};
+    struct snapshot_list l = {0};
+    struct vv_buf object = {0};
+    char name[sizeof("sessions/") + VV_UUID_TEXT] = "sessions/";
+
+    (void)state;
+    pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+    memset(record.session.b, 0x5a, sizeof(record.session.b));
+    record.snapshots = vv_span(l.snapshots[0].id.b, 16);
+    pw_must(&w, session_encode(&record, repo_id(w.admin), &object, &w.err));
+    vv_uuid_text(&record.session, name + strlen(name));
+    pw_must(&w, storage_publish(w.b.memory, name, vv_buf_span(&object), &w.err));
+    vv_buf_release(&object);
+    pw_forget(&w, 0, 2); /* one forget each */
+    pw_prune(&w);
+    assert_int_equal(w.s.snapshots_buried, 1);
+    assert_int_equal(w.s.sessions_open, 0);
+    assert_int_equal(pw_sound(&w), 2);
+    snapshot_list_release(&l);
+    pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+    assert_int_equal(l.forgotten_count, 1);
+    snapshot_list_release(&l);
+    vv_clock_manual_advance(&w.clock, HOUR_NS + 1);
+    pw_prune(&w); /* it has not shown a sign of life */
+    assert_int_equal(w.s.snapshots_buried, 1);
+    assert_int_equal(pw_sound(&w), 2);
+    pw_prune(&w);
+    assert_int_equal(pw_count(&w, "sessions"), 0);
+}
+
+/** Another backup comes between the condemned list and the look at sessions. */
+static bool came;
+
+static enum fault_verdict
+commit_after_list(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_LIST && strcmp(name, "snapshots") == 0 && !came &&
+        pw_count(&w, "condemned") > 0) {
+        came = true; /* a session that registered before the list was there, and saw none */
+        w.b.hook = NULL;
+        bw_backup(&w.b);
+    }
+    return FAULT_PASS;
+}
+
+static void
+prune__copies_out_what_a_backup_has_come_to_need(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 1);
+    came = false;
+    /* The newest snapshot's content stays; own-0 comes back, which only forgotten ones had. */
+    bw_file(&w.b, "own-0", 60000, 1000);
+    w.b.hook = commit_after_list;
+    pw_prune(&w);
+    assert_true(came);
+    assert_int_equal(pw_sound(&w), 2);
+    bw_assert_content(&w.b, "own-0");
+    bw_assert_content(&w.b, "constant");
+}
+
+static struct vv_uuid victim;
+
+static enum fault_verdict
+fence_this_prune(void *ctx, enum storage_op op, const char *name)
+{
+    uint64_t beat;
+
+    (void)ctx;
+    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0 && !came) {
+        came = true;
+        assert_true(session_name_parse(name + 10, &victim, &beat));
+        w.b.hook = NULL;
+        pw_must(&w, session_fence(w.b.repo, &victim, &w.err));
+    }
+    return FAULT_PASS;
+}
+
+static void
+prune__that_was_fenced_deletes_nothing_and_begins_again(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 2);
+    came = false;
+    w.b.hook = fence_this_prune;
+    pw_prune(&w);
+    assert_true(came);
+    assert_int_equal(w.s.rounds, 2);
+    assert_int_equal(w.s.lists_left, 0);
+    assert_int_equal(pw_sound(&w), 2);
+}
+
+/* --- damage ----------------------------------------------------------------------------------- */
+
+static void
+poke_first(const char *directory, const char *prefix, bool drop)
+{
+    struct name_list names;
+
+    pw_must(&w, repo_list(w.admin, directory, &names, &w.err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (strncmp(names.names[i], prefix, strlen(prefix)) == 0) {
+            char name[600];
+            (void)snprintf(name, sizeof(name), "%s/%s", directory, names.names[i]);
+            pw_must(&w,
+                    storage_memory_poke(w.b.memory, name,
+                                        drop ? vv_span(NULL, 0) : vv_span("broken", 6), &w.err));
+            break;
+        }
+    }
+    name_list_release(&names);
+}
+
+static void
+refuses(enum vv_rc rc)
+{
+    uint64_t before = pw_bytes(&w);
+
+    assert_int_equal(pw_run(&w), rc);
+    assert_int_equal(pw_bytes(&w), before);
+    assert_int_equal(pw_count(&w, "condemned"), 0);
+}
+
+static void
+prune__refuses_while_a_snapshot_is_missing(void **state)
+{
+    struct storage *saved;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    pw_save(&w, &saved);
+    for (unsigned drop = 0; drop < 2; drop++) {
+        struct snapshot_list l = {0};
+        char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+        pw_restore(&w, saved);
+        pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+        vv_uuid_text(&l.snapshots[0].session, name + strlen(name));
+        snapshot_list_release(&l);
+        pw_must(&w, storage_memory_poke(w.b.memory, name,
+                                        drop ? vv_span(NULL, 0) : vv_span("broken", 6), &w.err));
+        refuses(VV_EFORGED);
+    }
+    storage_free(saved);
+}
+
+static void
+prune__refuses_while_admin_records_are_damaged(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 2);
+    poke_first("admin", "forget-", false);
+    refuses(VV_ECORRUPT);
+}
+
+static void
+prune__does_not_take_a_lost_certificate_for_dead_data(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 2);
+    pw_prune(&w); /* certifies this host */
+    w.hosts++;
+    poke_first("admin", "certificate-", true);
+    pw_reopen(&w);
+    assert_int_equal(pw_run(&w), VV_EFORGED);
+    assert_int_equal(pw_count(&w, "condemned"), 0);
+}
+
+/** Change a byte of every pack of data but keep what verify needs of metadata. */
+static void
+rot(const struct pack_name *name)
+{
+    char object[PACK_OBJECT_TEXT];
+    struct vv_buf copy = {0};
+    struct vv_span bytes;
+
+    pack_object_text(name, object);
+    assert_true(storage_memory_peek(w.b.memory, object, &bytes));
+    vv_buf_put(&copy, bytes.data, bytes.len);
+    copy.data[400] ^= 1; /* in the first block */
+    pw_must(&w, storage_memory_poke(w.b.memory, object, vv_buf_span(&copy), &w.err));
+    vv_buf_release(&copy);
+}
+
+static void
+prune__keeps_a_condemned_pack_it_cannot_copy_from(void **state)
+{
+    struct pack_name packs[64];
+    uint32_t count = bw_packs(&w.b, packs, 64);
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    for (uint32_t i = 0; i < count; i++) { /* the first snapshot's data, partly still needed */
+        char object[PACK_OBJECT_TEXT];
+        uint64_t size = 0;
+        pack_object_text(&packs[i], object);
+        pw_must(&w, storage_size(w.b.memory, object, &size, &w.err));
+        if (size > 200000) {
+            rot(&packs[i]);
+        }
+    }
+    pw_prune(&w);
+    assert_true(w.s.packs_damaged > 0);
+    assert_int_equal(w.s.lists_left, 1);
+    assert_true(bw_heard_count(&w.b, "pack-kept") > 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(prune__waits_for_an_open_session_and_fences_it_after_an_hour),
+        CASE(prune__is_not_held_up_by_readers_and_keeps_what_they_read),
+        CASE(prune__copies_out_what_a_backup_has_come_to_need),
+        CASE(prune__that_was_fenced_deletes_nothing_and_begins_again),
+        CASE(prune__refuses_while_a_snapshot_is_missing),
+        CASE(prune__refuses_while_admin_records_are_damaged),
+        CASE(prune__does_not_take_a_lost_certificate_for_dead_data),
+        CASE(prune__keeps_a_condemned_pack_it_cannot_copy_from),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -101,28 +101,6 @@ say_unreachable(const struct ssh_plan *p, int error, struct vv_error *err)
     return VV_ETRANSIENT;
 }
 
-static enum vv_rc
-resolve(const struct ssh_plan *p, struct addrinfo **ret, struct vv_error *err)
-{
-    const char *family = p->config.address_family == NULL ? "any" : p->config.address_family;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    char port[16];
-
-    hints.ai_family = strcmp(family, "inet") == 0    ? AF_INET
-                      : strcmp(family, "inet6") == 0 ? AF_INET6
-                                                     : AF_UNSPEC;
-    (void)snprintf(port, sizeof(port), "%u", p->port);
-    int failed = getaddrinfo(p->host, port, &hints, ret);
-    if (failed == 0) {
-        return VV_OK;
-    }
-    (void)vv_error_set(err, VV_ETRANSIENT, "cannot find the address of '%s': %s", p->host,
-                       failed == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(failed));
-    vv_error_hint(err, "is the name right, and does this host resolve names? try: getent hosts %s",
-                  p->host);
-    return VV_ETRANSIENT;
-}
-
 enum vv_rc
 ssh_socket_connect(const struct ssh_plan *p, int *ret, struct vv_error *err)
 {
@@ -131,7 +109,7 @@ ssh_socket_connect(const struct ssh_plan *p, int *ret, struct vv_error *err)
     int error = EHOSTUNREACH;
 
     VV_TRY(vv_cancel_check(p->options->cancel, err));
-    VV_TRY(resolve(p, &list, err));
+    VV_TRY(ssh_resolve(p, &list, err));
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
         left++;
     }

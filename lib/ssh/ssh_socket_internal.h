@@ -11,4 +11,10 @@ MUST_CHECK enum vv_rc ssh_socket_connect(const struct ssh_plan *p, int *ret, str
 /** ssh_say_timeout(p, what, err): VV_ETRANSIENT: the host has not done ${what} in time. */
 enum vv_rc ssh_say_timeout(const struct ssh_plan *p, const char *what, struct vv_error *err);
 
+struct addrinfo;
+/** ssh_resolve(p, ret, err): the addresses of the plan's host; free them with freeaddrinfo.
+ *  VV_ETRANSIENT if there are none, or if nobody has answered within the plan's time. */
+MUST_CHECK enum vv_rc ssh_resolve(const struct ssh_plan *p, struct addrinfo **ret,
+                                  struct vv_error *err);
+
 #endif

@@ -103,3 +103,21 @@ if mount -t tmpfs -o size=64m,usrquota tmpfs site 2>/dev/null && command -v setq
     assert_exit 0 varve -q backup source
     assert_exit 15 varve -q replicate --to "sftp://nobody@127.0.0.1:$port$PWD/site/replica"
 fi
+
+# A name server that does not answer: the wait for it can be interrupted.
+python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.53", 53))
+print("ready", flush=True); time.sleep(60)' >silent 2>/dev/null &
+printf 'nameserver 127.0.0.53\noptions timeout:30 attempts:1\n' >resolv.conf
+sleep 0.5
+# shellcheck disable=SC2016 # for the inner shell
+if grep -q ready silent && unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf' 2>/dev/null; then
+    code=0
+    unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf
+        varve --ssh-transport libssh2 -r sftp://nobody@far.example/x snapshots 2>errors &
+        sleep 1
+        kill -0 $! || exit 99 # it waits
+        kill -INT $!
+        wait $!' || code=$?
+    assert_eq "$code" 130 'exit code of a wait that was interrupted'
+fi

@@ -25,12 +25,20 @@ url=sftp://nobody@127.0.0.1:$SSHD_PORT/repository
 make_tree source
 new_repo
 assert_exit 0 varve -q backup source
+assert_exit 0 varve key add --role writer --name host --new-key-file writer.key >/dev/null
 assert_exit 0 varve --ssh-identity admin replicate --to "$url" >/dev/null
 assert_exit 0 varve --ssh-identity thief replicate --to "$url" --check-append-only >/dev/null
 # The administrator may do everything, so that is no append-only place.
 code=0
 varve --ssh-identity admin replicate --to "$url" --check-append-only >/dev/null 2>&1 || code=$?
 assert_ge "$code" 1 "exit code of --check-append-only with the administrator's key"
+
+# The host that backs up straight to it has a writer's key.
+writer() { VARVE_STATE_DIR=$WORK/writer/state VARVE_CACHE_DIR=$WORK/writer/cache \
+    varve --ssh-identity thief -r "$url" --key-file writer.key "$@"; }
+assert_exit 0 writer -q backup source
+assert_exit 11 writer snapshots 2>/dev/null
+assert_exit 11 writer key remove 0123 2>/dev/null
 
 stored() { (cd "$top/site/repository" && find . -type f ! -path './tmp/*' -exec sha256sum {} + | LC_ALL=C sort); }
 stored >before
@@ -56,6 +64,16 @@ assert_exit 0 varve -q backup source
 code=0
 varve --ssh-identity thief replicate --to "$url" >/dev/null 2>replicated || code=$?
 [ "$code" = 0 ] || [ "$code" = 3 ] || [ "$code" = 14 ] || { cat replicated >&2; fail "replicate: exit $code"; }
+code=0
+writer backup source >/dev/null 2>written || code=$?
+[ "$code" = 0 ] || [ "$code" = 3 ] || [ "$code" = 14 ] || { cat written >&2; fail "writer's backup: exit $code"; }
+# Not even with an administrator's key does the thief's account remove a key slot.
+slot=$(varve --json key list | python3 -c 'import json,sys
+print([s["id"] for s in json.load(sys.stdin)["slots"] if s["role"] == "writer"][0])')
+code=0
+varve --ssh-identity thief -r "$url" --key-file "$WORK/repo.key" key remove "$slot" >/dev/null 2>&1 || code=$?
+assert_ge "$code" 1 "exit code of removing a key slot there"
+assert_exists "$top/site/repository/keys/$slot-a" "$top/site/repository/keys/$slot-b"
 rm -rf back
 code=0
 varve --ssh-identity thief -r "$url" --key-file "$WORK/repo.key" restore "latest:$PWD/source" --target back >/dev/null 2>restored || code=$?

@@ -19,6 +19,7 @@ export VARVE=${VARVE:-$VARVE_SOURCE/build/varve}
 if [ ! -x "$VARVE" ] && [ -x "$VARVE_SOURCE/build/cmd/varve" ]; then
     VARVE=$VARVE_SOURCE/build/cmd/varve
 fi
+export VARVE_TOOLS=${VARVE_TOOLS:-$(dirname "$VARVE")/tests}
 if [ ! -x "$VARVE" ]; then
     echo "run-one.sh: '$VARVE' is not there; build first, or set VARVE" >&2
     exit 2
@@ -27,7 +28,7 @@ fi
 # What the caller has set for their own repositories must not leak into a test.
 for name in ${!VARVE_*}; do
     case $name in
-    VARVE_SOURCE | VARVE_KEEP) ;;
+    VARVE_SOURCE | VARVE_TOOLS | VARVE_KEEP) ;;
     *) unset "$name" ;;
     esac
 done

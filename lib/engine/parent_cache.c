@@ -249,7 +249,7 @@ parent_cache_free(struct parent_cache *c)
     if (c == NULL) {
         return;
     }
-    if (c->fd >= 0) {
+    if (c->fd >= 0 && c->temporary != NULL) {
         (void)unlink(c->temporary); /* gone if it was finished */
     }
     vv_fd_close(c->fd);

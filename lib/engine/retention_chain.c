@@ -8,8 +8,8 @@
 
 #define NS_PER_S INT64_C(1000000000)
 #define S_PER_DAY 86400
-#define ZONE_EAST (14 * 3600) /* places keep no other time */
-#define ZONE_WEST (-12 * 3600)
+#define ZONE_EAST (INT64_C(14) * 3600) /* places keep no other time */
+#define ZONE_WEST (INT64_C(-12) * 3600)
 
 void
 chains_release(struct chains *c)

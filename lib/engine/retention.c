@@ -127,12 +127,14 @@ judge(const struct snapshot_list *l, const struct retention_policy *policy,
     if (candidates == NULL) {
         return vv_error_nomem(err);
     }
+    assert(r->verdicts != NULL);
     for (size_t i = 0; i < l->count; i++) {
         r->verdicts[i].considered = is_considered(&l->snapshots[i], filter);
     }
     VV_TRY(groups_number(l, policy->group_by, r->verdicts, &r->groups, err));
     for (size_t i = 0; i < l->count; i++) {
         const struct chain_item *it = chains_find(chains, &l->snapshots[i]);
+        assert(it != NULL);
         r->verdicts[i].reasons = own_reasons(l, policy, marks, it, now);
         if (r->verdicts[i].considered && it->fits) {
             candidates[count++] = (struct slot_candidate){it, i, r->verdicts[i].group, 0};

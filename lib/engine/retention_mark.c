@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* K5: snapshots in which far more than usual has changed, and what they hold. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,7 @@ judge(const struct snapshot_list *l, struct line *line, const struct snapshot *s
         admin_accepted(&l->admin, &s->id)) {
         remember(line, percent);
     } else {
+        assert(m->marks != NULL);
         m->marks[m->count++] = (struct retention_mark){s, percent, usual};
     }
 }

@@ -19,7 +19,7 @@ duration__is_a_sum_of_parts(void **state)
 {
     static const struct {
         const char *text;
-        int64_t hours;
+        int hours;
     } good[] = {{"0", 0},        {"36h", 36},      {"7d", 7 * 24},
                 {"2w", 14 * 24}, {"1y", 365 * 24}, {"1y6w", (365 + 42) * 24},
                 {"120min", 2},   {"1d60min", 25},  {"0d", 0}};

@@ -96,7 +96,7 @@ slots__are_the_newest_of_each_period(void **state)
 
     (void)state;
     for (int i = 0; i < 504; i++) {
-        past_add(&p, 1, start + i * 6 * HOUR);
+        past_add(&p, 1, start + 6 * HOUR * i);
     }
     p.policy.keep[RETENTION_DAILY] = 7;
     p.policy.keep[RETENTION_WEEKLY] = 4;
@@ -123,7 +123,7 @@ hours_and_minutes__are_counted_in_utc(void **state)
 {
     (void)state;
     for (int i = 0; i < 240; i++) {
-        struct snapshot *s = past_add(&p, 1, utc(2026, 6, 1, 0, 0) + i * 30 * SECOND);
+        struct snapshot *s = past_add(&p, 1, utc(2026, 6, 1, 0, 0) + 30 * SECOND * i);
         s->body.zone = i % 2 == 0 ? 3600 : 19800; /* nobody gains hours by it */
     }
     p.policy.keep[RETENTION_HOURLY] = RETENTION_ALL;
@@ -182,7 +182,7 @@ days__do_not_depend_on_this_machine(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        past_add(&p, 1, p.now - (100 - i) * 5 * HOUR)->body.zone = 7200;
+        past_add(&p, 1, p.now - 5 * HOUR * (100 - i))->body.zone = 7200;
     }
     p.policy.keep[RETENTION_DAILY] = 7;
     p.policy.keep[RETENTION_MONTHLY] = 2;

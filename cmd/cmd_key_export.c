@@ -6,10 +6,13 @@
 
 #include "core/file.h"
 #include "crypto/hash.h"
+#include "crypto/passphrase.h"
+#include "crypto/secret.h"
 #include "key_commands.h"
 #include "render.h"
+#include "report/qr.h"
 
-#define KIT_ROOM 16384 /* so that growing leaves no copy of the words behind */
+#define KIT_ROOM 32768 /* so that growing leaves no copy of the words behind */
 #define KIT_HEADS 12
 
 struct export_options {
@@ -78,6 +81,21 @@ put_heads(const struct snapshot_list *l, struct vv_buf *out)
     }
 }
 
+/** The words as a QR code too, where varve was built with it: to be photographed back in. */
+static void
+put_qr(const struct secret_value *words, struct vv_buf *out)
+{
+    char text[RECOVERY_TEXT_MAX];
+    size_t before = out->len;
+
+    recovery_words_encode(secret_data(words->bytes), text);
+    vv_buf_put_text(out, "\nThe same as a QR code\n\n");
+    if (qr_text(text, "    ", out, NULL) != VV_OK) {
+        out->len = before;
+    }
+    crypto_wipe(text, sizeof(text));
+}
+
 static void
 put_page(struct app *app, const struct secret_value *words, const struct snapshot_list *l,
          struct vv_buf *out)
@@ -100,6 +118,7 @@ put_page(struct app *app, const struct secret_value *words, const struct snapsho
     put_fingerprint(app->repo, out);
     vv_buf_put_text(out, "  (SHA-256 of the administrator's public key)\n\nRecovery words\n\n");
     secret_words_text(words, "    ", out);
+    put_qr(words, out);
     vv_buf_put_text(out, "\nKey slots when this was made\n\n");
     put_slots(app, out);
     vv_buf_put_text(out, "\nNewest snapshots when this was made (for --expect-head)\n\n");

@@ -32,6 +32,7 @@ THIRD_PARTY = [
     (r"xxhash\.h$", "core"),
     (r"archive(_entry)?\.h$", "archive"),
     (r"jansson\.h$", "report"),
+    (r"qrencode\.h$", "report"),
     (r"libssh2.*\.h$", "ssh"),
     (r"curl/", "http"),
     (r"sqlite3\.h$", "sqlite"),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "crypto/hash.h"
 #include "engine/closure_internal.h"
 #include "engine/prune_internal.h"
 
@@ -24,6 +25,7 @@ struct copying {
     struct chunk_location elsewhere_at;
     bool elsewhere_read;
     bool *needed; /* of the block's chunks */
+    struct hash_job *jobs;
     uint32_t needed_room;
     struct vv_buf unsecured;
     bool full; /* there is no space for further copies, and those made may lack index records */
@@ -136,10 +138,16 @@ find_needed(struct copying *c, size_t pack, const struct pack_block *block,
     *ret_bytes = 0;
     if (block->chunk_count > c->needed_room) {
         bool *needed = vv_realloc_array(c->needed, block->chunk_count, sizeof(*needed));
+        struct hash_job *jobs;
         if (needed == NULL) {
             return vv_error_nomem(err);
         }
         c->needed = needed;
+        jobs = vv_realloc_array(c->jobs, block->chunk_count, sizeof(*jobs));
+        if (jobs == NULL) {
+            return vv_error_nomem(err);
+        }
+        c->jobs = jobs;
         c->needed_room = block->chunk_count;
     }
     for (uint32_t i = 0; i < block->chunk_count; i++) {
@@ -163,21 +171,39 @@ note_unsecured(struct copying *c, size_t pack, const struct pack_chunk *chunk, s
     return vv_buf_check(&c->unsecured, err);
 }
 
+/** The chunks of one type of the decoded block: do they have their ids? */
+static bool
+are_whole(struct copying *c, const struct pack_block *block, const struct pack_chunk *chunks,
+          enum chunk_type type)
+{
+    size_t count = 0;
+    size_t at = 0;
+
+    for (uint32_t i = 0; i < block->chunk_count; at += chunks[i++].len) {
+        if (chunks[i].type == type) {
+            c->jobs[count].data = c->plain.data + at;
+            c->jobs[count++].len = chunks[i].len;
+        }
+    }
+    blake2b_256_many(keyring_id_key(repo_keyring(c->round->p->repo), type), c->jobs, count);
+    count = 0;
+    for (uint32_t i = 0; i < block->chunk_count; i++) {
+        if (chunks[i].type == type && memcmp(c->jobs[count++].out, chunks[i].id.b, 32) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /** Does every chunk of the decoded block have its id?  (Publishing a block with one that does not
  *  would fail.) */
 static bool
 is_whole(struct copying *c, const struct pack_block *block, const struct pack_chunk *chunks)
 {
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < block->chunk_count; i++) {
-        struct vv_id found;
-        chunk_id(repo_keyring(c->round->p->repo), (enum chunk_type)chunks[i].type,
-                 vv_span(c->plain.data + at, chunks[i].len), &found);
-        if (!vv_id_equal(&found, &chunks[i].id)) {
+    for (enum chunk_type type = CHUNK_DATA; type <= CHUNK_RECORD; type++) {
+        if (!are_whole(c, block, chunks, type)) {
             return false;
         }
-        at += chunks[i].len;
     }
     return true;
 }
@@ -427,6 +453,7 @@ prune_copy(struct prune_round *round, struct vv_error *err)
     pack_reader_free(c.reader);
     pack_keys_free(c.keys);
     vv_free(c.needed);
+    vv_free(c.jobs);
     vv_buf_release(&c.plain);
     vv_buf_release(&c.elsewhere);
     vv_buf_release(&c.unsecured);

@@ -84,7 +84,9 @@ delete_pack(struct prune_round *round, size_t number, struct vv_error *err)
     memcpy(parity + strlen("parity/"), object + strlen("packs/"),
            strlen(object) - strlen("packs/") + 1);
     if (!p->options->dry_run) {
-        VV_TRY(remove_object(p, parity, err));
+        if (at == round->packs.count || round->items[at].parity > 0) {
+            VV_TRY(remove_object(p, parity, err));
+        }
         VV_TRY(remove_object(p, object, err));
     }
     if (at < round->packs.count) {

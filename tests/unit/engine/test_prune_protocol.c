@@ -155,8 +155,9 @@ prune__that_was_fenced_deletes_nothing_and_begins_again(void **state)
 
 /* --- damage ----------------------------------------------------------------------------------- */
 
+/** Damage or drop all objects of a directory with this prefix. */
 static void
-poke_first(const char *directory, const char *prefix, bool drop)
+poke_all(const char *directory, const char *prefix, bool drop)
 {
     struct name_list names;
 
@@ -168,7 +169,6 @@ poke_first(const char *directory, const char *prefix, bool drop)
             pw_must(&w,
                     storage_memory_poke(w.b.memory, name,
                                         drop ? vv_span(NULL, 0) : vv_span("broken", 6), &w.err));
-            break;
         }
     }
     name_list_release(&names);
@@ -211,7 +211,7 @@ prune__refuses_while_admin_records_are_damaged(void **state)
 {
     (void)state;
     pw_forget(&w, 0, 2);
-    poke_first("admin", "forget-", false);
+    poke_all("admin", "forget-", false);
     refuses(VV_ECORRUPT);
 }
 
@@ -222,7 +222,7 @@ prune__does_not_take_a_lost_certificate_for_dead_data(void **state)
     pw_forget(&w, 0, 2);
     pw_prune(&w); /* certifies this host */
     w.hosts++;
-    poke_first("admin", "certificate-", true);
+    poke_all("admin", "certificate-", true);
     pw_reopen(&w);
     assert_int_equal(pw_run(&w), VV_EFORGED);
     assert_int_equal(pw_count(&w, "condemned"), 0);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/thread.h"
 #include "engine/helper_prune.h"
 #include "repo/open_sessions.h"
 #include "repo/retention_publish.h"
@@ -120,6 +121,86 @@ prune__copies_out_what_a_backup_has_come_to_need(void **state)
     assert_int_equal(pw_sound(&w), 2);
     bw_assert_content(&w.b, "own-0");
     bw_assert_content(&w.b, "constant");
+}
+
+/** A backup in a thread of its own, held at its commit until the prune has condemned. */
+static struct {
+    struct vv_mutex lock;
+    struct vv_cond changed;
+    bool ready; /* at its commit */
+    bool go;
+    bool done;
+} held;
+
+static void
+hold_until(const bool *flag)
+{
+    vv_mutex_lock(&held.lock);
+    while (!*flag) {
+        vv_cond_wait(&held.changed, &held.lock);
+    }
+    vv_mutex_unlock(&held.lock);
+}
+
+static void
+set_flag(bool *flag)
+{
+    vv_mutex_lock(&held.lock);
+    *flag = true;
+    vv_cond_broadcast(&held.changed);
+    vv_mutex_unlock(&held.lock);
+}
+
+static enum fault_verdict
+hold_commit(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_PUBLISH && strncmp(name, "snapshots/", 10) == 0 && !held.ready) {
+        set_flag(&held.ready);
+        hold_until(&held.go);
+    } else if (op == STORAGE_LIST && strcmp(name, "snapshots") == 0 && held.ready && !held.go &&
+               pw_count(&w, "condemned") > 0) {
+        set_flag(&held.go);
+        hold_until(&held.done);
+    }
+    return FAULT_PASS;
+}
+
+static void
+run_held_backup(void *arg)
+{
+    (void)arg;
+    bw_backup(&w.b);
+    set_flag(&held.done);
+}
+
+static void
+prune__copies_out_what_a_session_before_it_has_come_to_need(void **state)
+{
+    struct vv_thread thread = {0};
+
+    (void)state;
+    memset(&held, 0, sizeof(held));
+    vv_mutex_init(&held.lock);
+    vv_cond_init(&held.changed);
+    /* Only snapshots that are forgotten have own-0 and own-1; the backup refers to what they stored. */
+    bw_file(&w.b, "own-0", 60000, 1000);
+    bw_file(&w.b, "own-1", 60000, 1001);
+    w.b.options.full = true;
+    w.b.hook = hold_commit;
+    pw_must(&w, vv_thread_start(&thread, "backup", run_held_backup, NULL, &w.err));
+    hold_until(&held.ready);
+    pw_forget(&w, 0, 1);
+    pw_prune(&w);
+    vv_thread_join(&thread);
+    assert_true(held.done);
+    assert_true(w.b.summary.statistics.bytes_stored < 60000); /* trees only */
+    assert_true(w.s.chunks_copied > 0);
+    assert_int_equal(pw_sound(&w), 2);
+    bw_assert_content(&w.b, "own-0");
+    bw_assert_content(&w.b, "own-1");
+    vv_cond_release(&held.changed);
+    vv_mutex_release(&held.lock);
 }
 
 static struct vv_uuid victim;
@@ -276,6 +357,7 @@ main(void)
         CASE(prune__waits_for_an_open_session_and_fences_it_after_an_hour),
         CASE(prune__is_not_held_up_by_readers_and_keeps_what_they_read),
         CASE(prune__copies_out_what_a_backup_has_come_to_need),
+        CASE(prune__copies_out_what_a_session_before_it_has_come_to_need),
         CASE(prune__that_was_fenced_deletes_nothing_and_begins_again),
         CASE(prune__refuses_while_a_snapshot_is_missing),
         CASE(prune__refuses_while_admin_records_are_damaged),

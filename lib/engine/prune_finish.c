@@ -2,9 +2,12 @@
 /* Prune, P5 to P7: the index without what goes, this session's slot, and then away with it. */
 #include <string.h>
 
+#include "core/parallel.h"
 #include "engine/prune_internal.h"
 
 #define REWRITE_ATTEMPTS 10
+#define REMOVERS 8u      /* threads that delete packs... */
+#define REMOVED_MANY 32u /* ... if there are so many */
 
 enum vv_rc
 prune_begin_index(struct prune_round *round, struct vv_error *err)
@@ -73,7 +76,7 @@ remove_object(struct prune *p, const char *name, struct vv_error *err)
 
 /** P6, one pack with its parity, which is nothing without it. */
 static enum vv_rc
-delete_pack(struct prune_round *round, size_t number, struct vv_error *err)
+remove_pack(const struct prune_round *round, size_t number, struct vv_error *err)
 {
     struct prune *p = round->p;
     size_t at = pack_list_find(&round->packs, &round->go[number]);
@@ -83,30 +86,67 @@ delete_pack(struct prune_round *round, size_t number, struct vv_error *err)
     pack_object_text(&round->go[number], object);
     memcpy(parity + strlen("parity/"), object + strlen("packs/"),
            strlen(object) - strlen("packs/") + 1);
-    if (!p->options->dry_run) {
-        if (at == round->packs.count || round->items[at].parity > 0) {
-            VV_TRY(remove_object(p, parity, err));
-        }
-        VV_TRY(remove_object(p, object, err));
+    if (at == round->packs.count || round->items[at].parity > 0) {
+        VV_TRY(remove_object(p, parity, err));
     }
-    if (at < round->packs.count) {
-        p->s.bytes_deleted += round->packs.items[at].size + round->items[at].parity;
-        p->s.packs_dead += round->go_dead[number];
-        p->s.packs_emptied += !round->go_dead[number];
-    }
+    VV_TRY(remove_object(p, object, err));
     if (p->progress != NULL) {
         atomic_fetch_add_explicit(&p->progress->files_done, 1, memory_order_relaxed);
     }
     return VV_OK;
 }
 
+/** Every REMOVERSth pack: making a deletion durable is mostly waiting. */
+struct removing {
+    const struct prune_round *round;
+    size_t first;
+    size_t step;
+};
+
+static enum vv_rc
+remove_share(void *ctx, struct vv_error *err)
+{
+    const struct removing *r = ctx;
+
+    for (size_t i = r->first; i < r->round->go_count; i += r->step) {
+        VV_TRY(vv_cancel_check(repo_cancel(r->round->p->repo), err));
+        VV_TRY(remove_pack(r->round, i, err));
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+remove_packs(const struct prune_round *round, struct vv_error *err)
+{
+    struct removing shares[REMOVERS];
+    struct vv_job jobs[REMOVERS];
+    size_t count = round->go_count >= REMOVED_MANY ? REMOVERS : 1;
+
+    memset(jobs, 0, sizeof(jobs));
+    for (size_t i = 0; i < count; i++) {
+        shares[i] = (struct removing){.round = round, .first = i, .step = count};
+        jobs[i].run = remove_share;
+        jobs[i].ctx = &shares[i];
+    }
+    return vv_parallel_run(jobs, count, (unsigned)count, err);
+}
+
 static enum vv_rc
 delete_packs(struct prune_round *round, struct vv_error *err)
 {
-    prune_phase(round->p, PRUNE_DELETING);
+    struct prune *p = round->p;
+
+    prune_phase(p, PRUNE_DELETING);
+    if (!p->options->dry_run) {
+        VV_TRY(remove_packs(round, err));
+    }
     for (size_t i = 0; i < round->go_count; i++) {
-        VV_TRY(vv_cancel_check(repo_cancel(round->p->repo), err));
-        VV_TRY(delete_pack(round, i, err));
+        size_t at = pack_list_find(&round->packs, &round->go[i]);
+        if (at < round->packs.count) {
+            p->s.bytes_deleted += round->packs.items[at].size + round->items[at].parity;
+            p->s.packs_dead += round->go_dead[i];
+            p->s.packs_emptied += !round->go_dead[i];
+        }
     }
     return VV_OK;
 }

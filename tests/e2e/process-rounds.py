@@ -202,6 +202,18 @@ def check_restore(where, identity, tag):
     counts["restored"] += 1
 
 
+def verify(where, *options):
+    """The index is a hint: a prune that was stopped and fenced may publish a segment that names packs
+    another one has deleted.  verify tells of them until the next prune; nothing else may be wrong."""
+    done = varve("check", "verify", "--quiet", *options, where=where, check=False)
+    lines = done.stderr.splitlines()
+    stale = [line for line in lines if "the index names it, but it is not there" in line]
+    if done.returncode == 12 and stale and len(stale) == len(lines):
+        counts["deleted packs that the index names"] += len(stale)
+    elif done.returncode != 0:
+        lose(f"verify: exit {done.returncode}: {done.stderr}")
+
+
 def check(everything):
     """Nothing that was committed and not forgotten is lost, on either site."""
     for where in (repository, replica):
@@ -213,7 +225,7 @@ def check(everything):
             missing -= {tag for _, tag in there}
             if missing:
                 lose(f"reported success, and gone: {sorted(missing)}")
-        varve("check", "verify", "--quiet", *(["--data"] if everything else []), where=where)
+        verify(where, *(["--data"] if everything else []))
         some = there if everything else choose.sample(there, min(2, len(there)))
         for identity, tag in some:
             check_restore(where, identity, tag)

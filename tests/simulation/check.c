@@ -11,12 +11,16 @@
 struct ear {
     struct vv_events base;
     const struct world *world;
+    uint64_t stale; /* packs that the index names and that are not there */
 };
 
 static void
 hear(struct vv_events *self, const struct vv_event *event)
 {
-    world_say(((struct ear *)self)->world, "  check: %s: %s", event->name, event->text);
+    struct ear *ear = (struct ear *)self;
+
+    ear->stale += strcmp(event->name, "pack-missing") == 0;
+    world_say(ear->world, "  check: %s: %s", event->name, event->text);
 }
 
 struct record *
@@ -93,6 +97,8 @@ check_present(struct world *w, const struct snapshot_list *l, unsigned site)
     }
 }
 
+/** The index is a hint: a prune that was stopped and fenced may publish a segment that names packs
+ *  another one has deleted.  Verify tells of them until the next prune; no chunk may be missing. */
 static void
 check_site(struct world *w, unsigned site)
 {
@@ -109,7 +115,7 @@ check_site(struct world *w, unsigned site)
         verify_run(r, &l, &all, NULL, &summary, &err) != VV_OK) {
         world_fail(w, "site %u: %s", site, err.message);
     } else if (l.damaged + l.forged + summary.chunks_missing + summary.paths_damaged > 0 ||
-               summary.objects_damaged > 0) {
+               summary.objects_damaged > ear.stale) {
         world_fail(
             w,
             "site %u: %zu snapshots damaged, %zu forged, %llu chunks missing, %llu paths and "
@@ -117,6 +123,7 @@ check_site(struct world *w, unsigned site)
             site, l.damaged, l.forged, (unsigned long long)summary.chunks_missing,
             (unsigned long long)summary.paths_damaged, (unsigned long long)summary.objects_damaged);
     }
+    w->counters[COUNT_STALE] += ear.stale;
     check_present(w, &l, site);
     for (size_t i = 0; i < l.count && !w->failed; i++) {
         w->counters[COUNT_CHECKED]++;

@@ -40,6 +40,7 @@ static const char *const counter_names[COUNTERS] = {
     [COUNT_ADOPTIONS] = "condemned lists adopted",
     [COUNT_COPIED_OUT] = "chunks copied out",
     [COUNT_PACKS_DELETED] = "packs deleted",
+    [COUNT_STALE] = "deleted packs that an index segment names at the end",
     [COUNT_CHECKED] = "snapshots restored at the end",
 };
 

@@ -43,6 +43,7 @@ enum counter {
     COUNT_ADOPTIONS,
     COUNT_COPIED_OUT, /* chunks */
     COUNT_PACKS_DELETED,
+    COUNT_STALE,
     COUNT_CHECKED, /* snapshots restored at the end */
     COUNTERS,
 };

@@ -14,6 +14,12 @@
 #if __has_feature(address_sanitizer)
 #define FIBERS_ADDRESS_SANITIZER 1
 #endif
+#if __has_feature(thread_sanitizer)
+#define FIBERS_THREAD_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define FIBERS_THREAD_SANITIZER 1
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define FIBERS_ADDRESS_SANITIZER 1
@@ -68,6 +74,16 @@ static uint64_t mono_ns;
 static const void *scheduler_stack;
 static size_t scheduler_stack_size;
 #endif
+
+bool
+fibers_usable(void)
+{
+#ifdef FIBERS_THREAD_SANITIZER
+    return false;
+#else
+    return true;
+#endif
+}
 
 /* --- numbers and time -------------------------------------------------------------------------- */
 

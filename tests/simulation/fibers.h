@@ -17,6 +17,9 @@
 
 enum { PROCESSES_MAX = 64 };
 
+/** fibers_usable(): false under the thread sanitizer, which does not know them. */
+bool fibers_usable(void);
+
 /** fibers_random(): the scheduler's own numbers, apart from the library's.  fibers_below(n): less
  *  than n.  fibers_chance(n, of): true in n of ${of} cases. */
 void fibers_seed(uint64_t seed);

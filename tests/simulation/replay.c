@@ -59,7 +59,7 @@ static const struct expected expectations[] = {
     {"example-replica", NULL, NULL},
 };
 
-enum { LINES_MAX = 128 };
+enum { LINES_MAX = 128, EXIT_SKIPPED = 77 };
 
 struct trace {
     char lines[LINES_MAX][STEP_TEXT + 32];
@@ -476,6 +476,9 @@ main(int argc, char **argv)
         cmocka_unit_test(traces__leave_the_code_where_the_mutant_omits_its_rule),
     };
 
+    if (!fibers_usable()) {
+        return EXIT_SKIPPED;
+    }
     if (argc == 3) { /* one trace: say what the code does */
         struct expected one = {.trace = argv[2]};
         directory = argv[1];

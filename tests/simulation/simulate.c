@@ -122,10 +122,9 @@ main(int argc, char **argv)
     char top[64];
     bool good = true;
 
-#if defined(__SANITIZE_THREAD__)
-    (void)puts("the thread sanitizer does not know these fibers");
-    return EXIT_SKIPPED;
-#endif
+    if (!fibers_usable()) {
+        return EXIT_SKIPPED;
+    }
     scratch = scratch_claim((unsigned)number(argc, argv, "--scratch", 0), top);
     count = count < 1 ? 1 : count > JOBS_MAX ? JOBS_MAX : count;
     vv_random_test_seed(1);

@@ -10,10 +10,6 @@
 #include "crypto/hash.h"
 #include "repo/pack_writer_internal.h"
 
-#define READ_BACK_BYTES (1u << 20)
-
-void (*pack_writer_test_hook)(uint8_t *image, size_t len);
-
 enum vv_rc
 pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
                 const struct pack_writer_options *o, struct pack_writer **ret, struct vv_error *err)
@@ -107,9 +103,8 @@ check_locked(const struct pack_writer *w, struct vv_error *err)
     return w->failure_rc;
 }
 
-/** Lock held. */
-static void
-fail_locked(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err)
+void
+pack_writer_fail_locked(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err)
 {
     if (w->failure_rc == VV_OK) {
         if (err != NULL && err->rc == rc) {
@@ -142,7 +137,7 @@ pack_writer_fail(struct pack_writer *w, enum vv_rc rc, const struct vv_error *er
 {
     if (rc != VV_OK) {
         vv_mutex_lock(&w->lock);
-        fail_locked(w, rc, err);
+        pack_writer_fail_locked(w, rc, err);
         vv_mutex_unlock(&w->lock);
     }
     return rc;
@@ -290,7 +285,7 @@ pack_writer_reserve(struct pack_writer *w, const struct block_draft *draft,
         }
     }
     if (rc != VV_OK) {
-        fail_locked(w, rc, err);
+        pack_writer_fail_locked(w, rc, err);
     }
     vv_mutex_unlock(&w->lock);
     return rc;
@@ -305,7 +300,7 @@ pack_writer_complete(struct pack_writer *w, struct pack_image *image, enum vv_rc
     vv_mutex_lock(&w->lock);
     if (sealed != VV_OK) {
         image->spoiled = true;
-        fail_locked(w, sealed, err);
+        pack_writer_fail_locked(w, sealed, err);
     }
     image->outstanding--;
     last = image->closed && image->outstanding == 0;
@@ -316,162 +311,7 @@ pack_writer_complete(struct pack_writer *w, struct pack_image *image, enum vv_rc
     return sealed != VV_OK ? sealed : pack_writer_check(w, err);
 }
 
-/* --- publication ------------------------------------------------------------------------------ */
-
-/** Does the pack, read back from its image, hold what was put in? */
-static bool
-same_content(const struct pack_directory *a, const struct pack_directory *b)
-{
-    if (a->block_count != b->block_count || a->chunk_count != b->chunk_count) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->chunk_count; i++) {
-        if (a->chunks[i].type != b->chunks[i].type || a->chunks[i].len != b->chunks[i].len ||
-            !vv_id_equal(&a->chunks[i].id, &b->chunks[i].id)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/** P3, P4: name and check a finished image.  The name comes first: bytes that change after the
- *  check then no longer fit it. */
-static enum vv_rc
-name_and_check(struct pack_writer *w, const struct pack_image *image, struct image_checker *checker,
-               struct pack_name *ret_name, struct pack_directory *ret_directory,
-               struct vv_error *err)
-{
-    struct vv_span bytes = vv_span(image->memory.data, image->len);
-    enum vv_rc rc;
-
-    sha256(bytes.data, bytes.len, ret_name->hash.b);
-    vv_random(ret_name->suffix.b, sizeof(ret_name->suffix.b));
-    rc = image_check(checker, repo_keyring(w->repo),
-                     image->ephemeral != NULL ? secret_data(image->ephemeral) : NULL, bytes,
-                     ret_directory, err);
-    if (rc == VV_ECORRUPT) {
-        (void)vv_error_prefix(err, "a finished pack does not decode to what it was made from");
-        vv_error_hint(err, "nothing of it was stored; test this machine's memory");
-    }
-    VV_TRY(rc);
-    if (!same_content(&image->directory, ret_directory)) {
-        return vv_error_set(err, VV_ECORRUPT, "a finished pack does not hold what was put into it");
-    }
-    return VV_OK;
-}
-
-/** Does the storage have what was published? */
-static enum vv_rc
-read_back(struct pack_writer *w, const struct pack_image *image, const char *object,
-          struct vv_error *err)
-{
-    struct storage *st = repo_storage(w->repo);
-    VV_CLEANUP(vv_freep) uint8_t *piece = vv_alloc(READ_BACK_BYTES);
-    size_t at = 0;
-
-    if (piece == NULL) {
-        return vv_error_nomem(err);
-    }
-    storage_uncache(st, object);
-    while (at < image->len) {
-        size_t want = image->len - at < READ_BACK_BYTES ? image->len - at : READ_BACK_BYTES;
-        size_t got = 0;
-        VV_TRY(storage_read(st, object, at, piece, want, &got, err));
-        if (got != want || memcmp(piece, image->memory.data + at, want) != 0) {
-            return vv_error_set(err, VV_ECORRUPT, "'%s' comes back other than it was stored",
-                                object);
-        }
-        at += want;
-    }
-    return VV_OK;
-}
-
-static enum vv_rc
-publish_image(struct pack_writer *w, const struct pack_image *image, const struct pack_name *name,
-              struct vv_error *err)
-{
-    char object[PACK_OBJECT_TEXT];
-    enum vv_rc rc;
-
-    pack_object_text(name, object);
-    rc = storage_publish(repo_storage(w->repo), object, vv_span(image->memory.data, image->len),
-                         err);
-    if (rc == VV_EEXISTS) { /* 128 random bits */
-        return vv_error_set(err, VV_EIO, "the storage says a name drawn at random is taken: '%s'",
-                            object);
-    }
-    VV_TRY(rc);
-    return w->read_back ? read_back(w, image, object, err) : VV_OK;
-}
-
-/** Finish, check, store, and only then (P5) tell the index. */
-static enum vv_rc
-store_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker,
-            struct vv_error *err)
-{
-    VV_CLEANUP(pack_directory_release) struct pack_directory found = {0};
-    struct pack_name name = {0};
-
-    VV_TRY(pack_image_finish(image, err));
-    if (pack_writer_test_hook != NULL) {
-        pack_writer_test_hook(image->memory.data, image->len);
-    }
-    if (!w->dry_run) {
-        VV_TRY(name_and_check(w, image, checker, &name, &found, err));
-        VV_TRY(publish_image(w, image, &name, err));
-    }
-    VV_TRY(index_writer_add(w->index_writer, &name, image->len, image->class,
-                            w->dry_run ? &image->directory : &found, err));
-    atomic_fetch_add(
-        image->class == PACK_METADATA ? &w->counts.packs_metadata : &w->counts.packs_data, 1);
-    atomic_fetch_add(&w->counts.bytes_stored, image->len);
-    atomic_fetch_sub(&w->unstored, image->directory.chunk_count);
-    if (w->parity != NULL) {
-        parity_writer_add(w->parity, &name.hash, vv_span(image->memory.data, image->len));
-    }
-    return VV_OK;
-}
-
-/** Keep an image's memory for the next one, as long as all of it stays within P7.  Lock held. */
-static void
-keep_memory(struct pack_writer *w, struct image_memory *memory)
-{
-    unsigned spares = 0;
-
-    for (unsigned i = 0; i < SPARE_MEMORIES; i++) {
-        spares += w->spare[i].data != NULL;
-    }
-    for (unsigned i = 0; i < SPARE_MEMORIES && w->images + spares < w->images_max; i++) {
-        if (w->spare[i].data == NULL) {
-            w->spare[i] = *memory;
-            *memory = (struct image_memory){0};
-            return;
-        }
-    }
-}
-
-void
-pack_writer_publish(struct pack_writer *w, struct pack_image *image, struct image_checker *checker)
-{
-    struct image_memory memory = {0};
-    struct vv_error err = {0};
-    enum vv_rc rc = pack_writer_check(w, &err);
-
-    assert(image->closed && image->outstanding == 0);
-    if (rc == VV_OK && !image->spoiled) {
-        rc = store_image(w, image, checker, &err);
-    }
-    pack_image_free(image, &memory); /* with its key */
-    vv_mutex_lock(&w->lock);
-    w->images--;
-    keep_memory(w, &memory);
-    if (rc != VV_OK) {
-        fail_locked(w, rc, &err);
-    }
-    vv_cond_broadcast(&w->room);
-    vv_mutex_unlock(&w->lock);
-    vv_free(memory.data);
-}
+/* --- the end ----------------------------------------------------------------------------------  */
 
 /** Close and publish all open images; wait for those others are at work on. */
 static enum vv_rc

@@ -9,7 +9,8 @@
 #include "repo/pack_parity.h"
 #include "repo/pack_writer.h"
 
-/* Shared by pack_writer.c, pack_upload.c, block_builder.c, pack_image.c and pack_image_check.c. */
+/* Shared by pack_writer.c, pack_publish.c, pack_upload.c, block_builder.c, pack_image.c and
+ * pack_image_check.c. */
 
 #define PACK_TARGET_MIN (4u << 20)
 #define PACK_TARGET_MAX (32u << 20)
@@ -182,6 +183,8 @@ void pack_writer_publish(struct pack_writer *w, struct pack_image *image,
 MUST_CHECK enum vv_rc pack_writer_check(struct pack_writer *w, struct vv_error *err);
 /** pack_writer_fail(w, rc, err): from now on everything fails; the first failure is kept. */
 enum vv_rc pack_writer_fail(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err);
+/** pack_writer_fail_locked(w, rc, err): the same for whoever holds the lock; rc is none but a failure. */
+void pack_writer_fail_locked(struct pack_writer *w, enum vv_rc rc, const struct vv_error *err);
 /** pack_writer_reserve(w, draft, checker, ret, err): a place in the open pack of the block's class;
  *  may publish a pack that is too full for it, or wait for another thread to publish one.  Each
  *  success is followed by a complete. */

@@ -2,8 +2,10 @@
 /* Prune, P7: what sessions that have ended left behind. */
 #include <string.h>
 
+#include "engine/parity_site.h"
 #include "engine/prune_internal.h"
 #include "repo/bury.h"
+#include "repo/repo_mend.h"
 
 #define EMPTY_SLOTS_MANY 32u /* slots without a snapshot that are worth a grave */
 #define GRAVES_MANY 16u      /* records of graves before they are merged */
@@ -66,12 +68,16 @@ clean_sessions(struct prune *p, const struct open_sessions *open, struct vv_erro
     return VV_OK;
 }
 
-/** Does an open session own the temporary file?  Its name begins with the session's. */
+/** Does an open session own the temporary file (its name begins with the session's), or did a repair
+ *  keep it aside? */
 static bool
 is_in_use(const struct open_sessions *open, const char *file)
 {
     struct vv_uuid id;
 
+    if (strncmp(file, REPO_ASIDE_PREFIX, strlen(REPO_ASIDE_PREFIX)) == 0) {
+        return true;
+    }
     return strlen(file) > SESSION_DIGITS && vv_uuid_parse(file, SESSION_DIGITS, &id) &&
            open_sessions_find(open, &id) != NULL;
 }
@@ -114,10 +120,12 @@ prune_clean(struct prune *p, struct vv_error *err)
 {
     struct admin_records admin = {0};
     struct open_sessions open = {0};
+    uint64_t parity;
     size_t count;
     enum vv_rc rc;
 
     prune_phase(p, PRUNE_CLEANING);
+    VV_TRY(parity_site_sweep(p->repo, &parity, err));
     VV_TRY(admin_records_read(p->repo, &admin, err));
     rc = open_sessions_read(p->repo, &admin, &open, err);
     admin_records_release(&admin);

@@ -125,7 +125,7 @@ repo_set_aside(struct repo *r, const char *name, struct vv_error *err)
     VV_TRY(read_what_is_there(r->storage, name, &bytes, err));
     vv_random(random, sizeof(random));
     vv_hex(digits, random, sizeof(random));
-    (void)snprintf(aside, sizeof(aside), "tmp/damaged-%s-%.200s", digits, name);
+    (void)snprintf(aside, sizeof(aside), "tmp/" REPO_ASIDE_PREFIX "%s-%.200s", digits, name);
     for (char *c = aside + strlen("tmp/"); *c != '\0'; c++) {
         if (*c == '/') {
             *c = '_';

@@ -4,6 +4,9 @@
 
 #include "repo/repo.h"
 
+/** How the names in tmp/ begin of what a repair keeps aside; a prune leaves them. */
+#define REPO_ASIDE_PREFIX "damaged-"
+
 /* Putting back single objects of a repository that was opened with a key. */
 
 /** repo_config_bytes(r, out, err): `config`, byte for byte the one the keys belong to, from wherever

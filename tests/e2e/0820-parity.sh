@@ -126,6 +126,20 @@ rm -rf restored
 assert_exit 3 varve restore "latest:$PWD/source" --target restored
 assert_same_tree source restored
 
+# --- a prune takes the parity of what it deletes along, and leaves what a repair kept aside --------
+echo aside >"$VARVE_REPO/tmp/damaged-0123456789abcdef-site"
+assert_exit 0 varve backup --quiet --tag last source
+varve --json snapshots >list.json
+mapfile -t older < <(python3 -c 'import json
+for s in json.load(open("list.json"))["snapshots"][:-1]:
+    print(s["id"])')
+assert_exit 0 varve --quiet forget --grace 0 "${older[@]}"
+assert_exit 0 varve --json prune --grace 0 --max-waste 0 >pruned.json
+assert_eq "$(json pruned.json 'd["packs_dead"] + d["packs_emptied"] > 0')" true
+assert_exit 0 varve --json parity status >status
+assert_eq "$(json status 'd["orphans"]')" 0
+[ -e "$VARVE_REPO/tmp/damaged-0123456789abcdef-site" ] || fail "what was kept aside is gone"
+
 # --- what is damaged already gets none ------------------------------------------------------------
 assert_exit 0 varve parity drop
 assert_exit 12 varve --json parity add >status

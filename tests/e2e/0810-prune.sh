@@ -201,7 +201,8 @@ if [ "$(id -u)" = 0 ]; then
     assert_eq "$(df --output=avail "$WORK/small" | tail -n 1 | tr -d ' ')" 0 'bytes free'
     assert_exit 0 varve --json prune --max-waste 0 >run.json 2>errors
     assert_eq "$(json run.json 'd["reserve_used"]')" true
-    assert_ge "$(json run.json 'd["bytes_freed"]')" 17000000
+    # 95 % of the 17.1 MB that only the forgotten three hold.
+    assert_ge "$(json run.json 'd["bytes_freed"]')" 16200000
     assert_exists "$WORK/small/repo/reserve"
     assert_exit 0 varve verify --data >/dev/null
     rm -rf out

@@ -232,6 +232,7 @@ try_entry(struct rereading *f, const struct entry *e, struct vv_error *err)
         vv_fd_close(f->fd);
     }
     f->fd = -1;
+    f->entry = NULL;
     return rc;
 }
 

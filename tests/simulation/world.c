@@ -82,6 +82,8 @@ const struct vv_clock world_clock = {clock_realtime, clock_monotonic, clock_slee
 
 /* --- words ------------------------------------------------------------------------------------- */
 
+static void say(FILE *out, const char *format, va_list args) VV_PRINTF(2, 0);
+
 static void
 say(FILE *out, const char *format, va_list args)
 {

@@ -41,7 +41,6 @@ struct world {
     struct world_events events;
     storage_fault_fn *hook; /* NULL: everything passes */
     void *hook_ctx;
-    bool in_hook; /* the hook is not called for what it does itself */
     bool no_cache;
     const struct replica_source *replicas; /* what world_open opens with */
     const char *expect_head;               /* likewise */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: serial
+# labels: serial slow
 # A thief with a writer's key file, its local state and cache, and all memory of its running backup:
 # everything derivable is tried on every older block, and none opens.
 need_root

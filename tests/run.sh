@@ -6,7 +6,7 @@
 # The last line is 'N passed, N failed'; the exit code is 0 only if nothing failed.
 #
 #   VARVE_BUILD_DIR   where to build (default: build/ in the source tree)
-#   VARVE_TEST_JOBS   tests at a time (default 2)
+#   VARVE_TEST_JOBS   tests at a time (default: one more than processors, since many wait for disks)
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd -P)
@@ -27,7 +27,7 @@ done
 log=$build/tests.log
 {
     status=0
-    ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-2}" --output-on-failure \
+    ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-$(($(nproc) + 1))}" --output-on-failure \
         --no-tests=error ${pattern:+-R "$pattern"} </dev/null 2>&1 || status=$?
     echo "$status" >"$build/tests.status"
 } | tee "$log"

@@ -13,7 +13,6 @@
 #include "signals.h"
 
 #define LARGE_BUFFER (256 << 10)
-#define DESCRIPTORS 16384u
 
 static const struct command *const commands[] = {
     &cmd_init,   &cmd_backup,   &cmd_snapshots, &cmd_ls,      &cmd_find,   &cmd_history,
@@ -151,19 +150,6 @@ wants_json(int argc, char **argv)
     return false;
 }
 
-/** A local storage keeps its directories open, some 500 of them, and a replication uses several: as
- *  many descriptors as this user may have, and no more than that many directories need. */
-static void
-raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS) {
-        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int
 main(int argc, char **argv)
 {
@@ -176,7 +162,6 @@ main(int argc, char **argv)
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER);
     fill_standard_descriptors();
     (void)setrlimit(RLIMIT_CORE, &no_core); /* keys are in this memory */
-    raise_descriptor_limit();
     (void)setlocale(LC_CTYPE, "");
     signals_install();
     app_init(&app);

@@ -71,7 +71,6 @@ category(int sys, enum vv_rc rc)
     case ENETRESET:
     case ENOLCK:
     case ENFILE:
-    case EMFILE:
         return VV_ETRANSIENT;
     case EFBIG: /* a limit on the size of files is a quota */
         return VV_ENOSPACE;
@@ -94,6 +93,8 @@ local_error(struct local *l, struct vv_error *err, int sys, const char *action, 
     }
     if (sys == EACCES || sys == EPERM) {
         vv_error_hint(err, "check who owns '%s' and whether this user may write there", l->path);
+    } else if (sys == EMFILE) {
+        vv_error_hint(err, "this process has too many files open: raise its limit (ulimit -n)");
     } else if (sys == EROFS) {
         vv_error_hint(err, "the file system is mounted read-only");
     }

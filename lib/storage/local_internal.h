@@ -38,9 +38,10 @@ extern const struct local_calls local_system_calls;
 void storage_local_set_calls(struct storage *s, const struct local_calls *calls);
 
 enum {
-    /* Descriptors kept open: all shards of packs, and what is used beside them; well below the
-     * usual limit of 1024. */
-    LOCAL_CACHED_DIRECTORIES = 300,
+    /* Descriptors kept open: of the directories met first, which are the root, what lies in it and
+     * some shards; others are opened for each use.  A process may have many storages (a replication
+     * one for each destination) and 1024 descriptors. */
+    LOCAL_CACHED_DIRECTORIES = 32,
     LOCAL_TEMPORARY_NAME = STORAGE_SESSION_MAX + 24,
 };
 

@@ -60,8 +60,8 @@ assert_eq "$(json run.json '[x["snapshots_there"] for x in d["destinations"]]')"
 assert_eq "$(json run.json '[x["made"] for x in d["destinations"]]')" '[true, true]'
 echo three >source/third
 assert_exit 0 varve -q backup source
-# (Four repositories have more directories than a process may usually open at first.)
-assert_exit 0 bash -c 'ulimit -Sn 256; exec varve --json replicate "$@"' sh \
+# (Four repositories have more directories than this process may have files open.)
+assert_exit 0 bash -c 'ulimit -n 256; exec varve --json replicate "$@"' sh \
     --to "$WORK/b" --to "$WORK/c" --to "$WORK/d" >run.json
 assert_eq "$(json run.json '[x["snapshots_copied"] for x in d["destinations"]]')" '[1, 1, 3]'
 assert_eq "$(json run.json 'd["destinations"][2]["batches"]')" 2 'batches, newest first'

@@ -28,7 +28,11 @@ MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_
 /** slot_scan_heal(r, s, err): where slots are damaged or missing (chain_check has been made), add
  *  what replicas have of them.  What was judged about this repository stays as it was. */
 MUST_CHECK enum vv_rc slot_scan_heal(struct repo *r, struct slot_scan *s, struct vv_error *err);
-/** snapshot_list_sort(l, err): into the order of struct snapshot_list. */
+/** snapshot_list_drop_doubles(l): a record that lies in several slots (a replication was repeated) is
+ *  one snapshot.  Loses the order. */
+void snapshot_list_drop_doubles(struct snapshot_list *l);
+/** snapshot_list_sort(l, err): oldest first by the clocks; but where a client's clock was wrong, the
+ *  order in which it made its snapshots counts: they share out the places their times gave them. */
 MUST_CHECK enum vv_rc snapshot_list_sort(struct snapshot_list *l, struct vv_error *err);
 /** snapshots_by_place(l, err): all, by client and sequence; the caller frees the array (NULL: no
  *  memory).  snapshot_place_compare orders pointers to its elements. */

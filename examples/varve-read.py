@@ -494,12 +494,14 @@ class Repository:
         require(new.height <= 16, "height of the tree")
         new.host, new.sources, new.tags, new.incomplete = (
             b"".join(fields[2]), fields[3], fields[4], fields[13])
+        new.wal = int.from_bytes(fields[8][0], "little") == 3
         return new
 
     def find_snapshot(self, which):
         found = [snapshot for snapshot in self.snapshots if snapshot.id.hex().startswith(which)]
         if which == "latest":
-            found = [snapshot for snapshot in self.snapshots if not snapshot.forgotten][-1:]
+            found = [snapshot for snapshot in self.snapshots
+                     if not snapshot.forgotten and not snapshot.wal][-1:]
         require(len(found) == 1, "%d snapshots are '%s'" % (len(found), which))
         return found[0]
 

@@ -96,12 +96,29 @@ struct snapshot_statistics {
 #define SNAPSHOT_F_FILE_SYSTEM 12u /* repeated, numbered from 1: u64 type | u64 identity */
 #define SNAPSHOT_F_INCOMPLETE 13u  /* text, repeated: what --keep-going left out */
 #define SNAPSHOT_F_USER 14u        /* text: user name the run had */
+#define SNAPSHOT_F_WAL 15u         /* repeated: struct snapshot_wal */
 
-enum snapshot_mode { SNAPSHOT_FULL = 1, SNAPSHOT_INCREMENTAL = 2 };
+enum snapshot_mode {
+    SNAPSHOT_FULL = 1,
+    SNAPSHOT_INCREMENTAL = 2,
+    SNAPSHOT_WAL = 3, /* a publication of PostgreSQL's write-ahead log, and nothing else */
+};
 
 struct snapshot_file_system {
     uint64_t type;
     uint64_t identity;
+};
+/** WAL of a PostgreSQL cluster: u64 system identifier | u32 segment size | u32 timeline | u64 from |
+ *  u64 to.  In a snapshot of mode SNAPSHOT_WAL there is one: what its tree holds; from is where a
+ *  segment begins, and with from = to it holds other files of that timeline (a history).  In other
+ *  snapshots there is one for each base backup: where it begins and where it is consistent, all WAL
+ *  between being in the snapshot. */
+struct snapshot_wal {
+    uint64_t system;
+    uint32_t segment_size;
+    uint32_t timeline;
+    uint64_t from;
+    uint64_t to;
 };
 /** The decoded body; owns everything (snapshot_body_release).  Texts are never NULL after decoding
  *  (absent: ""); NULL is taken when encoding. */
@@ -125,6 +142,8 @@ struct snapshot_body {
     struct snapshot_statistics statistics;
     struct snapshot_file_system *file_systems;
     uint32_t file_system_count;
+    struct snapshot_wal *wal;
+    uint32_t wal_count;
 };
 void snapshot_body_release(struct snapshot_body *b);
 MUST_CHECK enum vv_rc snapshot_body_encode(const struct snapshot_body *b, struct vv_buf *out,

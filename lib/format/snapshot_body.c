@@ -6,9 +6,11 @@
 #include "core/alloc.h"
 #include "format/entry.h"
 #include "format/snapshot.h"
+#include "format/wal.h"
 
 #define ROOT_LEN (32u + 4u + 8u + 8u)
 #define FILE_SYSTEM_LEN 16u
+#define WAL_LEN 32u
 #define STATISTICS_COUNT (sizeof(struct snapshot_statistics) / sizeof(uint64_t))
 
 static_assert(sizeof(struct snapshot_statistics) == 18 * sizeof(uint64_t),
@@ -36,6 +38,7 @@ snapshot_body_release(struct snapshot_body *b)
     vv_free(b->tags);
     vv_free(b->incomplete);
     vv_free(b->file_systems);
+    vv_free(b->wal);
     *b = (struct snapshot_body){0};
 }
 
@@ -70,13 +73,45 @@ put_optional_text(struct vv_buf *out, uint16_t tag, const char *text)
     }
 }
 
+/** What a snapshot may say of WAL: a publication says it of one stretch, from a segment's first byte. */
+static bool
+wal_is_possible(const struct snapshot_wal *w, enum snapshot_mode mode)
+{
+    return wal_segment_size_valid(w->segment_size) && w->timeline != 0 && w->from <= w->to &&
+           (mode != SNAPSHOT_WAL || w->from % w->segment_size == 0);
+}
+
+static enum vv_rc
+check_wal(const struct snapshot_body *b, enum vv_rc category, struct vv_error *err)
+{
+    bool possible = b->mode != SNAPSHOT_WAL || b->wal_count == 1;
+
+    for (uint32_t i = 0; i < b->wal_count; i++) {
+        possible = possible && wal_is_possible(&b->wal[i], b->mode);
+    }
+    return possible ? VV_OK : vv_error_set(err, category, "snapshot: impossible stretch of WAL");
+}
+
+static void
+put_wal(struct vv_buf *out, const struct snapshot_wal *w)
+{
+    uint8_t bytes[WAL_LEN];
+
+    vv_store_u64(bytes, w->system);
+    vv_store_u32(bytes + 8, w->segment_size);
+    vv_store_u32(bytes + 12, w->timeline);
+    vv_store_u64(bytes + 16, w->from);
+    vv_store_u64(bytes + 24, w->to);
+    field_put(out, SNAPSHOT_F_WAL, bytes, sizeof(bytes));
+}
+
 enum vv_rc
 snapshot_body_encode(const struct snapshot_body *b, struct vv_buf *out, struct vv_error *err)
 {
-    if (b->mode < SNAPSHOT_FULL || b->mode > SNAPSHOT_INCREMENTAL ||
-        b->root.height > LIMIT_TREE_HEIGHT) {
+    if (b->mode < SNAPSHOT_FULL || b->mode > SNAPSHOT_WAL || b->root.height > LIMIT_TREE_HEIGHT) {
         return vv_error_set(err, VV_EUSAGE, "snapshot: impossible mode or tree height");
     }
+    VV_TRY(check_wal(b, VV_EUSAGE, err));
     put_root(out, &b->root);
     put_optional_text(out, SNAPSHOT_F_HOST, b->host);
     for (uint32_t i = 0; i < b->source_count; i++) {
@@ -104,6 +139,9 @@ snapshot_body_encode(const struct snapshot_body *b, struct vv_buf *out, struct v
         field_put_text(out, SNAPSHOT_F_INCOMPLETE, b->incomplete[i]);
     }
     put_optional_text(out, SNAPSHOT_F_USER, b->user);
+    for (uint32_t i = 0; i < b->wal_count; i++) {
+        put_wal(out, &b->wal[i]);
+    }
     return vv_buf_check(out, err);
 }
 
@@ -118,12 +156,12 @@ static bool
 is_repeated(uint16_t tag)
 {
     return tag == SNAPSHOT_F_SOURCE || tag == SNAPSHOT_F_TAG || tag == SNAPSHOT_F_FILE_SYSTEM ||
-           tag == SNAPSHOT_F_INCOMPLETE;
+           tag == SNAPSHOT_F_INCOMPLETE || tag == SNAPSHOT_F_WAL;
 }
 
 /* First pass: order, tags known, how many of each. */
 static enum vv_rc
-count_fields(struct vv_span plain, uint32_t counts[SNAPSHOT_F_USER + 1], struct vv_error *err)
+count_fields(struct vv_span plain, uint32_t counts[SNAPSHOT_F_WAL + 1], struct vv_error *err)
 {
     uint16_t last = 0;
     uint16_t tag;
@@ -134,7 +172,7 @@ count_fields(struct vv_span plain, uint32_t counts[SNAPSHOT_F_USER + 1], struct 
             return vv_error_set(err, VV_ECORRUPT, "snapshot: field %u out of order", tag);
         }
         last = tag;
-        if (tag >= SNAPSHOT_F_ROOT && tag <= SNAPSHOT_F_USER) {
+        if (tag >= SNAPSHOT_F_ROOT && tag <= SNAPSHOT_F_WAL) {
             if (++counts[tag] > 1 && !is_repeated(tag)) {
                 return vv_error_set(err, VV_ECORRUPT, "snapshot: field %u comes twice", tag);
             }
@@ -213,7 +251,7 @@ set_mode(struct snapshot_body *b, struct vv_span value, struct vv_error *err)
 {
     uint64_t mode;
     VV_TRY(set_number(&mode, SNAPSHOT_F_MODE, value, err));
-    if (mode < SNAPSHOT_FULL || mode > SNAPSHOT_INCREMENTAL) {
+    if (mode < SNAPSHOT_FULL || mode > SNAPSHOT_WAL) {
         return vv_error_set(err, VV_EUNSUPPORTED, "snapshot: unknown mode %llu",
                             (unsigned long long)mode);
     }
@@ -238,6 +276,22 @@ add_file_system(struct snapshot_body *b, struct vv_span value, struct vv_error *
     b->file_systems[b->file_system_count++] = (struct snapshot_file_system){
         .type = vv_load_u64(value.data),
         .identity = vv_load_u64(value.data + 8),
+    };
+    return VV_OK;
+}
+
+static enum vv_rc
+add_wal(struct snapshot_body *b, struct vv_span value, struct vv_error *err)
+{
+    if (value.len != WAL_LEN) {
+        return bad_field(SNAPSHOT_F_WAL, err);
+    }
+    b->wal[b->wal_count++] = (struct snapshot_wal){
+        .system = vv_load_u64(value.data),
+        .segment_size = vv_load_u32(value.data + 8),
+        .timeline = vv_load_u32(value.data + 12),
+        .from = vv_load_u64(value.data + 16),
+        .to = vv_load_u64(value.data + 24),
     };
     return VV_OK;
 }
@@ -286,6 +340,8 @@ set_field(struct snapshot_body *b, uint16_t tag, struct vv_span value, struct vv
         return set_text(&b->incomplete[b->incomplete_count++], tag, value, err);
     case SNAPSHOT_F_USER:
         return set_text(&b->user, tag, value, err);
+    case SNAPSHOT_F_WAL:
+        return add_wal(b, value, err);
     default:
         return VV_OK; /* optional and unknown */
     }
@@ -293,17 +349,18 @@ set_field(struct snapshot_body *b, uint16_t tag, struct vv_span value, struct vv
 
 /* Room for everything that repeats, and texts that are never NULL. */
 static enum vv_rc
-prepare(struct snapshot_body *b, const uint32_t counts[SNAPSHOT_F_USER + 1], struct vv_error *err)
+prepare(struct snapshot_body *b, const uint32_t counts[SNAPSHOT_F_WAL + 1], struct vv_error *err)
 {
     b->sources = vv_alloc_array(counts[SNAPSHOT_F_SOURCE], sizeof(*b->sources));
     b->tags = vv_alloc_array(counts[SNAPSHOT_F_TAG], sizeof(*b->tags));
     b->incomplete = vv_alloc_array(counts[SNAPSHOT_F_INCOMPLETE], sizeof(*b->incomplete));
     b->file_systems = vv_alloc_array(counts[SNAPSHOT_F_FILE_SYSTEM], sizeof(*b->file_systems));
+    b->wal = vv_alloc_array(counts[SNAPSHOT_F_WAL], sizeof(*b->wal));
     b->host = vv_strdup("");
     b->user = vv_strdup("");
     b->program = vv_strdup("");
     if (b->sources == NULL || b->tags == NULL || b->incomplete == NULL || b->file_systems == NULL ||
-        b->host == NULL || b->user == NULL || b->program == NULL) {
+        b->wal == NULL || b->host == NULL || b->user == NULL || b->program == NULL) {
         return vv_error_nomem(err);
     }
     return VV_OK;
@@ -312,7 +369,7 @@ prepare(struct snapshot_body *b, const uint32_t counts[SNAPSHOT_F_USER + 1], str
 enum vv_rc
 snapshot_body_decode(struct vv_span plain, struct snapshot_body *ret, struct vv_error *err)
 {
-    uint32_t counts[SNAPSHOT_F_USER + 1] = {0};
+    uint32_t counts[SNAPSHOT_F_WAL + 1] = {0};
     if (plain.len > LIMIT_BLOCK_PLAIN) {
         return vv_error_set(err, VV_ECORRUPT, "snapshot: too large (%zu bytes)", plain.len);
     }
@@ -325,6 +382,7 @@ snapshot_body_decode(struct vv_span plain, struct snapshot_body *ret, struct vv_
     while (field_next(&r, &tag, &value)) {
         VV_TRY(set_field(&b, tag, value, err));
     }
+    VV_TRY(check_wal(&b, VV_ECORRUPT, err));
     *ret = b;
     b = (struct snapshot_body){0};
     return VV_OK;

@@ -459,6 +459,18 @@ build_snapshot_body(struct vv_buf *out)
     vv_buf_release(&sources[1]);
 }
 
+/** Of a run that took base backups of two clusters. */
+static void
+build_snapshot_body_wal(struct vv_buf *out)
+{
+    struct snapshot_wal wal[] = {{7000000000000000001, 1u << 24, 3, 0x2000028, 0x20001c8},
+                                 {7000000000000000002, 1u << 20, 1, 0xfe00000028, 0xfe00000128}};
+    struct snapshot_body b = {
+        .root = {sample_id(1), 2, 1000, 123456}, .mode = SNAPSHOT_FULL, .wal = wal, .wal_count = 2};
+
+    OK(snapshot_body_encode(&b, out, NULL));
+}
+
 static enum vv_rc
 decode_snapshot_body(struct vv_span bytes, struct vv_error *err)
 {
@@ -488,6 +500,7 @@ const struct sample samples[] = {
     {"slot", "fence", true, build_slot_fence, decode_slot},
     {"snapshot_record", "plain", false, build_snapshot_record, decode_snapshot_record},
     {"snapshot_body", "everything", false, build_snapshot_body, decode_snapshot_body},
+    {"snapshot_body", "wal", false, build_snapshot_body_wal, decode_snapshot_body},
     {"admin", "certificate", true, build_certificate, decode_admin},
     {"admin", "revocation", true, build_revocation, decode_admin},
     {"admin", "epoch", true, build_epoch, decode_admin},

@@ -40,6 +40,7 @@ static const struct {
      "74afa16f7263b26dcc9c0e7a72e8516fcb957ad6ddc27df603c2247ace15cc2f"},
     {"snapshot_body", "everything",
      "5a047e04563dda98b2e52ee1891a884799eed55f8f31b099ba210019df5f84a7"},
+    {"snapshot_body", "wal", "216b7dc2898c6d0f215147a60dafa62c59d6b8ce538cc8448fbe162683783c8b"},
     {"admin", "certificate", "a0e563a6bbac5828f67671fdee1216cfb88812eb7a209d44c4a6befa23d7f993"},
     {"admin", "revocation", "a1401c71cf5f8e8121b251d50ad539648ccf4b252c779ce8b2a14bd03585090b"},
     {"admin", "epoch", "82320463ffad5f0c3a6e949b4663442cc0b96c126623548a32015f06716b4797"},

@@ -215,7 +215,7 @@ snapshot_body__unknown_fields_follow_the_rule(void **state)
     field_put_text(&out, SNAPSHOT_F_PROGRAM, "two");
     assert_int_equal(snapshot_body_decode(vv_buf_span(&out), &b, NULL), VV_ECORRUPT);
     out.len = 0;
-    put_body(&out, "h", 3, 18);
+    put_body(&out, "h", 4, 18);
     assert_int_equal(snapshot_body_decode(vv_buf_span(&out), &b, NULL), VV_EUNSUPPORTED);
     vv_buf_release(&out);
 }

@@ -302,8 +302,10 @@ replicate(struct app *app, const struct replicate_command_line *o, const struct 
           struct targets *t, enum exit_code *ret_code)
 {
     static const char *const phases[] = {"looking", "copying", "reading back", "done"};
-    struct replicate_options options = {
-        .accept_shrunken = o->accept_shrunken, .reserve = o->reserve, .threads = o->threads};
+    struct replicate_options options = {.accept_shrunken = o->accept_shrunken,
+                                        .complete = o->complete,
+                                        .reserve = o->reserve,
+                                        .threads = o->threads};
     struct repo_options opening;
     enum vv_rc rc;
 

@@ -130,6 +130,21 @@ assert_exit 3 varve --json replicate --to "$WORK/c" --verify-share all >run.json
 assert_eq "$(json run.json 'd["destinations"][0]["packs_healed"]')" 1
 restored_healed "$WORK/c"
 
+# Packs gone together with the index segments that named them: only --complete can find that.
+assert_exit 0 varve -q replicate --to "$WORK/whole" "$first"
+find "$WORK/whole/packs" "$WORK/whole/index" -type f | sort >before
+assert_exit 0 varve -q replicate --to "$WORK/whole"
+find "$WORK/whole/packs" "$WORK/whole/index" -type f | sort | comm -13 before - >brought
+assert_grep '/index/' brought
+xargs rm -f <brought
+assert_exit 0 varve --json replicate --to "$WORK/whole" >run.json
+assert_eq "$(json run.json 'd["destinations"][0]["batches"]')" 0 'batches: no trace of them is left'
+assert_exit 3 varve --json replicate --to "$WORK/whole" --complete >run.json 2>errors
+assert_grep 'they are there again' errors
+assert_ge "$(json run.json 'd["destinations"][0]["packs_copied"]')" 1 'packs brought again'
+assert_exit 0 varve -r "$WORK/whole" -q verify --data
+restored "$WORK/whole"
+
 # --- backing up to a replica, and from there on ----------------------------------------------------
 echo five >source/fifth
 assert_exit 0 varve -r "$WORK/d" -q replicate --from "$VARVE_REPO"

@@ -98,16 +98,18 @@ MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url, s
 MUST_CHECK enum vv_rc app_expect_repository(struct app *app);
 /** What a command does with the repository, and with that the least role a key needs. */
 enum app_use {
-    APP_READ,  /* reader: reads what was stored */
-    APP_WRITE, /* writer: adds snapshots */
-    APP_ADMIN, /* administrator: changes what counts */
-    APP_ANY,   /* whatever the key is */
+    APP_READ,     /* reader: reads what was stored */
+    APP_WRITE,    /* writer: adds snapshots */
+    APP_ADMIN,    /* administrator: changes what counts */
+    APP_MAINTAIN, /* administrator: rewrites what is stored, as a session */
+    APP_ANY,      /* whatever the key is */
 };
-/** app_repo_options(app, use, ret): directories, events, cancellation.  Unless it is APP_WRITE: a
- *  state directory that cannot be used is a warning, and replicas may serve. */
+/** app_repo_options(app, use, ret): directories, events, cancellation.  Unless packs are to be written
+ *  (APP_WRITE, APP_MAINTAIN): a state directory that cannot be used is a warning, and replicas may
+ *  serve. */
 MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct repo_options *ret);
-/** app_open(app, use): storage and repository, with a secret from wherever it comes.  VV_EKEY also if
- *  the key's role does not allow ${use}. */
+/** app_open(app, use): storage and repository, with a secret from wherever it comes.  VV_EKEY, and
+ *  whose key it takes, also if none was given or the key's role does not allow ${use}. */
 MUST_CHECK enum vv_rc app_open(struct app *app, enum app_use use);
 /** app_snapshots(app, ret): the list; freshness and forged records are told, and make the command end
  *  with exit code 14 whatever else it does. */

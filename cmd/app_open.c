@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One run of the command: opening storage and repository, with a key of the right role; what its
  * snapshots say about freshness. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,13 @@ app_open_other_storage(struct app *app, const char *url, struct storage **ret, s
     return storage_open(url, options, ret, err);
 }
 
+/** Does it write packs? */
+static bool
+writes(enum app_use use)
+{
+    return use == APP_WRITE || use == APP_MAINTAIN;
+}
+
 enum vv_rc
 app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
 {
@@ -64,10 +72,10 @@ app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
     *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
     ret->expect_head = app->global.expect_head;
     ret->accept_heads = app->global.accept_head;
-    ret->replicas = use != APP_WRITE && app->replicas.open != NULL ? &app->replicas : NULL;
+    ret->replicas = !writes(use) && app->replicas.open != NULL ? &app->replicas : NULL;
     if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
         directories_make(&app->state_dir, &why) != VV_OK) {
-        if (use == APP_WRITE) {
+        if (writes(use)) {
             app->err = why;
             vv_error_hint(&app->err, "set VARVE_STATE_DIR to a directory of this user");
             return why.rc;
@@ -137,26 +145,60 @@ explain_key(struct app *app, const struct secret_value *v)
     (void)vv_error_prefix(&app->err, "this key file is for another repository (%s)", id);
 }
 
+/** Whose key it takes. */
+static const char *
+needed(enum app_use use)
+{
+    switch (use) {
+    case APP_READ:
+        return "a reader's or an administrator's key";
+    case APP_WRITE:
+        return "a writer's or an administrator's key";
+    case APP_ADMIN:
+    case APP_MAINTAIN:
+        return "an administrator's key";
+    case APP_ANY:
+        break;
+    }
+    return "a key";
+}
+
+/** "varve prune", "varve key rotate" */
+static void
+command_text(const struct app *app, char *out, size_t len)
+{
+    (void)snprintf(out, len, "varve %s%s%s", app->path[0], app->path[1] != NULL ? " " : "",
+                   app->path[1] != NULL ? app->path[1] : "");
+}
+
+/** There is no key, and nobody to ask: whose would it have to be? */
+static void
+explain_missing_key(struct app *app, enum app_use use)
+{
+    char command[64];
+
+    command_text(app, command, sizeof(command));
+    (void)vv_error_prefix(&app->err, "'%s' needs %s", command, needed(use));
+}
+
 /** Does the key's role allow what the command does?  (The library would refuse, but later.) */
 static enum vv_rc
 check_role(struct app *app, enum app_use use)
 {
     const struct key_bundle *client = keyring_client(repo_keyring(app->repo));
-    const char *needed = use == APP_ADMIN  ? "an administrator's key"
-                         : use == APP_READ ? "a reader's or an administrator's key"
-                                           : "a writer's or an administrator's key";
+    char command[64];
     enum vv_rc rc;
 
     if (client == NULL || use == APP_ANY || (use == APP_READ && client->role == KEY_ROLE_READER) ||
         (use == APP_WRITE && client->role == KEY_ROLE_WRITER)) {
         return VV_OK;
     }
-    rc = vv_error_set(&app->err, VV_EKEY, "'varve %s%s%s' needs %s; this one ('%s') is a %s's",
-                      app->path[0], app->path[1] != NULL ? " " : "",
-                      app->path[1] != NULL ? app->path[1] : "", needed, repo_slot(app->repo)->label,
-                      render_role(client->role));
+    command_text(app, command, sizeof(command));
+    rc = vv_error_set(&app->err, VV_EKEY, "'%s' needs %s; this one ('%s') is a %s's", command,
+                      needed(use), repo_slot(app->repo)->label, render_role(client->role));
     vv_error_hint(&app->err,
-                  "see ROLES in varve-key(1); 'varve key list' tells whose keys there are");
+                  "name it with --key-file or VARVE_KEY_FILE; see ROLES in varve-key(1); "
+                  "'varve key list' tells whose keys there are");
     return rc;
 }
 
@@ -169,7 +211,7 @@ app_open(struct app *app, enum app_use use)
     enum vv_rc rc;
 
     VV_TRY(app_open_storage(app));
-    if (use != APP_WRITE) {
+    if (!writes(use)) {
         VV_TRY(replica_options_read(app, &app->err));
     }
     VV_TRY(app_expect_repository(app));
@@ -181,6 +223,9 @@ app_open(struct app *app, enum app_use use)
         struct slot_secret secret;
         bool again;
         rc = secret_get(&ways, vv_buf_text(&what), &app->messages, &v, &app->err);
+        if (rc == VV_EKEY && !v.prompted && !secret_given(&ways)) {
+            explain_missing_key(app, use);
+        }
         if (rc == VV_OK) {
             secret = secret_value_slot(&v);
             rc = repo_open(app->storage, &secret, &options, &app->repo, &app->err);

@@ -181,7 +181,7 @@ prune(struct app *app, const struct prune_command_line *o, enum exit_code *ret_c
     enum vv_rc rc;
 
     VV_TRY(make_options(app, o, &options));
-    VV_TRY(app_open(app, APP_WRITE));
+    VV_TRY(app_open(app, APP_MAINTAIN));
     progress = app_progress(app, phases, VV_COUNT(phases));
     rc = prune_run(app->repo, &options, progress, &s, &app->err);
     progress_stop(&app->progress);

@@ -164,8 +164,8 @@ repair(struct app *app, const struct repair_command_line *o, struct sources *sou
     struct repair_options options = {.threads = o->threads};
     enum vv_rc rc;
 
+    VV_TRY(app_open(app, APP_MAINTAIN));
     VV_TRY(open_sources(app, &o->from, sources));
-    VV_TRY(app_open(app, APP_WRITE));
     options.others = sources->items;
     options.other_count = sources->count;
     options.host = o->no_files ? NULL : o->host != NULL ? o->host : app_host();

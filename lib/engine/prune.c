@@ -27,11 +27,7 @@ prune_phase(struct prune *p, enum prune_phase phase)
 static enum vv_rc
 check_role(struct repo *r, struct vv_error *err)
 {
-    const struct key_bundle *bundle = repo_is_keyless(r) ? NULL : keyring_bundle(repo_keyring(r));
-
-    if (bundle == NULL || bundle->role != KEY_ROLE_ADMIN) {
-        return vv_error_set(err, VV_EREFUSED, "only an administrator's key can delete");
-    }
+    VV_TRY(keyring_need_admin(repo_keyring(r), "deleting", err));
     if (vv_uuid_is_zero(&repo_site(r)->id)) {
         return vv_error_set(err, VV_EREFUSED,
                             "'site' is missing or damaged: what is meant for this copy only would "

@@ -70,7 +70,9 @@ for command in snapshots "ls $snapshot" "cat $snapshot:x" "restore $snapshot --t
 done
 for host in web drill; do
     for command in "key add --new-key-file more.key" "key remove 1234" "key rotate" \
-        "key revoke drill" "key export --kit kit"; do
+        "key revoke drill" "key export --kit kit" prune "prune --dry-run" repair \
+        "repair --from nowhere" "forget --keep-last 1" "forget $snapshot" "undelete $snapshot" \
+        "pin $snapshot" "snapshots --accept $snapshot"; do
         # shellcheck disable=SC2086
         refuse "$host" "an administrator's key" $command
     done
@@ -80,6 +82,14 @@ done
 assert_eq "$(json check.json 'd["role"]')" reader
 refuse drill "a writer's or an administrator's key" backup source
 refute_exists nowhere more.key kit
+# Without any key, too: whose it takes.
+for command in prune repair "forget --keep-last 1" "key rotate"; do
+    # shellcheck disable=SC2086
+    assert_exit 11 env -u VARVE_KEY_FILE varve $command </dev/null 2>errors
+    assert_grep "'varve ${command%% --*}' needs an administrator's key: no key was given" errors
+done
+assert_exit 11 env -u VARVE_KEY_FILE varve snapshots </dev/null 2>errors
+assert_grep "'varve snapshots' needs a reader's or an administrator's key: no key was given" errors
 find "$VARVE_REPO" -type f | sort >after
 cmp before after
 

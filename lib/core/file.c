@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -306,6 +307,18 @@ vv_temp_file(const char *dir_path, int *ret_fd, struct vv_error *err)
     }
     if (fd < 0) {
         return vv_error_sys(err, errno, "cannot create a temporary file in '%s'", dir_path);
+    }
+    *ret_fd = fd;
+    return VV_OK;
+}
+
+enum vv_rc
+vv_memory_file(int *ret_fd, struct vv_error *err)
+{
+    int fd = memfd_create("varve", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        return vv_error_sys(err, errno, "cannot create a temporary file in memory");
     }
     *ret_fd = fd;
     return VV_OK;

@@ -55,6 +55,9 @@ MUST_CHECK enum vv_rc vv_mkdir_all(const char *path, mode_t mode, struct vv_erro
 /** vv_temp_file(dir_path, ret_fd, err): an unnamed (unlinked) file for reading and writing. */
 MUST_CHECK enum vv_rc vv_temp_file(const char *dir_path, int *ret_fd, struct vv_error *err);
 
+/** vv_memory_file(ret_fd, err): the same without a disk: its bytes take memory. */
+MUST_CHECK enum vv_rc vv_memory_file(int *ret_fd, struct vv_error *err);
+
 /** vv_file_lock(fd, wait, ret_got, err): exclusive flock(2), gone with the process.  Held by
  * somebody else and not waiting: VV_OK with ${*ret_got} false. */
 MUST_CHECK enum vv_rc vv_file_lock(int fd, bool wait, bool *ret_got, struct vv_error *err);

@@ -87,7 +87,8 @@ struct backup {
     struct parent_cache *kept;     /* the tree, for the next run of a writer's key; NULL: none */
     const struct snapshot *parent; /* NULL: none; in `list` */
     struct snapshot_list list;
-    bool parent_trusted; /* W8: taken over without look-ups */
+    bool parent_trusted;     /* W8: taken over without look-ups */
+    bool parent_damage_told; /* of the one in the cache */
     int64_t start;
 
     /* entries of commands and archives, sorted */

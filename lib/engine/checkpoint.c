@@ -75,6 +75,9 @@ static void
 give_up(struct checkpoint *c, const struct vv_error *err)
 {
     c->broken = true;
+    if (repo_cache_has_failed(c->b->repo)) {
+        return; /* told already */
+    }
     vv_emit(repo_events(c->b->repo), VV_EVENT_WARNING, "checkpoint-failed",
             vv_span(c->path, strlen(c->path)),
             "%s; if this run is interrupted, the next one reads everything again", err->message);

@@ -95,6 +95,18 @@ next_frame(struct parent_reader *p)
     return p->plain.len > 0;
 }
 
+/** What is left of the tree is not used; told once. */
+static void
+tell_damaged(struct backup *b, const char *name)
+{
+    if (!b->parent_damage_told) {
+        b->parent_damage_told = true;
+        vv_emit(
+            repo_events(b->repo), VV_EVENT_WARNING, "parent-damaged", vv_span(name, strlen(name)),
+            "the last run's tree in the cache is damaged; what it had from there on is read again");
+    }
+}
+
 /** Open a file, and its last frame into p->plain. */
 static struct parent_reader *
 open_file(struct backup *b, int dir, const char *name)
@@ -182,6 +194,9 @@ each_file(struct backup *b, each_fn *fn, void *ctx, struct vv_error *err)
             continue;
         }
         p = open_file(b, dirfd(d), e->d_name);
+        if (p == NULL && faccessat(dirfd(d), e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+            tell_damaged(b, e->d_name);
+        }
         s = p != NULL ? find_snapshot(b, p) : NULL;
         if (s == NULL) {
             remove_useless(b, dirfd(d), e->d_name);
@@ -261,20 +276,29 @@ tell_node(struct parent_reader *p, uint32_t height, struct vv_error *err)
     return p->on_node != NULL ? p->on_node(p->on_node_ctx, &id, height, err) : VV_OK;
 }
 
+static void
+end_damaged(struct parent_reader *p)
+{
+    p->ended = true;
+    tell_damaged(p->b, "parent");
+}
+
 /** Inner nodes that follow, so that none is left behind the last leaf; then a leaf is pending or
  *  all has been read. */
 static enum vv_rc
 read_inner_nodes(struct parent_reader *p, struct vv_error *err)
 {
     while (!p->ended && !p->pending) {
-        if (p->offset >= p->last || !next_frame(p) || p->plain.len < 33) {
+        if (p->offset == p->last) {
             p->ended = true;
+        } else if (p->offset > p->last || !next_frame(p) || p->plain.len < 33) {
+            end_damaged(p);
         } else if (p->plain.data[0] == PARENT_INNER) {
             VV_TRY(tell_node(p, 1, err));
         } else if (p->plain.data[0] == PARENT_LEAF) {
             p->pending = true;
         } else {
-            p->ended = true;
+            end_damaged(p);
         }
     }
     return VV_OK;
@@ -295,7 +319,7 @@ take_leaf(struct parent_reader *p, struct vv_error *err)
     if (memcmp(id.b, p->plain.data + 1, 32) != 0 ||
         node_decode(bytes, &p->arena, &p->node, NULL) != VV_OK || p->node.height != 0) {
         memset(&p->node, 0, sizeof(p->node));
-        p->ended = true;
+        end_damaged(p);
         return VV_OK;
     }
     VV_TRY(tell_node(p, 0, err));

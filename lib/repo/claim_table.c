@@ -13,6 +13,7 @@
 #define FIRST_SLOTS 768u    /* an unchanged backup claims a few nodes only, all over the table */
 #define SECOND_SLOTS 20480u /* a million ids in all: until then nothing grows again */
 #define BUFFERED_IDS 2048u  /* 64 KiB at a time go to the file */
+#define FILE_NAME "temporary file of chunk ids"
 #define IDS_MAX (UINT32_MAX - 1u)
 
 /** Empty if record is 0.  Linear probing from where the fingerprint alone says, so that a table can
@@ -33,7 +34,9 @@ struct shard {
 struct id_file {
     struct vv_mutex lock;
     char *temp_dir;
-    int fd; /* -1: not made yet */
+    int fd;      /* -1: not made yet */
+    int left_fd; /* the one it was before the ids moved into memory; -1: none */
+    bool in_memory;
     struct vv_id *buffer;
     uint32_t buffered;
     uint32_t written;
@@ -57,6 +60,7 @@ claim_table_new(const char *temp_dir, struct claim_table **ret, struct vv_error 
     }
     vv_mutex_init(&t->ids.lock);
     t->ids.fd = -1;
+    t->ids.left_fd = -1;
     t->ids.temp_dir = vv_strdup(temp_dir);
     t->ids.buffer = vv_alloc_array(BUFFERED_IDS, sizeof(*t->ids.buffer));
     if (t->ids.temp_dir == NULL || t->ids.buffer == NULL) {
@@ -78,23 +82,73 @@ claim_table_free(struct claim_table *t)
         vv_mutex_release(&t->shards[i].lock);
     }
     vv_fd_close(t->ids.fd);
+    vv_fd_close(t->ids.left_fd);
     vv_free(t->ids.buffer);
     vv_free(t->ids.temp_dir);
     vv_mutex_release(&t->ids.lock);
     vv_free(t);
 }
 
-/** Write the full buffer out.  Lock of the file held. */
 static enum vv_rc
-write_ids(struct id_file *f, struct vv_error *err)
+read_bytes(int fd, void *out, size_t len, uint64_t offset, struct vv_error *err)
+{
+    size_t got = 0;
+
+    VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL,
+                           vv_fd_pread_full(fd, out, len, offset, FILE_NAME, &got, err)));
+    if (got != len) {
+        return vv_error_origin(err, VV_ORIGIN_LOCAL,
+                               vv_error_set(err, VV_EIO, "the %s has become shorter", FILE_NAME));
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+put_buffer(struct id_file *f, struct vv_error *err)
 {
     if (f->fd < 0) {
         VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL, vv_temp_file(f->temp_dir, &f->fd, err)));
     }
-    VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL,
+    return vv_error_origin(err, VV_ORIGIN_LOCAL,
                            vv_fd_pwrite_full(f->fd, f->buffer, f->buffered * sizeof(*f->buffer),
-                                             (uint64_t)f->written * sizeof(*f->buffer),
-                                             "temporary file of chunk ids", err)));
+                                             (uint64_t)f->written * sizeof(*f->buffer), FILE_NAME,
+                                             err));
+}
+
+/** The disk is full, or there is none: what is written so far goes into memory, as what follows.
+ *  The old file stays open: a thread may be reading from it. */
+static enum vv_rc
+move_to_memory(struct id_file *f, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    struct vv_id piece[256];
+
+    VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL, vv_memory_file(&fd, err)));
+    for (uint32_t at = 0; at < f->written; at += VV_COUNT(piece)) {
+        uint32_t left = f->written - at;
+        size_t len = (left < VV_COUNT(piece) ? left : VV_COUNT(piece)) * sizeof(*piece);
+        uint64_t offset = (uint64_t)at * sizeof(*piece);
+        VV_TRY(read_bytes(f->fd, piece, len, offset, err));
+        VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL,
+                               vv_fd_pwrite_full(fd, piece, len, offset, FILE_NAME, err)));
+    }
+    f->left_fd = f->fd;
+    f->fd = fd;
+    f->in_memory = true;
+    fd = -1;
+    return VV_OK;
+}
+
+/** Write the full buffer out.  Lock of the file held. */
+static enum vv_rc
+write_ids(struct id_file *f, struct vv_error *err)
+{
+    if (f->in_memory || put_buffer(f, NULL) != VV_OK) {
+        if (!f->in_memory) {
+            VV_TRY(move_to_memory(f, err));
+        }
+        VV_TRY(put_buffer(f, err));
+    }
     f->written += f->buffered;
     f->buffered = 0;
     return VV_OK;
@@ -125,7 +179,6 @@ static enum vv_rc
 read_id(struct id_file *f, uint32_t record, struct vv_id *ret, struct vv_error *err)
 {
     uint32_t place = record - 1;
-    size_t got;
     int fd;
 
     vv_mutex_lock(&f->lock);
@@ -137,15 +190,7 @@ read_id(struct id_file *f, uint32_t record, struct vv_id *ret, struct vv_error *
     }
     fd = f->fd;
     vv_mutex_unlock(&f->lock);
-    VV_TRY(vv_error_origin(err, VV_ORIGIN_LOCAL,
-                           vv_fd_pread_full(fd, ret, sizeof(*ret), (uint64_t)place * sizeof(*ret),
-                                            "temporary file of chunk ids", &got, err)));
-    if (got != sizeof(*ret)) {
-        return vv_error_origin(
-            err, VV_ORIGIN_LOCAL,
-            vv_error_set(err, VV_EIO, "the temporary file of chunk ids has become shorter"));
-    }
-    return VV_OK;
+    return read_bytes(fd, ret, sizeof(*ret), (uint64_t)place * sizeof(*ret), err);
 }
 
 static struct shard *

@@ -7,7 +7,8 @@
 /*
  * The chunk ids a session has claimed, or knows of its live parent.  Thread-safe.  Heap use is
  * about 11 bytes an id: a slot is a 32-bit fingerprint and the number of a record; the records
- * (whole ids) are appended to an unlinked temporary file, and every hit is confirmed there.  Ids of
+ * (whole ids) are appended to an unlinked temporary file (in memory if that cannot be written), and every hit is
+ * confirmed there.  Ids of
  * different chunk types are made with different keys, so the type need not be kept.
  */
 struct claim_table;

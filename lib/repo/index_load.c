@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/file.h"
-#include "core/random.h"
 #include "repo/chunk_index_internal.h"
 #include "repo/object_ahead.h"
 
@@ -141,51 +139,6 @@ has_segment(const struct index_table *t, const struct vv_id *id)
     return false;
 }
 
-/** A new file for a table: beside the cache's, or an unnamed one.  ${temp} is empty for that. */
-static enum vv_rc
-create_file(struct chunk_index *x, struct vv_buf *path, struct vv_buf *temp, int *ret_fd,
-            struct vv_error *err)
-{
-    uint64_t number;
-
-    if (repo_cache_path(x->repo, "index", path)) {
-        vv_random(&number, sizeof(number)); /* other processes and threads make theirs */
-        vv_buf_printf(temp, "%s.%016llx.tmp", vv_buf_text(path), (unsigned long long)number);
-        (void)vv_buf_text(temp);
-        VV_TRY(vv_buf_check(temp, err));
-        *ret_fd = open(vv_buf_text(temp), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (*ret_fd >= 0) {
-            return VV_OK;
-        }
-        vv_buf_reset(temp);
-    }
-    return vv_temp_file(repo_temp_dir(x->repo), ret_fd, err);
-}
-
-/** Write ${new} merged with ${old} to the cache (or an unnamed file) and map it. */
-static enum vv_rc
-store_table(struct chunk_index *x, const struct index_table *old, const struct index_table *new,
-            struct index_table *ret, struct vv_error *err)
-{
-    VV_CLEANUP(vv_fd_closep) int fd = -1;
-    struct vv_buf path = {0};
-    struct vv_buf temp = {0};
-    enum vv_rc rc = create_file(x, &path, &temp, &fd, err);
-
-    if (rc == VV_OK) {
-        rc = table_merge(old, new, fd, err);
-    }
-    if (rc == VV_OK) {
-        rc = table_map(fd, ret, err);
-    }
-    if (temp.len > 0 && (rc != VV_OK || rename(vv_buf_text(&temp), vv_buf_text(&path)) != 0)) {
-        (void)unlink(vv_buf_text(&temp));
-    }
-    vv_buf_release(&path);
-    vv_buf_release(&temp);
-    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
-}
-
 /** Replace ${*base} by itself merged with what was collected, which is emptied. */
 static enum vv_rc
 merge_collected(struct chunk_index *x, struct table_builder *b, struct live_table **base,
@@ -201,7 +154,7 @@ merge_collected(struct chunk_index *x, struct table_builder *b, struct live_tabl
     made->users = 1;
     table_builder_sort(b);
     table_builder_view(b, &view);
-    rc = store_table(x, *base != NULL ? &(*base)->t : NULL, &view, &made->t, err);
+    rc = table_store(x->repo, true, *base != NULL ? &(*base)->t : NULL, &view, &made->t, err);
     if (rc != VV_OK) {
         live_table_put(made);
         return rc;

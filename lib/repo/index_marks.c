@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include "core/alloc.h"
-#include "core/file.h"
 #include "repo/chunk_index_internal.h"
 #include "repo/pack_reader.h"
 
@@ -65,21 +64,12 @@ collect_unindexed(struct index_marks *m, const struct pack_list *listed, struct 
 static enum vv_rc
 combine(struct index_marks *m, struct table_builder *b, struct vv_error *err)
 {
-    VV_CLEANUP(vv_fd_closep) int fd = -1;
     struct index_table more;
-    enum vv_rc rc;
 
     table_builder_sort(b);
     table_builder_view(b, &more);
-    rc = vv_temp_file(repo_temp_dir(m->index->repo), &fd, err);
-    if (rc == VV_OK) {
-        rc = table_merge(&m->view.table->t, &more, fd, err);
-    }
-    if (rc == VV_OK) {
-        rc = table_map(fd, &m->combined, err);
-    }
     m->t = &m->combined;
-    return vv_error_origin(err, VV_ORIGIN_LOCAL, rc);
+    return table_store(m->index->repo, false, &m->view.table->t, &more, &m->combined, err);
 }
 
 /** Blocks of one pack lie side by side, in the order of packs. */

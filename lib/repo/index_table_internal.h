@@ -95,6 +95,12 @@ MUST_CHECK enum vv_rc table_merge(const struct index_table *old, const struct in
                                   int fd, struct vv_error *err);
 /** table_map(fd, ret, err): map and check a table file; VV_ECORRUPT if it is not whole. */
 MUST_CHECK enum vv_rc table_map(int fd, struct index_table *ret, struct vv_error *err);
+/** table_store(r, cached, old, new, ret, err): merge into a file and map it: the cache's table for
+ *  later runs, if ${cached}, else an unnamed file.  A place that cannot be written to is told and done
+ *  without (repo_cache_failed); the last is memory. */
+MUST_CHECK enum vv_rc table_store(struct repo *r, bool cached, const struct index_table *old,
+                                  const struct index_table *new, struct index_table *ret,
+                                  struct vv_error *err);
 void table_unmap(struct index_table *t);
 /** table_pack_of(t, record): the pack a record lies in; NULL if the numbers lead nowhere (the file
  *  a table is mapped from may change under it). */

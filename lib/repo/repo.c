@@ -18,6 +18,7 @@ enum vv_rc
 repo_use_cache(struct repo *r, const char *dir, struct vv_error *err)
 {
     struct vv_buf path = {0};
+    struct vv_error why = {0};
     char id[VV_UUID_TEXT];
     enum vv_rc rc;
 
@@ -30,9 +31,9 @@ repo_use_cache(struct repo *r, const char *dir, struct vv_error *err)
         rc = r->cache == NULL || r->cache_root == NULL ? vv_error_nomem(err) : VV_OK;
     }
     vv_buf_release(&path);
-    if (rc == VV_OK && vv_mkdir_all(r->cache, 0700, NULL) != VV_OK) {
+    if (rc == VV_OK && vv_mkdir_all(r->cache, 0700, &why) != VV_OK) {
         vv_emit(r->events, VV_EVENT_WARNING, "cache-unusable", vv_span(r->cache, strlen(r->cache)),
-                "the cache directory cannot be used; going on without one");
+                "%s; going on without a cache", why.message);
         vv_free(TAKE(r->cache));
     }
     return rc;
@@ -378,12 +379,27 @@ repo_state_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode)
     return identity(r->state_root, ret_device, ret_inode);
 }
 
+void
+repo_cache_failed(struct repo *r, const struct vv_error *why)
+{
+    if (!atomic_exchange(&r->cache_failed, true) && r->cache != NULL) {
+        vv_emit(r->events, VV_EVENT_WARNING, "cache-unusable", vv_span(r->cache, strlen(r->cache)),
+                "%s; going on without a cache", why->message);
+    }
+}
+
+bool
+repo_cache_has_failed(const struct repo *r)
+{
+    return r->cache_failed;
+}
+
 const char *
 repo_temp_dir(struct repo *r)
 {
     const char *dir;
 
-    if (r->cache != NULL) {
+    if (r->cache != NULL && !r->cache_failed) {
         return r->cache;
     }
     dir = getenv("TMPDIR");

@@ -87,7 +87,12 @@ MUST_CHECK bool repo_cache_path(struct repo *r, const char *name, struct vv_buf 
  *  writes to locally, so that a backup can leave them out; false if there is none. */
 bool repo_cache_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode);
 bool repo_state_identity(struct repo *r, uint64_t *ret_device, uint64_t *ret_inode);
-/** repo_temp_dir(r): a directory for unnamed temporary files (the cache, else TMPDIR or /tmp). */
+/** repo_cache_failed(r, why): something could not be written to the cache: from now on temporary files
+ *  are made elsewhere.  Told the first time (event "cache-unusable").  Thread-safe. */
+void repo_cache_failed(struct repo *r, const struct vv_error *why);
+bool repo_cache_has_failed(const struct repo *r);
+/** repo_temp_dir(r): a directory for unnamed temporary files (the cache unless it has failed, else
+ *  TMPDIR or /tmp). */
 const char *repo_temp_dir(struct repo *r);
 
 /** repo_read_object(r, name, kind, limit, out, ret_body, err): read a plain container and check it

@@ -14,6 +14,7 @@ struct repo {
     struct local_state *state; /* NULL: none */
     char *cache;               /* "<cache dir>/<repository id>", NULL: none */
     char *cache_root;          /* as given, NULL: none */
+    _Atomic bool cache_failed; /* it cannot be written to */
     char *state_root;          /* as given, NULL: none */
     const struct vv_clock *clock;
     struct vv_events *events;

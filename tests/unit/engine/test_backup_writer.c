@@ -141,6 +141,7 @@ writer__is_not_misled_by_a_damaged_cache(void **state)
     (void)state;
     begin_as_writer(&w);
     bw_backup(&w);
+    assert_int_equal(bw_heard_count(&w, "parent-damaged"), 0);
     assert_int_equal(cached(&w, path), 1);
     assert_int_equal(stat(path, &st), 0);
     for (off_t at = 0; at < st.st_size; at += st.st_size / 23 + 1) {
@@ -152,6 +153,7 @@ writer__is_not_misled_by_a_damaged_cache(void **state)
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
         assert_int_equal(close(fd), 0);
         bw_backup(&w);
+        assert_int_equal(bw_heard_count(&w, "parent-damaged"), 1);
         assert_int_equal(w.summary.packs_data, 0);
         assert_int_equal(w.summary.statistics.files, 3);
         assert_stored(&w);

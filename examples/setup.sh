@@ -7,14 +7,15 @@
 
 # To build the command.
 packages_build="gcc libc6-dev cmake ninja-build pkgconf libsodium-dev libssl-dev libzstd-dev \
-libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev libisal-dev libqrencode-dev"
+libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev libisal-dev libqrencode-dev \
+libpq-dev"
 
 # Beyond those, to run the tests: cmocka for the unit tests, the rest is what the end-to-end tests
 # compare with, what the independent reader (examples/varve-read.py) is written in, and Spin, which
-# checks the models (with gcc).
+# checks the models (with gcc).  Of PostgreSQL only the programs are wanted: see no_database_cluster.
 packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
 attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
-tzdata openssh-server openssh-sftp-server openssh-client spin strace"
+tzdata openssh-server openssh-sftp-server openssh-client spin strace postgresql-15"
 
 # shellcheck disable=SC2154 # whoever sources this file sets it
 build=${VARVE_BUILD_DIR:-$top/build}
@@ -61,6 +62,31 @@ apt_get()
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@" </dev/null
 }
 
+# Debian makes and starts a database cluster when a server's package is installed.  Where there is no
+# PostgreSQL yet, tell it not to; no_database_cluster_end takes that back for clusters made later.
+cluster_config=/etc/postgresql-common/createcluster.conf
+no_database_cluster()
+{
+    case " $missing" in
+    *" postgresql"*) ;;
+    *) return 0 ;;
+    esac
+    [ ! -e "$cluster_config" ] || return 0
+    as_root mkdir -p "${cluster_config%/*}"
+    echo "create_main_cluster = false" | as_root tee "$cluster_config" >/dev/null
+    cluster_prevented=yes
+}
+no_database_cluster_end()
+{
+    [ "${cluster_prevented:-}" = yes ] || return 0
+    cluster_prevented=
+    if [ -e /usr/share/postgresql-common/createcluster.conf ]; then
+        as_root cp /usr/share/postgresql-common/createcluster.conf "$cluster_config"
+    else
+        as_root rm -f "$cluster_config"
+    fi
+}
+
 # install_packages NAME...: install what is missing; nothing missing needs no rights.
 install_packages()
 {
@@ -81,6 +107,7 @@ install_packages()
     fi
     say "Installing: $missing"
     apt_log=$(mktemp "${TMPDIR:-/tmp}/varve-apt.XXXXXX")
+    no_database_cluster
     # Package lists may be absent (a bare system) or too old (the versions they name are gone).
     # shellcheck disable=SC2086 # a list of words
     if { have_package_lists &&
@@ -88,8 +115,10 @@ install_packages()
         { apt_get update >>"$apt_log" 2>&1 &&
             apt_get install --no-install-recommends $missing >>"$apt_log" 2>&1; }; then
         rm -f "$apt_log"
+        no_database_cluster_end
         return 0
     fi
+    no_database_cluster_end
     tail -n 40 "$apt_log" >&2
     die "installing packages failed; the whole log: $apt_log"
 }

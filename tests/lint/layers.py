@@ -15,7 +15,7 @@ import sys
 LAYERS = [
     ["core"],
     ["crypto", "compress", "chunker", "parity", "ssh", "http", "archive", "sqlite", "config",
-     "report"],
+     "report", "postgres"],
     ["format", "storage", "source", "sink"],
     ["repo"],
     ["engine"],
@@ -38,7 +38,8 @@ THIRD_PARTY = [
     (r"sqlite3\.h$", "sqlite"),
     (r"(isa-l/)?erasure_code\.h$|isa-l\.h$", "parity"),
     (r"ini\.h$", "config"),
-    (r"libpq-fe\.h$|(mariadb|mysql)/", "source"),
+    (r"libpq-fe\.h$", "postgres"),
+    (r"(mariadb|mysql)/", "source"),
 ]
 # What the C library, the kernel and the compiler bring.
 SYSTEM = re.compile(r"""(sys|linux|netinet|arpa|asm|bits)/|

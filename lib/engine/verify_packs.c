@@ -104,8 +104,8 @@ check_twin(struct verify *v, struct pack_reader *reader, struct verify_pack *twi
     if (rc == VV_OK) {
         rc = pack_check(reader, &twin->name, vv_buf_span(&bytes), err);
     }
-    *ret = rc == VV_OK;
-    if (rc != VV_OK && damage_found(rc, err)) {
+    *ret = rc == VV_OK || rc == VV_EKEY; /* its hash is right */
+    if (rc == VV_EKEY || damage_found(rc, err)) {
         vv_error_clear(err);
         rc = VV_OK;
     }
@@ -151,6 +151,11 @@ check_pack(struct verify *v, struct pack_reader *reader, struct verify_pack *p,
         verify_vouch_add(v, p, &directory, class);
     }
     pack_directory_release(&directory);
+    if (rc == VV_EKEY) { /* its hash is right; nothing more can be said */
+        repo_report(v->repo, "epoch-unknown", "packs", err->message);
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
     if (rc == VV_OK || damage_found(rc, err)) {
         note_state(v, p, rc == VV_OK);
     }

@@ -365,7 +365,11 @@ reading_keys(const struct keyring *k, uint32_t epoch, struct epoch_keys *ret, st
         return vv_error_set(err, VV_ECORRUPT, "an impossible epoch (%u)", epoch);
     }
     if (!keyring_epoch_known(k, epoch)) {
-        return vv_error_set(err, VV_EKEY, "this reader's key has no key of epoch %u", epoch);
+        (void)vv_error_set(err, VV_EKEY, "this reader's key has no key of epoch %u", epoch);
+        vv_error_hint(err, "it is no damage: the key was revoked, or was not certified here when "
+                           "that epoch began; an administrator makes one that opens it with 'varve "
+                           "key add --role reader'");
+        return VV_EKEY;
     }
     keyring_epoch_keys(k, epoch, ret);
     return VV_OK;

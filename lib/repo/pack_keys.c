@@ -74,6 +74,30 @@ opened_pack_from_header(const struct keyring *keyring, const uint8_t header[PACK
     return VV_OK;
 }
 
+/** The header names an epoch whose keys are not here.  So it is, if the copy at the end says the same;
+ *  else it is damaged. */
+static enum vv_rc
+doubt_epoch(struct repo *r, const char *object, const uint8_t header[PACK_HEADER_LEN],
+            struct vv_error *err)
+{
+    uint8_t copy[PACK_HEADER_LEN];
+    struct vv_error why = *err;
+    uint64_t size;
+    size_t got = 0;
+
+    vv_error_clear(err);
+    VV_TRY(storage_size(repo_storage(r), object, &size, err));
+    if (size >= PACK_HEADER_LEN + PACK_TAIL_LEN) {
+        VV_TRY(storage_read(repo_storage(r), object, size - PACK_TAIL_LEN, copy, sizeof(copy), &got,
+                            err));
+    }
+    if (got != sizeof(copy) || memcmp(header, copy, sizeof(copy)) != 0) {
+        return vv_error_set(err, VV_ECORRUPT, "the header and its copy differ");
+    }
+    *err = why;
+    return VV_EKEY;
+}
+
 enum vv_rc
 pack_keys_get(struct pack_keys *k, const struct pack_name *name, struct opened_pack *ret,
               struct vv_error *err)
@@ -81,6 +105,7 @@ pack_keys_get(struct pack_keys *k, const struct pack_name *name, struct opened_p
     struct opened_pack *slot = slot_of(k, name);
     uint8_t header[PACK_HEADER_LEN];
     char object[PACK_OBJECT_TEXT];
+    struct vv_error why = {0};
     size_t got = 0;
     bool found;
     enum vv_rc rc;
@@ -99,8 +124,14 @@ pack_keys_get(struct pack_keys *k, const struct pack_name *name, struct opened_p
     if (got != sizeof(header)) {
         return vv_error_set(err, VV_ECORRUPT, "'%s' is cut short", object);
     }
-    rc = opened_pack_from_header(repo_keyring(k->repo), header, ret, err);
+    rc = opened_pack_from_header(repo_keyring(k->repo), header, ret, &why);
+    if (rc == VV_EKEY) {
+        rc = doubt_epoch(k->repo, object, header, &why);
+    }
     if (rc != VV_OK) {
+        if (err != NULL) {
+            *err = why;
+        }
         (void)vv_error_prefix(err, "'%s'", object);
         return rc;
     }

@@ -157,15 +157,17 @@ use_image(struct pack_reader *p, struct vv_span image, struct vv_error *err)
 {
     const struct keyring *keyring = repo_keyring(pack_keys_repo(p->keys));
     struct opened_pack opened;
+    const uint8_t *copy;
     enum vv_rc rc;
 
     p->has_key = false;
     if (image.len < PACK_HEADER_LEN + PACK_TAIL_LEN) {
         return vv_error_set(err, VV_ECORRUPT, "a pack of %zu bytes", image.len);
     }
+    copy = image.data + image.len - PACK_TAIL_LEN;
     rc = opened_pack_from_header(keyring, image.data, &opened, err);
-    if (rc == VV_ECORRUPT) {
-        rc = opened_pack_from_header(keyring, image.data + image.len - PACK_TAIL_LEN, &opened, err);
+    if (rc == VV_ECORRUPT || (rc == VV_EKEY && memcmp(image.data, copy, PACK_HEADER_LEN) != 0)) {
+        rc = opened_pack_from_header(keyring, copy, &opened, err);
     }
     VV_TRY(rc);
     rc = aead_rekey(p->aead, (uint8_t)opened.header.suite, opened.key, err);

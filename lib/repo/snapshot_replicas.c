@@ -92,7 +92,7 @@ from_replica(const struct wanted *w, struct repo *other, size_t nth, struct vv_e
     struct replica_report about = {0};
     struct slot_scan theirs = {0};
     struct vv_error why = {0};
-    enum vv_rc rc = slot_scan_read(other, 1, &theirs, &why);
+    enum vv_rc rc = slot_scan_read(other, SLOT_SCAN_BODIES | SLOT_SCAN_LOCKED, &theirs, &why);
 
     if (rc == VV_OK && replicas_report(replicas, nth, &about)) {
         rc = take_over(w, &theirs.list, nth, about.url, &why);

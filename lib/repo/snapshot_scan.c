@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reading slots: which snapshots are visible. */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -174,7 +175,11 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
         s->list.snapshots = grown;
     }
     if ((with & SLOT_SCAN_BODIES) != 0) {
-        VV_TRY(open_body(r, &record, &item.body, err));
+        enum vv_rc rc = open_body(r, &record, &item.body, err);
+        item.locked = rc == VV_EKEY && (with & SLOT_SCAN_LOCKED) != 0;
+        if (rc != VV_OK && !item.locked) {
+            return rc;
+        }
     }
     if ((with & SLOT_SCAN_RECORDS) != 0) {
         item.record_at = s->records.len;
@@ -341,6 +346,54 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
     return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
 }
 
+/** What has to be done about an epoch whose keys this reader lacks. */
+static void
+tell_locked(struct repo *r, const struct admin_records *admin, const struct snapshot *a)
+{
+    const struct key_bundle *own = keyring_client(repo_keyring(r));
+    char when[VV_TIME_TEXT];
+    char about[VV_UUID_TEXT];
+    char text[320];
+    bool here = false;
+
+    for (size_t i = 0; i < admin->epoch_count; i++) {
+        here = here || admin->epochs[i].number == a->epoch;
+    }
+    vv_uuid_text(&a->id, about);
+    about[8] = '\0';
+    vv_time_format(a->time, when);
+    (void)snprintf(
+        text, sizeof(text),
+        "the snapshot of %s is of epoch %u, of which this reader's key has no key: %s", when,
+        (unsigned)a->epoch,
+        own != NULL && admin_revoked(admin, &own->client, UINT64_MAX) ? "it was revoked"
+        : here
+            ? "an administrator makes one that opens it with 'varve key add --role reader'"
+            : "the epoch's record in 'admin' is missing or damaged, and 'varve repair --from' or "
+              "a replication brings it back");
+    repo_report(r, "epoch-unknown", about, text);
+}
+
+/** Take out those no key is here for; they have been counted in the chains. */
+static void
+drop_locked(struct repo *r, struct slot_scan *s)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->list.count; i++) {
+        struct snapshot *a = &s->list.snapshots[i];
+        if (!a->locked) {
+            s->list.snapshots[kept++] = *a;
+            continue;
+        }
+        if (admin_forgotten(&s->admin, &a->id) == NULL) {
+            tell_locked(r, &s->admin, a);
+            s->list.locked++;
+        }
+    }
+    s->list.count = kept;
+}
+
 /** Put those that a forget hides into a list of their own. */
 static enum vv_rc
 set_forgotten_apart(struct snapshot_list *l, struct vv_error *err)
@@ -367,7 +420,7 @@ static enum vv_rc
 scan_and_check(struct repo *r, struct slot_scan *s, struct vv_error *err)
 {
     /* What a writer cannot open it need not know. */
-    unsigned with = keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES : 0;
+    unsigned with = keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES | SLOT_SCAN_LOCKED : 0;
     struct chain_doubts before = {0};
     struct chain_doubts doubts = {0};
     enum vv_rc rc = VV_OK;
@@ -404,6 +457,7 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
         rc = slot_scan_heal(r, &s, err);
     }
     if (rc == VV_OK) {
+        drop_locked(r, &s);
         s.list.admin = s.admin;
         memset(&s.admin, 0, sizeof(s.admin));
         rc = set_forgotten_apart(&s.list, err);

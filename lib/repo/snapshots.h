@@ -17,6 +17,7 @@ struct snapshot {
     struct vv_uuid site;
     int64_t time;
     uint32_t epoch;
+    bool locked; /* no key of that epoch: there is no body; never in a snapshot_list_read's */
     struct snapshot_body body;
     size_t record_at; /* in the bytes of a scan for copying (record_scan.h) */
     size_t record_len;
@@ -35,6 +36,7 @@ struct snapshot_list {
     struct snapshot *forgotten; /* hidden by a forget (admin_forgotten tells which); same order */
     size_t forgotten_count;
     size_t damaged; /* slots or records that could not be read (events "snapshot-damaged") */
+    size_t locked;  /* authentic, of epochs a reader has no key of (events "epoch-unknown") */
     size_t forged;  /* records whose signature is wrong or unknown (events "forged-record") */
     size_t fenced;
     size_t revoked; /* records of clients from their revocation on; ignored */

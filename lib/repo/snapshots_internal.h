@@ -21,8 +21,9 @@ struct slot_scan {
 };
 void slot_scan_release(struct slot_scan *s);
 /** slot_scan_read(r, with, ret, err): read slots; without bodies nothing is decrypted (id, client,
- * sequence, hash, site and time only), which needs no key. */
-enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2 };
+ * sequence, hash, site and time only), which needs no key.  SLOT_SCAN_LOCKED: those of an epoch that
+ * a reader has no key of are listed without a body, as locked; else they fail the whole, VV_EKEY. */
+enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2, SLOT_SCAN_LOCKED = 4 };
 MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);
 /** slot_scan_heal(r, s, err): where slots are damaged or missing (chain_check has been made), add

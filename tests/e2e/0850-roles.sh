@@ -126,13 +126,30 @@ assert_exit 0 other drill verify --data >/dev/null
     assert_exit 0 varve --recovery-file "$WORK/repo.words" verify --data >/dev/null
 )
 
+# A key whose reader was revoked, with a slot that survived: what it may read is listed, what came later
+# is told as what it is, and neither is damage.
+assert_exit 0 varve key add --role reader --name guest --new-key-file guest.key >/dev/null
+mkdir slots
+cp -p "$VARVE_REPO"/keys/* slots/
+assert_exit 0 varve key revoke guest >/dev/null
+cp -p slots/* "$VARVE_REPO/keys/"
+assert_exit 0 varve backup source --tag later >/dev/null
+assert_exit 3 other guest --json snapshots >listed.json 2>errors
+assert_eq "$(json listed.json '[p["name"] for p in d["problems"]]')" '["epoch-unknown"]'
+assert_eq "$(json listed.json 'len(d["snapshots"]) > 5')" true
+assert_exit 3 other guest snapshots >/dev/null 2>errors
+assert_grep "is of epoch 2, of which this reader's key has no key: it was revoked" errors
+assert_exit 3 other guest verify --data >/dev/null 2>errors
+assert_grep "no key of epoch 2" errors
+refute_grep "damaged" errors
+
 # Revoked: no more of it is believed; the others go on.
 assert_exit 0 varve --json key revoke web --replica "$WORK/replica" 2>errors >revoked.json
-assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[5, 2, 3]'
+assert_eq "$(json revoked.json '[d["revoked_from"], d["epoch"], d["clients"]]')" '[5, 3, 3]'
 assert_eq "$(json revoked.json 'd["replicas"][0]["state"]')" holds
 assert_exit 11 other web backup source 2>errors
 assert_exit 0 other drill snapshots >listed
-assert_eq "$(grep -c "$PWD/source" listed)" 7
+assert_eq "$(grep -c "$PWD/source" listed)" 8
 # A copy of its slot that survived elsewhere does not help it.
 cp -p "$WORK/replica/keys/$(json web.json 'd["id"]')"-? "$VARVE_REPO/keys/"
 assert_exit 1 other web backup source 2>errors

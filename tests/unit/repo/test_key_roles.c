@@ -169,10 +169,12 @@ revoke__a_reader_reads_nothing_of_the_next_epoch(void **state)
     struct repo *admin;
     struct repo *reader;
     struct client_list clients;
+    struct snapshot_list l;
     struct vv_id before;
     struct vv_id after;
     uint32_t epoch;
     size_t count;
+    size_t listed;
 
     (void)state;
     world_begin(&w);
@@ -191,8 +193,50 @@ revoke__a_reader_reads_nothing_of_the_next_epoch(void **state)
     assert_int_equal(count, 0);
     after = store(admin, "after");
     reader = world_open_client(&w, "drill", "drill"); /* a copy of its slot survived */
+    world_forget_events(&w);
+    assert_int_equal(readable(reader, &listed), 1);
+    assert_int_equal(listed, 1);
+    assert_int_equal(world_told(&w, "epoch-unknown"), 1); /* and nothing of damage */
+    assert_int_equal(world_told(&w, "snapshot-damaged"), 0);
+    assert_int_equal(world_told(&w, "snapshot-missing"), 0);
+    must(snapshot_list_read(reader, &l, E));
+    assert_int_equal(l.locked, 1);
+    assert_int_equal(l.freshness, FRESHNESS_OK);
+    snapshot_list_release(&l);
     must(read_text(reader, &before, "before"));
     assert_int_equal(read_text(reader, &after, "after"), VV_EKEY);
+    assert_non_null(strstr(E->message, "epoch 1"));
+    repo_free(reader);
+    repo_free(admin);
+    world_end(&w);
+}
+
+/* A reader meets a pack whose header says another epoch than it is of: that is damage, and the copy at
+ * the pack's end tells; where both say the same, it is not. */
+static void
+reader__does_not_take_damage_for_a_missing_key(void **state)
+{
+    static const long headers[] = {28, -(long)PACK_TAIL_LEN + 28};
+    struct world w;
+    struct repo *admin;
+    struct repo *reader;
+    struct vv_id id;
+    struct pack_name pack;
+    char object[PACK_OBJECT_TEXT];
+
+    (void)state;
+    world_begin(&w);
+    world_add_client(&w, KEY_ROLE_READER, "drill");
+    admin = world_open(&w, "admin");
+    id = store(admin, "something");
+    pack = pack_of(admin, &id);
+    pack_object_text(&pack, object);
+    reader = world_open_client(&w, "drill", "drill");
+    must(read_text(reader, &id, "something"));
+    world_flip(&w, object, headers[0]);
+    assert_int_equal(read_text(reader, &id, "something"), VV_ECORRUPT);
+    world_flip(&w, object, headers[1]);
+    assert_int_equal(read_text(reader, &id, "something"), VV_EKEY);
     repo_free(reader);
     repo_free(admin);
     world_end(&w);
@@ -344,6 +388,7 @@ main(void)
         cmocka_unit_test(reader__writes_nothing),
         cmocka_unit_test(rotate__everybody_goes_on_and_old_and_new_open),
         cmocka_unit_test(revoke__a_reader_reads_nothing_of_the_next_epoch),
+        cmocka_unit_test(reader__does_not_take_damage_for_a_missing_key),
         cmocka_unit_test(revoke__a_writer_is_believed_up_to_then),
         cmocka_unit_test(writer__deduplicates_against_its_own_and_administrators),
         cmocka_unit_test(client__keeps_its_own_state),

@@ -446,7 +446,7 @@ class Repository:
             client, sequence = payload.unpack("16sQ")
             self.revoked[client] = min(sequence, self.revoked.get(client, sequence))
         elif kind == 4:
-            for session, snapshot, _, _, _, reason in payload.table("16s16s16sQ32sB"):
+            for session, snapshot, _, _, _, _, _, reason in payload.table("16s16s16sQ32s32s16sB"):
                 if here or reason == 3:
                     self.buried.add(snapshot if any(snapshot) else session)
         elif kind == 6 and here:

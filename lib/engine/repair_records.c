@@ -365,8 +365,7 @@ bury_slot(struct repair *x, const char *name, const struct vv_uuid *session, str
     char grave[64] = "grave-";
     uint8_t random[16];
 
-    grave_list_begin(&payload, 1);
-    grave_put(&payload, &g);
+    grave_list_encode(&g, 1, NULL, 0, &payload);
     VV_TRY(vv_buf_check(&payload, err));
     vv_random(random, sizeof(random));
     vv_hex(grave + strlen(grave), random, sizeof(random));

@@ -2,7 +2,7 @@
 #ifndef VARVE_FORMAT_ADMIN_H
 #define VARVE_FORMAT_ADMIN_H
 
-#include "format/common.h"
+#include "format/snapshot.h"
 
 /*
  * Administrator's records `admin/<type>-<name>` (kind A), signed by the administrator:
@@ -19,8 +19,9 @@ enum admin_type {
     ADMIN_EPOCH = 3,       /* u32 number | 32 B X25519 public | u32 count, per client: 16 B client |
                               u8 what (1 writer key, 2 reader secret) | 80 B sealed to it */
     ADMIN_GRAVE = 4,       /* u32 count, per entry: 16 B session | 16 B snapshot (zeros: all of the
-                              session) | 16 B client | u64 sequence | 32 B record hash |
-                              u8 reason */
+                              session) | 16 B client | u64 sequence | 32 B record hash | 32 B hash
+                              of the record before | 16 B site of the record | u8 reason;
+                              u32 count, per head: as in a snapshot record */
     ADMIN_SUSPECT = 5,     /* u32 count, 48 B full pack names */
     ADMIN_FORGET = 6,      /* u32 count, 16 B snapshot ids | i64 grace in ns */
     ADMIN_FORGET_END = 7,  /* 16 B random bytes of the forget | u8 1 carried out, 2 cancelled */
@@ -83,21 +84,37 @@ void epoch_recipient_at(const struct epoch_record *e, uint32_t i, struct epoch_r
 MUST_CHECK enum vv_rc epoch_decode(struct vv_span payload, struct epoch_record *ret,
                                    struct vv_error *err);
 
+/**
+ * A record that is gone for good, or (no snapshot, and all that follows zeros) a session.  It still
+ * says what its record said: which one of its client came before it, and where it was committed.  So a
+ * predecessor that is lost is missed although nothing else names it any more.
+ */
 struct grave {
     struct vv_uuid session;
     struct vv_uuid snapshot;
     struct vv_uuid client;
     uint64_t sequence;
     struct vv_id hash;
+    struct vv_id previous;
+    struct vv_uuid site;
     uint8_t reason;
 };
-#define GRAVE_LEN 89u
-void grave_list_begin(struct vv_buf *out, uint32_t count);
-void grave_put(struct vv_buf *out, const struct grave *g);
-/** grave_list_open(payload, ret_reader, ret_count, err), then grave_next ${ret_count} times. */
-MUST_CHECK enum vv_rc grave_list_open(struct vv_span payload, struct vv_reader *ret,
-                                      uint32_t *ret_count, struct vv_error *err);
-void grave_next(struct vv_reader *r, struct grave *ret);
+#define GRAVE_LEN 137u
+/** What a record of graves holds, borrowed. */
+struct grave_list {
+    uint32_t count;
+    struct vv_span graves;
+    uint32_t
+        head_count; /* the newest record of each client on the site when it was written: what */
+    struct vv_span heads; /* the buried ones had seen */
+};
+void grave_list_encode(const struct grave *graves, uint32_t count,
+                       const struct snapshot_seen *heads, uint32_t head_count, struct vv_buf *out);
+MUST_CHECK enum vv_rc grave_list_decode(struct vv_span payload, struct grave_list *ret,
+                                        struct vv_error *err);
+/** grave_list_at(l, i, ret): i < l->count.  grave_list_head_at(l, i, ret): i < l->head_count. */
+void grave_list_at(const struct grave_list *l, uint32_t i, struct grave *ret);
+void grave_list_head_at(const struct grave_list *l, uint32_t i, struct snapshot_seen *ret);
 
 /** Lists of full pack names: suspect records' payload, and the body of condemned lists. */
 void pack_list_encode(const struct pack_name *names, uint32_t count, struct vv_buf *out);

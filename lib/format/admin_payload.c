@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What stands inside administrator's records, one codec a type; those of retention are in
- * admin_retention.c. */
-#include <assert.h>
+ * admin_retention.c, graves in admin_grave.c. */
 #include <string.h>
 
 #include "format/admin.h"
@@ -11,8 +10,6 @@
 
 #define RECIPIENT_LEN (16u + 1u + PACK_SEALED_LEN)
 #define PACK_NAME_LEN 48u
-
-static_assert(GRAVE_LEN == 16 + 16 + 16 + 8 + 32 + 1, "varve-format(5), Grave");
 
 void
 certificate_encode(const struct certificate *c, struct vv_buf *out)
@@ -120,23 +117,6 @@ epoch_recipient_at(const struct epoch_record *e, uint32_t i, struct epoch_recipi
     memcpy(ret->sealed, at + 17, sizeof(ret->sealed));
 }
 
-void
-grave_list_begin(struct vv_buf *out, uint32_t count)
-{
-    vv_buf_put_u32(out, count);
-}
-
-void
-grave_put(struct vv_buf *out, const struct grave *g)
-{
-    vv_buf_put(out, g->session.b, sizeof(g->session.b));
-    vv_buf_put(out, g->snapshot.b, sizeof(g->snapshot.b));
-    vv_buf_put(out, g->client.b, sizeof(g->client.b));
-    vv_buf_put_u64(out, g->sequence);
-    vv_buf_put(out, g->hash.b, sizeof(g->hash.b));
-    vv_buf_put_u8(out, g->reason);
-}
-
 enum vv_rc
 counted_list_open(struct vv_span payload, size_t item_len, const char *what, struct vv_reader *ret,
                   uint32_t *ret_count, struct vv_error *err)
@@ -149,35 +129,6 @@ counted_list_open(struct vv_span payload, size_t item_len, const char *what, str
     *ret = r;
     *ret_count = count;
     return VV_OK;
-}
-
-enum vv_rc
-grave_list_open(struct vv_span payload, struct vv_reader *ret, uint32_t *ret_count,
-                struct vv_error *err)
-{
-    struct vv_reader r;
-    uint32_t count = 0;
-    VV_TRY(counted_list_open(payload, GRAVE_LEN, "grave", &r, &count, err));
-    for (uint32_t i = 0; i < count; i++) {
-        uint8_t reason = r.at[(size_t)i * GRAVE_LEN + GRAVE_LEN - 1];
-        if (reason < GRAVE_FENCED || reason > GRAVE_REVOKED) {
-            return vv_error_set(err, VV_EUNSUPPORTED, "grave: unknown reason %u", reason);
-        }
-    }
-    *ret = r;
-    *ret_count = count;
-    return VV_OK;
-}
-
-void
-grave_next(struct vv_reader *r, struct grave *ret)
-{
-    vv_get_copy(r, ret->session.b, sizeof(ret->session.b));
-    vv_get_copy(r, ret->snapshot.b, sizeof(ret->snapshot.b));
-    vv_get_copy(r, ret->client.b, sizeof(ret->client.b));
-    ret->sequence = vv_get_u64(r);
-    vv_get_copy(r, ret->hash.b, sizeof(ret->hash.b));
-    ret->reason = vv_get_u8(r);
 }
 
 void

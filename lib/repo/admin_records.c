@@ -22,24 +22,45 @@ grown(void *array, size_t have, size_t more, size_t size, struct vv_error *err)
     return larger;
 }
 
+/** What the graves' writer saw on this site. */
 static enum vv_rc
-add_graves(struct admin_records *a, const struct admin_record *record, struct vv_error *err)
+add_grave_heads(struct admin_records *a, const struct grave_list *l, struct vv_error *err)
 {
-    struct vv_reader in;
-    struct grave *graves;
-    uint32_t count;
+    struct snapshot_seen *heads =
+        grown(a->heads, a->head_count, l->head_count, sizeof(*heads), err);
 
-    VV_TRY(grave_list_open(record->payload, &in, &count, err));
-    graves = grown(a->graves, a->grave_count, count, sizeof(*graves), err);
+    if (heads == NULL) {
+        return VV_ENOMEM;
+    }
+    a->heads = heads;
+    for (uint32_t i = 0; i < l->head_count; i++) {
+        grave_list_head_at(l, i, &heads[a->head_count++]);
+    }
+    return VV_OK;
+}
+
+/** Graves count on the site they name; revoked ones everywhere. */
+static enum vv_rc
+add_graves(struct repo *r, struct admin_records *a, const struct admin_record *record,
+           struct vv_error *err)
+{
+    bool this_site = vv_uuid_equal(&record->site, &repo_site(r)->id);
+    bool here = this_site || vv_uuid_is_zero(&record->site);
+    struct grave_list l;
+    struct grave *graves;
+
+    VV_TRY(grave_list_decode(record->payload, &l, err));
+    graves = grown(a->graves, a->grave_count, l.count, sizeof(*graves), err);
     if (graves == NULL) {
         return VV_ENOMEM;
     }
     a->graves = graves;
-    for (uint32_t i = 0; i < count; i++) {
-        grave_next(&in, &graves[a->grave_count + i]);
+    for (uint32_t i = 0; i < l.count; i++) {
+        struct grave *g = &graves[a->grave_count];
+        grave_list_at(&l, i, g);
+        a->grave_count += here || g->reason == GRAVE_REVOKED;
     }
-    a->grave_count += count;
-    return VV_OK;
+    return this_site ? add_grave_heads(a, &l, err) : VV_OK;
 }
 
 static enum vv_rc
@@ -98,20 +119,6 @@ add_revocation(struct admin_records *a, const struct admin_record *record, struc
     return VV_OK;
 }
 
-/** Graves count on the site they name; revoked ones everywhere. */
-static void
-keep_valid_graves(struct admin_records *a, size_t from, bool here)
-{
-    size_t kept = from;
-
-    for (size_t i = from; i < a->grave_count; i++) {
-        if (here || a->graves[i].reason == GRAVE_REVOKED) {
-            a->graves[kept++] = a->graves[i];
-        }
-    }
-    a->grave_count = kept;
-}
-
 /** One record that is signed by the administrator. */
 static enum vv_rc
 take_record(struct repo *r, struct admin_records *a, const char *file,
@@ -119,7 +126,6 @@ take_record(struct repo *r, struct admin_records *a, const char *file,
 {
     bool everywhere = vv_uuid_is_zero(&record->site);
     bool here = everywhere || vv_uuid_equal(&record->site, &repo_site(r)->id);
-    size_t graves_before = a->grave_count;
 
     switch (record->type) {
     case ADMIN_CERTIFICATE:
@@ -129,9 +135,7 @@ take_record(struct repo *r, struct admin_records *a, const char *file,
     case ADMIN_EPOCH:
         return everywhere ? admin_add_epoch(r, a, file, record, err) : VV_OK;
     case ADMIN_GRAVE:
-        VV_TRY(add_graves(a, record, err));
-        keep_valid_graves(a, graves_before, here);
-        return VV_OK;
+        return add_graves(r, a, record, err);
     case ADMIN_SUSPECT:
         return here ? add_suspects(a, record, err) : VV_OK;
     case ADMIN_FORGET:
@@ -251,6 +255,7 @@ admin_records_release(struct admin_records *a)
     vv_free(a->revocations);
     vv_free(a->graves);
     vv_free(a->buried);
+    vv_free(a->heads);
     vv_free(a->suspects);
     retention_records_release(&a->retention);
     vv_free(a->epochs);

@@ -44,6 +44,8 @@ struct admin_records {
     size_t grave_count;
     struct vv_uuid *buried; /* snapshot ids in graves, sorted */
     size_t buried_count;
+    struct snapshot_seen *heads; /* that this site's records of graves name */
+    size_t head_count;
     struct pack_name *suspects; /* sorted */
     size_t suspect_count;
     struct retention_records retention;

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Graves, and the slots and records they make superfluous. */
-#include "repo/bury.h"
+/* Into graves, and the slots they make superfluous. */
+#include "repo/bury_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/alloc.h"
-#include "core/random.h"
+#include "crypto/asymmetric.h"
 #include "crypto/hash.h"
 #include "format/slot.h"
 #include "format/snapshot.h"
 
-#define GRAVES_A_RECORD 100000u /* keeps a record far below LIMIT_ADMIN */
-#define EMPTY_SLOT_MAX 256u     /* a slot without records is smaller, one with is larger */
+#define EMPTY_SLOT_MAX 256u /* a slot without records is smaller, one with is larger */
 #define SLOT_NAME (sizeof("snapshots/") + VV_UUID_TEXT)
 
 /* --- reading slots ---------------------------------------------------------------------------- */
@@ -46,30 +44,7 @@ read_slot(struct repo *r, const char *text, struct vv_buf *object, struct slot *
     return VV_OK;
 }
 
-/* --- graves ----------------------------------------------------------------------------------- */
-
-static enum vv_rc
-publish_graves(struct repo *r, const struct grave *graves, size_t count, struct vv_error *err)
-{
-    for (size_t at = 0; at < count;) {
-        VV_CLEANUP(vv_buf_release) struct vv_buf payload = {0};
-        size_t n = count - at < GRAVES_A_RECORD ? count - at : GRAVES_A_RECORD;
-        struct vv_uuid digits;
-        char text[VV_UUID_TEXT];
-        char name[sizeof("grave-") + VV_UUID_TEXT] = "grave-";
-        grave_list_begin(&payload, (uint32_t)n);
-        for (size_t i = 0; i < n; i++) {
-            grave_put(&payload, &graves[at + i]);
-        }
-        VV_TRY(vv_buf_check(&payload, err));
-        vv_random(digits.b, sizeof(digits.b));
-        vv_uuid_text(&digits, text);
-        memcpy(name + strlen(name), text, sizeof(text));
-        VV_TRY(admin_publish(r, 1, ADMIN_GRAVE, name, vv_buf_span(&payload), err));
-        at += n;
-    }
-    return VV_OK;
-}
+/* --- into graves ------------------------------------------------------------------------------ */
 
 static int
 compare_uuids(const void *a, const void *b)
@@ -83,7 +58,37 @@ struct burying {
     size_t count;
     struct admin_records admin;
     struct vv_buf graves; /* struct grave */
+    struct vv_buf heads;  /* struct snapshot_seen: of what is not buried */
 };
+
+/** What an unsigned record says must not get into a grave, which is believed. */
+static bool
+is_authentic(const struct burying *b, const struct snapshot_record *record)
+{
+    const struct certificate *c = admin_certificate(&b->admin, &record->head.client);
+
+    return certificate_may_write(c) &&
+           ed25519_verify(c->ed25519, record->signed_part, record->signature.data);
+}
+
+static void
+bury_record(struct burying *b, const struct slot *slot, const struct snapshot_record *record,
+            struct vv_span bytes)
+{
+    const struct snapshot_head *h = &record->head;
+    struct grave g;
+
+    memset(&g, 0, sizeof(g)); /* what lies between the members, too */
+    g.session = slot->session;
+    g.snapshot = h->id;
+    g.client = h->client;
+    g.sequence = h->sequence;
+    sha256(bytes.data, bytes.len, g.hash.b);
+    g.previous = h->previous;
+    g.site = h->site;
+    g.reason = GRAVE_FORGOTTEN;
+    vv_buf_put(&b->graves, &g, sizeof(g));
+}
 
 static enum vv_rc
 bury_records(struct burying *b, const struct slot *slot, struct vv_error *err)
@@ -93,19 +98,24 @@ bury_records(struct burying *b, const struct slot *slot, struct vv_error *err)
 
     while (slot_next_record(&in, &bytes)) {
         struct snapshot_record record;
-        struct grave g = {.session = slot->session, .reason = GRAVE_FORGOTTEN};
         if (snapshot_record_decode(bytes, repo_id(b->repo), &record, NULL) != VV_OK ||
-            b->count == 0 ||
-            bsearch(&record.head.id, b->snapshots, b->count, sizeof(*b->snapshots),
-                    compare_uuids) == NULL) {
+            !is_authentic(b, &record)) {
             continue;
         }
-        g.snapshot = record.head.id;
-        g.client = record.head.client;
-        g.sequence = record.head.sequence;
-        sha256(bytes.data, bytes.len, g.hash.b);
-        vv_buf_put(&b->graves, &g, sizeof(g));
+        if (b->count > 0 && bsearch(&record.head.id, b->snapshots, b->count, sizeof(*b->snapshots),
+                                    compare_uuids) != NULL) {
+            bury_record(b, slot, &record, bytes);
+        } else if (!admin_buried(&b->admin, &slot->session, &record.head.id) &&
+                   !admin_revoked(&b->admin, &record.head.client, record.head.sequence)) {
+            struct snapshot_seen head;
+            memset(&head, 0, sizeof(head));
+            head.client = record.head.client;
+            head.sequence = record.head.sequence;
+            sha256(bytes.data, bytes.len, head.hash.b);
+            graves_note_head(&b->heads, &head);
+        }
     }
+    VV_TRY(vv_buf_check(&b->heads, err));
     return vv_buf_check(&b->graves, err);
 }
 
@@ -140,13 +150,18 @@ bury_snapshots(struct repo *r, const struct vv_uuid *snapshots, size_t count, si
     enum vv_rc rc;
 
     VV_TRY(repo_list(r, "snapshots", &names, err));
-    rc = bury_in_slots(&b, &names, err);
-    name_list_release(&names);
-    found = b.graves.len / sizeof(struct grave);
+    rc = admin_records_read(r, &b.admin, err);
     if (rc == VV_OK) {
-        rc = publish_graves(r, (const struct grave *)(const void *)b.graves.data, found, err);
+        rc = bury_in_slots(&b, &names, err);
+    }
+    name_list_release(&names);
+    admin_records_release(&b.admin);
+    found = b.graves.len / sizeof(struct grave);
+    if (rc == VV_OK && found > 0) {
+        rc = graves_publish(r, &b.graves, &b.heads, err);
     }
     vv_buf_release(&b.graves);
+    vv_buf_release(&b.heads);
     VV_TRY(rc);
     *ret_buried = found;
     return VV_OK;
@@ -173,7 +188,10 @@ bury_empty_sessions(struct repo *r, size_t least, size_t *ret_buried, struct vv_
             vv_error_clear(err);
             rc = VV_OK;
         } else if (rc == VV_OK && whole && slot.record_count == 0) {
-            struct grave g = {.session = slot.session, .reason = GRAVE_FENCED};
+            struct grave g;
+            memset(&g, 0, sizeof(g));
+            g.session = slot.session;
+            g.reason = GRAVE_FENCED;
             vv_buf_put(&graves, &g, sizeof(g));
             rc = vv_buf_check(&graves, err);
         }
@@ -183,7 +201,7 @@ bury_empty_sessions(struct repo *r, size_t least, size_t *ret_buried, struct vv_
     found = graves.len / sizeof(struct grave);
     *ret_buried = 0;
     if (found >= least && found > 0) {
-        VV_TRY(publish_graves(r, (const struct grave *)(const void *)graves.data, found, err));
+        VV_TRY(graves_publish(r, &graves, &(const struct vv_buf){0}, err));
         *ret_buried = found;
     }
     return VV_OK;
@@ -277,121 +295,4 @@ slots_remove_buried(struct repo *r, size_t *ret_removed, struct vv_error *err)
     VV_TRY(rc);
     *ret_removed = removed;
     return VV_OK;
-}
-
-/* --- merging ---------------------------------------------------------------------------------- */
-
-/** A record of this site's graves: append its graves; *ret_ours: it is one. */
-static enum vv_rc
-take_graves(struct repo *r, const char *text, struct vv_buf *object, struct vv_buf *graves,
-            bool *ret_ours, struct vv_error *err)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
-    struct admin_record record;
-    struct vv_reader in;
-    uint32_t count;
-
-    *ret_ours = false;
-    vv_buf_printf(&name, "admin/%s", text);
-    (void)vv_buf_text(&name);
-    VV_TRY(vv_buf_check(&name, err));
-    vv_buf_reset(object);
-    VV_TRY(storage_read_all(repo_storage(r), vv_buf_text(&name), LIMIT_ADMIN, object, err));
-    if (admin_decode(vv_buf_span(object), repo_id(r), &record, NULL) != VV_OK ||
-        !keyring_admin_verify_object(repo_keyring(r), vv_buf_span(object)) ||
-        record.type != ADMIN_GRAVE || !vv_uuid_equal(&record.site, &repo_site(r)->id)) {
-        return VV_OK;
-    }
-    VV_TRY(grave_list_open(record.payload, &in, &count, err));
-    for (uint32_t i = 0; i < count; i++) {
-        struct grave g;
-        grave_next(&in, &g);
-        vv_buf_put(graves, &g, sizeof(g));
-    }
-    *ret_ours = true;
-    return vv_buf_check(graves, err);
-}
-
-static int
-compare_graves(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct grave));
-}
-
-/** Sort, and drop repetitions. */
-static size_t
-arrange_graves(struct grave *graves, size_t count)
-{
-    size_t kept = 0;
-
-    if (count > 0) {
-        qsort(graves, count, sizeof(*graves), compare_graves);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || compare_graves(&graves[kept - 1], &graves[i]) != 0) {
-            graves[kept++] = graves[i];
-        }
-    }
-    return kept;
-}
-
-static enum vv_rc
-merge(struct repo *r, struct name_list *names, size_t most, struct vv_error *err)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
-    VV_CLEANUP(vv_buf_release) struct vv_buf graves = {0};
-    size_t kept = 0;
-    size_t count;
-
-    for (size_t i = 0; i < names->count; i++) { /* those taken come first */
-        bool ours = false;
-        if (strncmp(names->names[i], "grave-", 6) == 0) {
-            VV_TRY(take_graves(r, names->names[i], &object, &graves, &ours, err));
-        }
-        if (ours) {
-            char *other = names->names[kept];
-            names->names[kept++] = names->names[i];
-            names->names[i] = other;
-        }
-    }
-    if (kept <= most) {
-        return VV_OK;
-    }
-    count = arrange_graves((struct grave *)(void *)graves.data, graves.len / sizeof(struct grave));
-    VV_TRY(publish_graves(r, (const struct grave *)(const void *)graves.data, count, err)); /* G2 */
-    for (size_t i = 0; i < kept; i++) {
-        VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
-        enum vv_rc rc;
-        vv_buf_printf(&name, "admin/%s", names->names[i]);
-        (void)vv_buf_text(&name);
-        VV_TRY(vv_buf_check(&name, err));
-        rc = storage_remove(repo_storage(r), vv_buf_text(&name), err);
-        if (rc != VV_ENOTFOUND) {
-            VV_TRY(rc);
-        }
-        vv_error_clear(err);
-    }
-    return VV_OK;
-}
-
-enum vv_rc
-graves_merge(struct repo *r, size_t most, struct vv_error *err)
-{
-    struct name_list names;
-    size_t count = 0;
-    enum vv_rc rc = VV_OK;
-
-    VV_TRY(repo_list(r, "admin", &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        count += strncmp(names.names[i], "grave-", 6) == 0;
-    }
-    if (count > most) {
-        rc = merge(r, &names, most, err);
-        if (rc == VV_ENOTFOUND) { /* somebody else is merging them */
-            vv_error_clear(err);
-            rc = VV_OK;
-        }
-    }
-    name_list_release(&names);
-    return rc;
 }

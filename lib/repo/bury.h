@@ -9,7 +9,10 @@
  *
  * G1  a slot is deleted only after a durable grave names everything it held: its name could be
  *     created again, and what lies there then must count for nothing;
- * G2  graves only grow: records are merged into a new one that is durable before the old ones go.
+ * G2  graves only grow: records are merged into a new one that is durable before the old ones go;
+ * G3  a grave says what the record said about the one before it, and a record of graves names the
+ *     newest record of each client that was not buried when it was written: what the buried ones
+ *     testified to is still missed when it is lost (snapshot_chain.c, H1).
  */
 
 /** bury_snapshots(r, snapshots, count, ret_buried, err): a grave for every record in any slot whose

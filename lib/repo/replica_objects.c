@@ -54,19 +54,18 @@ publish_one(struct copying *c, const char *path, struct vv_span object, struct v
 static bool
 grave_travels(const struct admin_record *record)
 {
-    struct vv_reader in;
-    uint32_t count;
+    struct grave_list l;
     uint32_t revoked = 0;
 
-    if (grave_list_open(record->payload, &in, &count, NULL) != VV_OK) {
+    if (grave_list_decode(record->payload, &l, NULL) != VV_OK) {
         return false;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < l.count; i++) {
         struct grave g;
-        grave_next(&in, &g);
+        grave_list_at(&l, i, &g);
         revoked += g.reason == GRAVE_REVOKED;
     }
-    return revoked > 0 && (revoked == count || !vv_uuid_is_zero(&record->site));
+    return revoked > 0 && (revoked == l.count || !vv_uuid_is_zero(&record->site));
 }
 
 static bool

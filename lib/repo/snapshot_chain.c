@@ -2,15 +2,31 @@
 /*
  * Freshness: is anything missing that was here?
  *
- * C1  on this site every record's predecessor (its hash) is present (if ignored because its client
- *     was revoked) or in a grave;
- * C2  a head some record of this site has seen is present or in a grave;
- * C3  a head this host remembers of this site is present or in a grave;
+ * A record is known here if it lies in a slot (also ignored because its client was revoked or a grave
+ * names it), if a grave that counts here names its hash, or if a person accepted that it is missing.
+ *
+ * C1  the predecessor (hash) of every record committed on this site is known, whether that record lies
+ *     in a slot or only a grave is left of it;
+ * C2  a head that a record committed on this site has seen is known, and so is every head that this
+ *     site's records of graves name: the newest of each client when they were written;
+ * C3  a head this host remembers of this site is known;
  * C4  one client never has two records with one sequence number (a fork: a copied machine);
  * C5  records committed on other sites may lag: that is said, and no alarm;
  * C6  there are not fewer graves, revocations and epochs than this host remembers (else what was
  *     forgotten or revoked would come back);
- * C7  the head this run was told to expect is present or in a grave.
+ * C7  the head this run was told to expect is known.
+ *
+ * What follows for a snapshot whose slot is lost, whatever else happens in whatever order:
+ * H1  it is missed as long as anything names it: its successor, through its slot or, when that is
+ *     deleted, its grave (G1: the grave is there first); who has seen it, or the record of graves that
+ *     was written when the last of these was buried; a host that remembers it;
+ * H2  carrying out a forget checks C1 to C7 before it buries anything, and again before anything is
+ *     condemned: a slot lost before, between or after is found by one of the two, and prune refuses.
+ *     One that was itself to be buried and is lost before its grave is there is missed like any other;
+ * H3  graves only grow (G2) and are counted (C6), so that what they testify stays;
+ * H4  of all machines that have no memory of the site, only the loss of the very newest record of a
+ *     client, made since anything was last buried and seen by no other client, is not noticed: that
+ *     takes --expect-head.
  *
  * What is missing is believed only after a second look (struct chain_doubts).
  *
@@ -35,7 +51,8 @@ static enum vv_rc
 collect_known(struct chain *c, struct vv_error *err)
 {
     const struct slot_scan *s = c->scan;
-    size_t passed_over = s->passed_over.len / sizeof(*c->known);
+    size_t passed_over;
+    const struct passed_over *p = scan_passed_over(s, &passed_over);
     size_t accepted = c->memory != NULL ? c->memory->accepted_count : 0;
 
     c->known = vv_alloc_array(s->list.count + s->admin.grave_count + passed_over + accepted + 1,
@@ -50,8 +67,7 @@ collect_known(struct chain *c, struct vv_error *err)
         c->known[c->known_count++] = s->admin.graves[i].hash;
     }
     for (size_t i = 0; i < passed_over; i++) {
-        memcpy(&c->known[c->known_count++], s->passed_over.data + i * sizeof(*c->known),
-               sizeof(*c->known));
+        c->known[c->known_count++] = p[i].hash;
     }
     for (size_t i = 0; i < accepted; i++) {
         c->known[c->known_count++] = c->memory->accepted[i];
@@ -77,10 +93,8 @@ chain_doubts_release(struct chain_doubts *d)
 }
 
 static bool
-was_in_doubt(const struct chain *c, const struct vv_id *hash)
+holds_hash(const struct vv_buf *b, const struct vv_id *hash)
 {
-    const struct vv_buf *b = &c->before->hashes;
-
     for (size_t at = 0; at < b->len; at += sizeof(*hash)) {
         if (memcmp(b->data + at, hash, sizeof(*hash)) == 0) {
             return true;
@@ -109,18 +123,22 @@ alarm_or_accept(struct chain *c, const char *event, const struct vv_uuid *client
     c->scan->list.freshness = FRESHNESS_ROLLED_BACK;
 }
 
-static void
-missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence, const struct vv_id *hash,
-        const char *why)
+void
+chain_missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence,
+              const struct vv_id *hash, const char *why)
 {
     char id[VV_UUID_TEXT];
     char text[256];
 
     if (c->looking) {
         vv_buf_put(&c->doubts->hashes, hash, sizeof(*hash));
-        c->doubts->any = c->doubts->any || !was_in_doubt(c, hash);
+        c->doubts->any = c->doubts->any || !holds_hash(&c->before->hashes, hash);
         return;
     }
+    if (holds_hash(&c->told, hash)) {
+        return;
+    }
+    vv_buf_put(&c->told, hash, sizeof(*hash));
     vv_uuid_text(client, id);
     (void)snprintf(text, sizeof(text),
                    "a snapshot of client %.8s %s (sequence %llu) and no grave explains it", id, why,
@@ -129,25 +147,6 @@ missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence, const 
         vv_buf_put(&c->accepted, hash, sizeof(*hash));
     }
     alarm_or_accept(c, "snapshot-missing", client, text);
-}
-
-/** C1 and C5 */
-static void
-check_predecessors(struct chain *c)
-{
-    struct snapshot_list *l = &c->scan->list;
-
-    for (size_t i = 0; i < l->count; i++) {
-        const struct snapshot *a = &l->snapshots[i];
-        if (chain_knows(c, &a->previous)) {
-            continue;
-        }
-        if (vv_uuid_equal(&a->site, &repo_site(c->repo)->id)) {
-            missing(c, &a->client, a->sequence, &a->previous, "before this one is missing");
-        } else if (l->freshness == FRESHNESS_OK) {
-            l->freshness = FRESHNESS_LAG;
-        }
-    }
 }
 
 /** Was this record accepted before, although there is another one in its place? */
@@ -203,22 +202,6 @@ check_forks(struct chain *c, struct vv_error *err)
     return VV_OK;
 }
 
-/** C2 */
-static void
-check_seen(struct chain *c)
-{
-    for (size_t i = 0; i < c->scan->seen_count; i++) {
-        const struct seen_head *h = &c->scan->seen[i];
-        if (vv_uuid_equal(&h->site, &repo_site(c->repo)->id) && !chain_knows(c, &h->seen.hash)) {
-            char client[VV_UUID_TEXT];
-            char why[96];
-            vv_uuid_text(&h->client, client);
-            (void)snprintf(why, sizeof(why), "that client %.8s has seen is missing", client);
-            missing(c, &h->seen.client, h->seen.sequence, &h->seen.hash, why);
-        }
-    }
-}
-
 /** C3 */
 static void
 check_heads(struct chain *c)
@@ -226,7 +209,8 @@ check_heads(struct chain *c)
     for (size_t i = 0; c->memory != NULL && i < c->memory->head_count; i++) {
         const struct head *h = &c->memory->heads[i];
         if (!chain_knows(c, &h->hash)) {
-            missing(c, &h->client, h->sequence, &h->hash, "this host has seen here is missing");
+            chain_missing(c, &h->client, h->sequence, &h->hash,
+                          "this host has seen here is missing");
         }
     }
 }
@@ -338,8 +322,8 @@ check(struct chain *c, struct vv_error *err)
 {
     VV_TRY(collect_known(c, err));
     c->looking = true;
-    check_predecessors(c);
-    check_seen(c);
+    chain_check_predecessors(c);
+    chain_check_seen(c);
     check_heads(c);
     check_growing(c);
     VV_TRY(vv_buf_check(&c->doubts->hashes, err));
@@ -347,8 +331,8 @@ check(struct chain *c, struct vv_error *err)
         return VV_OK;
     }
     c->looking = false;
-    check_predecessors(c);
-    check_seen(c);
+    chain_check_predecessors(c);
+    chain_check_seen(c);
     VV_TRY(check_forks(c, err));
     check_heads(c);
     check_growing(c);
@@ -357,6 +341,7 @@ check(struct chain *c, struct vv_error *err)
     }
     check_expected(c);
     VV_TRY(vv_buf_check(&c->accepted, err));
+    VV_TRY(vv_buf_check(&c->told, err));
     return chain_remember(c, err);
 }
 
@@ -377,5 +362,6 @@ chain_check(struct repo *r, struct slot_scan *s, const struct chain_doubts *befo
     }
     vv_free(c.known);
     vv_buf_release(&c.accepted);
+    vv_buf_release(&c.told);
     return rc;
 }

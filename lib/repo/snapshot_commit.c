@@ -66,6 +66,19 @@ find_place(struct repo *r, const struct client_keys *client, struct place *ret,
             ret->previous = s->hash;
         }
     }
+    for (size_t i = 0; i < scan.admin.grave_count; i++) { /* a number is used once */
+        const struct grave *g = &scan.admin.graves[i];
+        if (!vv_uuid_equal(&g->client, &client->id)) {
+            continue;
+        }
+        if (g->sequence > ret->sequence) {
+            ret->sequence = g->sequence;
+        }
+        if (vv_uuid_equal(&g->site, &repo_site(r)->id) && g->sequence > newest_here) {
+            newest_here = g->sequence;
+            ret->previous = g->hash;
+        }
+    }
     rc = note_seen(ret, &scan.list, &client->id, err);
     slot_scan_release(&scan);
     VV_TRY(rc);

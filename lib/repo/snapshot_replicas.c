@@ -17,6 +17,9 @@ struct wanted {
 static bool
 is_here(const struct slot_scan *s, const struct vv_id *hash)
 {
+    size_t count;
+    const struct passed_over *p = scan_passed_over(s, &count);
+
     for (size_t i = 0; i < s->list.count; i++) {
         if (vv_id_equal(&s->list.snapshots[i].hash, hash)) {
             return true;
@@ -27,8 +30,8 @@ is_here(const struct slot_scan *s, const struct vv_id *hash)
             return true;
         }
     }
-    for (size_t at = 0; at < s->passed_over.len; at += sizeof(hash->b)) {
-        if (memcmp(s->passed_over.data + at, hash->b, sizeof(hash->b)) == 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (vv_id_equal(&p[i].hash, hash)) {
             return true;
         }
     }

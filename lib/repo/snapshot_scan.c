@@ -41,6 +41,13 @@ slot_scan_release(struct slot_scan *s)
     memset(s, 0, sizeof(*s));
 }
 
+const struct passed_over *
+scan_passed_over(const struct slot_scan *s, size_t *ret_count)
+{
+    *ret_count = s->passed_over.len / sizeof(struct passed_over);
+    return (const struct passed_over *)(const void *)s->passed_over.data;
+}
+
 /** Decrypt the body of a record whose signature has been checked. */
 static enum vv_rc
 open_body(struct repo *r, const struct snapshot_record *record, struct snapshot_body *ret,
@@ -155,8 +162,13 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
     sha256(bytes.data, bytes.len, item.hash.b);
     revoked = admin_revoked(&s->admin, &record.head.client, record.head.sequence);
     if (revoked || admin_buried(&s->admin, session, &record.head.id)) {
+        const struct passed_over p = {.hash = item.hash,
+                                      .previous = record.head.previous,
+                                      .client = record.head.client,
+                                      .site = record.head.site,
+                                      .sequence = record.head.sequence};
+        vv_buf_put(&s->passed_over, &p, sizeof(p));
         s->list.revoked += revoked;
-        vv_buf_put(&s->passed_over, &item.hash, sizeof(item.hash));
         return vv_buf_check(&s->passed_over, err);
     }
     item.id = record.head.id;

@@ -10,15 +10,25 @@ struct seen_head {
     struct vv_uuid client; /* that says so */
     struct snapshot_seen seen;
 };
+/** An authentic record that is buried or revoked: it is no snapshot, but it bears witness. */
+struct passed_over {
+    struct vv_id hash;
+    struct vv_id previous;
+    struct vv_uuid client;
+    struct vv_uuid site;
+    uint64_t sequence;
+};
 /** Everything a scan of the slots found, bodies optional. */
 struct slot_scan {
     struct snapshot_list list; /* forgotten ones not told apart; its own records stay empty */
     struct seen_head *seen;
     size_t seen_count;
     struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */
-    struct vv_buf passed_over; /* hashes of authentic records that are buried or revoked */
+    struct vv_buf passed_over; /* struct passed_over */
     struct admin_records admin;
 };
+/** scan_passed_over(s, ret_count): what passed_over holds. */
+const struct passed_over *scan_passed_over(const struct slot_scan *s, size_t *ret_count);
 void slot_scan_release(struct slot_scan *s);
 /** slot_scan_read(r, with, ret, err): read slots; without bodies nothing is decrypted (id, client,
  * sequence, hash, site and time only), which needs no key.  SLOT_SCAN_LOCKED: those of an epoch that

@@ -106,3 +106,39 @@ assert_grep "this host has seen here is missing" errors
 assert_exit 14 fresh --expect-head "$head" snapshots >/dev/null 2>&1
 assert_exit 0 web backup --accept-head source >/dev/null 2>&1
 assert_exit 0 web backup source >/dev/null
+
+# A snapshot whose successors are all deleted is still missed, on a machine that has never seen the
+# repository as well, and what only it needs stays: forget and prune refuse until it is back.
+new_repo second
+make_tree other
+for night in 1 2 3 4; do
+    random_file other/own "$((300000 + night))" "$night"
+    assert_exit 0 varve backup other >/dev/null
+    [ "$night" = 2 ] && cp -a other at-the-second
+done
+assert_exit 0 varve --json snapshots >json
+read -r -a nights <<<"$(json json '" ".join(s["id"] for s in d["snapshots"])')"
+slots=("$VARVE_REPO"/snapshots/*)
+second=""
+for slot in "${slots[@]}"; do # the slot without which the second one is not there
+    mv "$slot" "$WORK/withheld"
+    (varve --json snapshots 2>/dev/null || true) >json
+    json json '" ".join(s["id"] for s in d["snapshots"])' | grep -q "${nights[1]}" || second=$slot
+    mv "$WORK/withheld" "$slot"
+done
+[ -n "$second" ] || fail "no slot holds the second snapshot"
+assert_exit 0 varve forget "${nights[2]}" >/dev/null
+assert_exit 0 varve prune --grace 0 >/dev/null
+mv "$second" "$WORK/withheld"
+packs=$(find "$VARVE_REPO/packs" -type f | sort)
+assert_exit 14 fresh snapshots >/dev/null 2>errors
+assert_grep "before a deleted one is missing" errors
+assert_exit 14 fresh prune --grace 0 >/dev/null 2>&1
+assert_exit 14 varve prune --grace 0 >/dev/null 2>&1
+assert_exit 14 fresh forget "${nights[0]}" >/dev/null 2>&1
+assert_eq "$(find "$VARVE_REPO/packs" -type f | sort)" "$packs"
+mv "$WORK/withheld" "$second"
+assert_exit 0 fresh snapshots >/dev/null 2>&1
+assert_exit 0 varve prune --grace 0 >/dev/null
+assert_exit 0 varve restore "${nights[1]}:$PWD/other" --target out4 >/dev/null
+assert_same_tree at-the-second out4

@@ -206,8 +206,7 @@ writer__takes_nothing_over_from_what_is_gone(void **state)
     g.sequence = w.summary.snapshot.sequence;
     g.hash = w.summary.snapshot.hash;
     as_administrator(&w, true);
-    grave_list_begin(&payload, 1);
-    grave_put(&payload, &g);
+    grave_list_encode(&g, 1, NULL, 0, &payload);
     bw_must(&w, admin_publish(w.repo, 1, ADMIN_GRAVE, "grave-00000000000000000000000000000001",
                               vv_buf_span(&payload), &w.err));
     vv_buf_release(&payload);

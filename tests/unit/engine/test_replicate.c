@@ -589,8 +589,7 @@ bury(struct storage *st, const char *name, const struct snapshot *s, uint8_t rea
     struct repo *admin = rw_open(&w, st, WITH_KEY);
     struct vv_buf payload = {0};
 
-    grave_list_begin(&payload, 1);
-    grave_put(&payload, &g);
+    grave_list_encode(&g, 1, NULL, 0, &payload);
     rw_must(&w, admin_publish(admin, 1, ADMIN_GRAVE, name, vv_buf_span(&payload), &w.err));
     vv_buf_release(&payload);
     repo_free(admin);

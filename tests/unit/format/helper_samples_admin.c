@@ -51,11 +51,11 @@ void
 build_grave(struct vv_buf *out)
 {
     struct vv_buf payload = {0};
-    struct grave g = {sample_uuid(2), sample_uuid(4), sample_uuid(3), 5,
-                      sample_id(6),   GRAVE_FORGOTTEN};
-    grave_list_begin(&payload, 2);
-    grave_put(&payload, &g);
-    grave_put(&payload, &g);
+    const struct grave g = {sample_uuid(2), sample_uuid(4), sample_uuid(3), 5,
+                            sample_id(6),   sample_id(7),   sample_uuid(8), GRAVE_FORGOTTEN};
+    const struct grave graves[2] = {g, g};
+    const struct snapshot_seen head = {sample_uuid(3), 9, sample_id(10)};
+    grave_list_encode(graves, 2, &head, 1, &payload);
     build_admin_of(ADMIN_GRAVE, vv_buf_span(&payload), out);
     vv_buf_release(&payload);
 }
@@ -131,6 +131,7 @@ decode_payload(const struct admin_record *a, struct vv_error *err)
     struct forget forget;
     struct pin pin;
     struct forget_end end;
+    struct grave_list graves;
     struct vv_span ids;
     struct vv_reader r;
     uint32_t count = 0;
@@ -142,7 +143,7 @@ decode_payload(const struct admin_record *a, struct vv_error *err)
     case ADMIN_EPOCH:
         return epoch_decode(a->payload, &epoch, err);
     case ADMIN_GRAVE:
-        return grave_list_open(a->payload, &r, &count, err);
+        return grave_list_decode(a->payload, &graves, err);
     case ADMIN_SUSPECT:
         return pack_list_open(a->payload, &r, &count, err);
     case ADMIN_FORGET:

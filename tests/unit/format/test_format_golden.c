@@ -44,7 +44,7 @@ static const struct {
     {"admin", "certificate", "a0e563a6bbac5828f67671fdee1216cfb88812eb7a209d44c4a6befa23d7f993"},
     {"admin", "revocation", "a1401c71cf5f8e8121b251d50ad539648ccf4b252c779ce8b2a14bd03585090b"},
     {"admin", "epoch", "82320463ffad5f0c3a6e949b4663442cc0b96c126623548a32015f06716b4797"},
-    {"admin", "grave", "0ea95f2269db3a01cb22e72614716703852ab818045987f6e6233a674c02b715"},
+    {"admin", "grave", "8ec55a54a45e2661d8ce9b3a43a284fbff549331386c17e54bdf907b0e775bfb"},
     {"admin", "suspect", "f7649b70f6d931cba23c9c91bfa6b9740e538973c44970b29bff7794f3427473"},
     {"admin", "forget", "981db0ea7b6a08431e26e4477ccb24ef0c8d7d4be55e2670219a58a328d12a37"},
     {"admin", "forget-end", "750c7321ce865552b46b27d40cb0419c598661d20aca396dee14d54d3b34e8ea"},

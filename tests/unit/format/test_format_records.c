@@ -253,34 +253,43 @@ grave__list_round_trips(void **state)
 {
     (void)state;
     struct vv_buf out = {0};
-    struct vv_reader r;
-    uint32_t count = 0;
+    struct grave_list l;
     struct grave g;
-    grave_list_begin(&out, 2);
+    struct snapshot_seen head;
+    struct grave in[2];
+    const struct snapshot_seen heads[2] = {{sample_uuid(9), 10, sample_id(11)},
+                                           {sample_uuid(12), 13, sample_id(14)}};
     for (uint8_t i = 0; i < 2; i++) {
-        struct grave in = {sample_uuid(i), sample_uuid((uint8_t)(i + 1)),
-                           sample_uuid(5), i + 6u,
-                           sample_id(7),   (uint8_t)(i + 1)};
-        grave_put(&out, &in);
+        in[i] = (struct grave){sample_uuid(i), sample_uuid((uint8_t)(i + 1)),
+                               sample_uuid(5), i + 6u,
+                               sample_id(7),   sample_id(8),
+                               sample_uuid(9), (uint8_t)(i + 1)};
     }
-    assert_int_equal(out.len, 4 + 2 * GRAVE_LEN);
-    assert_int_equal(grave_list_open(vv_buf_span(&out), &r, &count, NULL), VV_OK);
-    assert_int_equal(count, 2);
-    grave_next(&r, &g);
-    grave_next(&r, &g);
-    assert_true(vv_reader_done(&r));
+    grave_list_encode(in, 2, heads, 2, &out);
+    assert_int_equal(out.len, 4 + 2 * GRAVE_LEN + 4 + 2 * SNAPSHOT_SEEN_LEN);
+    assert_int_equal(grave_list_decode(vv_buf_span(&out), &l, NULL), VV_OK);
+    assert_int_equal(l.count, 2);
+    assert_int_equal(l.head_count, 2);
+    grave_list_at(&l, 1, &g);
     assert_int_equal(g.session.b[0], 1);
     assert_int_equal(g.snapshot.b[0], 2);
     assert_int_equal(g.client.b[0], 5);
     assert_int_equal(g.sequence, 7);
     assert_int_equal(g.hash.b[0], 7);
+    assert_int_equal(g.previous.b[0], 8);
+    assert_int_equal(g.site.b[0], 9);
     assert_int_equal(g.reason, GRAVE_FORGOTTEN);
-    out.data[out.len - 1] = 4;
-    assert_int_equal(grave_list_open(vv_buf_span(&out), &r, &count, NULL), VV_EUNSUPPORTED);
-    out.data[0] = 1;
-    assert_int_equal(grave_list_open(vv_buf_span(&out), &r, &count, NULL), VV_ECORRUPT);
+    grave_list_head_at(&l, 1, &head);
+    assert_int_equal(head.client.b[0], 12);
+    assert_int_equal(head.sequence, 13);
+    assert_int_equal(head.hash.b[0], 14);
+    assert_int_equal(grave_list_decode(vv_span(out.data, out.len - 1), &l, NULL), VV_ECORRUPT);
+    out.data[4 + 2 * GRAVE_LEN - 1] = 4;
+    assert_int_equal(grave_list_decode(vv_buf_span(&out), &l, NULL), VV_EUNSUPPORTED);
+    out.data[4 + 2 * GRAVE_LEN] = 1;
+    assert_int_equal(grave_list_decode(vv_buf_span(&out), &l, NULL), VV_ECORRUPT);
     vv_store_u32(out.data, UINT32_MAX);
-    assert_int_equal(grave_list_open(vv_buf_span(&out), &r, &count, NULL), VV_ECORRUPT);
+    assert_int_equal(grave_list_decode(vv_buf_span(&out), &l, NULL), VV_ECORRUPT);
     vv_buf_release(&out);
 }
 

@@ -359,10 +359,7 @@ publish_graves(struct repo *repo, const char *name, const struct grave *graves, 
 {
     struct vv_buf payload = {0};
 
-    grave_list_begin(&payload, count);
-    for (uint32_t i = 0; i < count; i++) {
-        grave_put(&payload, &graves[i]);
-    }
+    grave_list_encode(graves, count, NULL, 0, &payload);
     must(admin_publish(repo, 1, ADMIN_GRAVE, name, vv_buf_span(&payload), E));
     vv_buf_release(&payload);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What was seen must not disappear; what a person accepts is not missed again. */
 #include "helper_repository.h"
+#include "repo/bury.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -232,6 +233,172 @@ freshness__a_head_can_be_expected(void **state)
     world_end(&w);
 }
 
+/* --- what only graves still tell -------------------------------------------------------------- */
+
+/** As a prune buries, in this order: a durable grave, then the slots. */
+static void
+bury_really(struct world *w, const struct snapshot *const *snapshots, size_t count)
+{
+    struct repo *admin = world_open(w, "init");
+
+    for (size_t i = 0; i < count; i++) {
+        size_t buried;
+        must(bury_snapshots(admin, &snapshots[i]->id, 1, &buried, E));
+        assert_int_equal(buried, 1);
+    }
+    repo_free(admin);
+}
+
+static void
+remove_slots(struct world *w, size_t expected)
+{
+    struct repo *admin = world_open(w, "init");
+    size_t removed;
+
+    must(slots_remove_buried(admin, &removed, E));
+    assert_int_equal(removed, expected);
+    repo_free(admin);
+}
+
+static void
+merge_graves(struct world *w)
+{
+    struct repo *admin = world_open(w, "init");
+
+    must(graves_merge(admin, 1, E));
+    repo_free(admin);
+}
+
+/*
+ * Every set of snapshots 1 to 4 of one client that may be buried and every other one that may be
+ * lost, in both orders, with the slots still there and gone, before and after the graves are merged:
+ * if anything after the lost one is left, if only in a grave, even a new machine notices.
+ */
+static void
+freshness__a_hole_before_a_grave_is_noticed(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < 16 * 4 * 4; set++) {
+        unsigned buried_set = set & 15;
+        unsigned lost = set >> 4 & 3;
+        bool loss_first = (set & 64) != 0;
+        bool slots_go = (set & 128) != 0;
+        const struct snapshot *buried[4];
+        struct snapshot made[4];
+        struct world w;
+        size_t count = 0;
+        if ((buried_set >> lost & 1) != 0) {
+            continue;
+        }
+        world_begin(&w);
+        for (unsigned i = 0; i < 4; i++) {
+            backup_on(&w, "a", i % 2 == 0 ? "even" : "odd", &made[i]);
+            if ((buried_set >> i & 1) != 0) {
+                buried[count++] = &made[i];
+            }
+        }
+        if (loss_first) {
+            drop_slot(&w, &made[lost]);
+        }
+        bury_really(&w, buried, count);
+        if (slots_go) {
+            remove_slots(&w, count);
+        }
+        if (!loss_first) {
+            assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_NOT_CHECKED);
+            assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_OK);
+            drop_slot(&w, &made[lost]);
+            assert_int_equal(freshness_on(&w, "new", NULL), FRESHNESS_ROLLED_BACK);
+        }
+        if (lost < 3 || (!loss_first && count > 0)) { /* else nothing here names it */
+            assert_int_equal(freshness_on(&w, "stranger", NULL), FRESHNESS_ROLLED_BACK);
+            merge_graves(&w);
+            assert_int_equal(freshness_on(&w, "foreigner", NULL), FRESHNESS_ROLLED_BACK);
+            w.accept_heads = true;
+            assert_int_equal(freshness_on(&w, "foreigner", NULL), FRESHNESS_NOT_CHECKED);
+            w.accept_heads = false;
+            assert_int_equal(freshness_on(&w, "foreigner", NULL), FRESHNESS_OK);
+        }
+        assert_int_equal(freshness_on(&w, "a", NULL),
+                         FRESHNESS_ROLLED_BACK); /* who made it knows */
+        world_end(&w);
+    }
+}
+
+/* Once all who had seen a head are buried, their grave says it. */
+static void
+freshness__graves_remember_what_the_buried_had_seen(void **state)
+{
+    struct world w;
+    struct snapshot of_b;
+    struct snapshot first;
+    struct snapshot second;
+    const struct snapshot *gone[2] = {&first, &second};
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "b", "1", &of_b);
+    backup_on(&w, "a", "2", &first);
+    backup_on(&w, "a", "3", &second);
+    bury_really(&w, gone, 2);
+    remove_slots(&w, 2);
+    merge_graves(&w);
+    assert_int_equal(freshness_on(&w, "c", NULL), FRESHNESS_NOT_CHECKED);
+    drop_slot(&w, &of_b);
+    assert_int_equal(freshness_on(&w, "d", NULL), FRESHNESS_ROLLED_BACK);
+    world_end(&w);
+}
+
+/* A revoked client's records do not count, but they bear witness to those that do. */
+static void
+freshness__the_revoked_bear_witness(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    struct snapshot second;
+    struct repo *admin;
+
+    (void)state;
+    world_begin(&w);
+    backup_on(&w, "a", "1", &first);
+    backup_on(&w, "a", "2", &second);
+    admin = world_open(&w, "init");
+    must(key_revoke(admin, &first.client, second.sequence, E));
+    repo_free(admin);
+    assert_int_equal(freshness_on(&w, "b", NULL), FRESHNESS_NOT_CHECKED);
+    drop_slot(&w, &first);
+    assert_int_equal(freshness_on(&w, "c", NULL), FRESHNESS_ROLLED_BACK);
+    world_end(&w);
+}
+
+/* Of a client that lost its memory, the number of a buried snapshot is not used again. */
+static void
+freshness__numbers_of_the_buried_are_not_used_again(void **state)
+{
+    struct world w;
+    struct snapshot first;
+    struct snapshot second;
+    struct snapshot third;
+    const struct snapshot *gone[1] = {&second};
+    struct repo *writer;
+
+    (void)state;
+    world_begin(&w);
+    world_add_client(&w, KEY_ROLE_WRITER, "shop");
+    writer = world_open_client(&w, "shop", "one");
+    backup(writer, "1", &first);
+    backup(writer, "2", &second);
+    repo_free(writer);
+    bury_really(&w, gone, 1);
+    remove_slots(&w, 1);
+    writer = world_open_client(&w, "shop", "two"); /* the same client without its state */
+    backup(writer, "3", &third);
+    repo_free(writer);
+    assert_int_equal(third.sequence, 3);
+    assert_memory_equal(third.previous.b, second.hash.b, 32);
+    world_end(&w);
+}
+
 static void
 head_valid__knows_the_form(void **state)
 {
@@ -291,6 +458,10 @@ main(void)
         cmocka_unit_test(freshness__revocations_and_epochs_must_not_disappear),
         cmocka_unit_test(freshness__a_head_can_be_expected),
         cmocka_unit_test(freshness__forks_can_be_accepted),
+        cmocka_unit_test(freshness__a_hole_before_a_grave_is_noticed),
+        cmocka_unit_test(freshness__graves_remember_what_the_buried_had_seen),
+        cmocka_unit_test(freshness__the_revoked_bear_witness),
+        cmocka_unit_test(freshness__numbers_of_the_buried_are_not_used_again),
         cmocka_unit_test(head_valid__knows_the_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,10 @@
 
 #include "core/alloc.h"
 #include "engine/forget_internal.h"
+#include "repo/repo_reserve.h"
 #include "repo/retention_publish.h"
+
+#define SCARCE_BYTES (4u << 20) /* a record is up to half a megabyte */
 
 /** One run. */
 struct forgetting {
@@ -265,15 +268,26 @@ forget_run(struct repo *r, const struct snapshot_list *l, const struct forget_op
            struct forget_summary *ret, struct vv_error *err)
 {
     struct forgetting f = {.repo = r, .list = l, .options = o, .sum = ret, .now = forget_now(r)};
+    uint64_t reserve;
+    enum vv_rc rc;
 
     memset(ret, 0, sizeof(*ret));
     VV_TRY(forget_permitted(r, l, err));
     VV_TRY(judge(&f, err));
     tell_times(&f);
     VV_TRY(tell_marks(&f, err));
-    if (!o->dry_run) {
-        VV_TRY(forget_note_listed(r, l, f.now, err));
+    if (o->dry_run) {
+        return check_limits(&f, err);
     }
-    VV_TRY(check_limits(&f, err));
-    return o->dry_run ? VV_OK : hide(&f, err);
+    VV_TRY(repo_reserve_take(r, SCARCE_BYTES, &reserve, err));
+    rc = forget_note_listed(r, l, f.now, err);
+    if (rc == VV_OK) {
+        rc = check_limits(&f, err);
+    }
+    if (rc == VV_OK) {
+        rc = hide(&f, err);
+    }
+    repo_reserve_return(r, reserve);
+    repo_reserve_explain(r, err);
+    return rc;
 }

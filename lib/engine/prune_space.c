@@ -7,7 +7,6 @@
 
 #define RESERVE "reserve"
 #define SCARCE_BYTES (16u << 20)
-#define RESERVE_MAX (256u << 20) /* set aside again: it is made in memory */
 
 uint64_t
 prune_space(struct prune *p)
@@ -22,25 +21,13 @@ prune_space(struct prune *p)
 enum vv_rc
 prune_make_room(struct prune *p, struct vv_error *err)
 {
-    struct storage *st = repo_storage(p->repo);
-    uint64_t size = 0;
-    enum vv_rc rc;
+    uint64_t size;
 
-    if (prune_space(p) >= SCARCE_BYTES) {
-        return VV_OK;
+    VV_TRY(repo_reserve_take(p->repo, SCARCE_BYTES, &size, err));
+    if (size > 0) {
+        p->reserve = size;
+        p->s.reserve_used = true;
     }
-    rc = storage_size(st, RESERVE, &size, err);
-    if (rc == VV_ENOTFOUND) {
-        vv_error_clear(err);
-        return VV_OK;
-    }
-    VV_TRY(rc);
-    VV_TRY(storage_remove(st, RESERVE, err));
-    p->reserve = size < RESERVE_MAX ? size : RESERVE_MAX;
-    p->s.reserve_used = true;
-    vv_emit(repo_events(p->repo), VV_EVENT_NOTICE, "reserve-used",
-            vv_span(RESERVE, strlen(RESERVE)),
-            "there was next to no space: the reserve was given up to make room");
     return VV_OK;
 }
 

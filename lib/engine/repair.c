@@ -8,6 +8,9 @@
 #include "core/alloc.h"
 #include "engine/repair_internal.h"
 #include "repo/repo_mend.h"
+#include "repo/repo_reserve.h"
+
+#define SCARCE_BYTES (16u << 20)
 
 void
 repair_summary_release(struct repair_summary *s)
@@ -125,7 +128,6 @@ enter(struct repair *x, enum repair_phase phase)
 static enum vv_rc
 run(struct repair *x, struct vv_error *err)
 {
-    VV_TRY(keyring_need_admin(repo_keyring(x->repo), "repair", err));
     VV_TRY(open_others(x, err));
     VV_TRY(repair_objects(x, err));
     enter(x, REPAIR_READING);
@@ -150,8 +152,17 @@ repair_run(struct repo *r, const struct repair_options *options, struct vv_progr
     const struct vv_clock *clock = repo_clock(r);
     uint64_t start = clock->monotonic(clock);
     struct repair x = {.repo = r, .options = options, .progress = progress};
-    enum vv_rc rc = run(&x, err);
+    uint64_t reserve = 0;
+    enum vv_rc rc = keyring_need_admin(repo_keyring(r), "repair", err);
 
+    if (rc == VV_OK) {
+        rc = repo_reserve_take(r, SCARCE_BYTES, &reserve, err);
+    }
+    if (rc == VV_OK) {
+        rc = run(&x, err);
+    }
+    repo_reserve_return(r, reserve);
+    repo_reserve_explain(r, err);
     for (size_t i = 0; i < x.other_count; i++) {
         repo_free(x.others[i]);
     }

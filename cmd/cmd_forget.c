@@ -33,6 +33,11 @@ static const struct option_spec specs[] = {
     {"keep-within", '\0', OPTION_TEXT, AT(policy.within), "DURATION",
      "keep all that are at most this much older than the newest (36h, 30d, 1y6w)", NULL},
     {"keep-tag", '\0', OPTION_LIST, AT(policy.tags), "TAG", "keep all with this tag", NULL},
+    {"keep-wal-days", '\0', OPTION_NUMBER, AT(policy.wal_days), "N",
+     "keep WAL, and the base backup before it, for any moment of the last N days only (default: "
+     "for "
+     "all base backups that are kept)",
+     NULL},
     {"group-by", '\0', OPTION_TEXT, AT(policy.group_by), "LIST",
      "what snapshots of a group have in common: host, paths, tags, or none (default: host,paths)",
      NULL},

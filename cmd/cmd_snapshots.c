@@ -16,6 +16,7 @@ struct snapshots_options {
     const char *host;
     const char *tag;
     bool forgotten;
+    bool wal;
     struct option_list accept;
 };
 static const struct option_spec specs[] = {
@@ -25,6 +26,8 @@ static const struct option_spec specs[] = {
      "only those with this tag", NULL},
     {"forgotten", '\0', OPTION_FLAG, offsetof(struct snapshots_options, forgotten), NULL,
      "only those that were forgotten and can be brought back", NULL},
+    {"wal", '\0', OPTION_FLAG, offsetof(struct snapshots_options, wal), NULL,
+     "also publications of WAL ('varve wal list' sums them up)", NULL},
     {"accept", '\0', OPTION_LIST, offsetof(struct snapshots_options, accept), "SNAP",
      "this marked snapshot is as it should be: older ones may be forgotten again", NULL},
     OPTION_END,
@@ -59,10 +62,9 @@ wanted(const struct listing *g, const struct snapshot *s)
     const struct forgotten *f = admin_forgotten(&g->list->admin, &s->id);
     bool tagged = o->tag == NULL;
 
-    if (f != NULL && f->carried_out) {
+    if ((f != NULL && f->carried_out) || (s->body.mode == SNAPSHOT_WAL && !o->wal)) {
         return false;
     }
-
     for (uint32_t i = 0; i < s->body.tag_count && !tagged; i++) {
         tagged = strcmp(s->body.tags[i], o->tag) == 0;
     }
@@ -197,7 +199,7 @@ put_row(struct table *t, const struct listing *g, const struct snapshot *s)
     table_text(t, s->body.host);
     render_client(s, &g->list->admin, client);
     table_text(t, client);
-    table_text(t, s->body.mode == SNAPSHOT_FULL ? "full" : "incr");
+    table_text(t, s->body.mode == SNAPSHOT_INCREMENTAL ? "incr" : render_mode(s->body.mode));
     vv_text_count(s->body.statistics.files, text);
     table_text(t, text);
     vv_text_size(s->body.statistics.bytes, text);

@@ -44,6 +44,8 @@ forget_report_json(struct json *j, const struct snapshot_list *l, const struct f
     }
     json_put_end(j);
     json_put_u64(j, "considered", s->judged.considered);
+    json_put_u64(j, "wal_considered", s->judged.wal_considered);
+    json_put_u64(j, "wal_to_forget", s->judged.wal_dropped);
     json_put_u64(j, "groups", s->judged.groups);
     json_put_u64(j, "to_forget", s->judged.dropped);
     json_put_u64(j, "forgotten", s->forgotten);
@@ -87,7 +89,7 @@ forget_report_table(struct app *app, const struct snapshot_list *l, const struct
         for (size_t i = 0; i < l->count; i++) {
             const struct retention_verdict *v = &s->judged.verdicts[i];
             char text[VV_TIME_TEXT];
-            if (!v->considered || v->group != group) {
+            if (!v->considered || v->wal || v->group != group) {
                 continue;
             }
             table_text(t, v->reasons != 0 ? "keep" : "forget");
@@ -107,12 +109,20 @@ void
 forget_report_summary(const struct forget_summary *s, bool dry_run)
 {
     char until[VV_TIME_TEXT];
-    size_t gone = dry_run ? s->judged.dropped : s->forgotten;
+    size_t gone = (dry_run ? s->judged.dropped : s->forgotten);
+    size_t wal = gone > 0 ? s->judged.wal_dropped : 0;
 
+    gone -= wal < gone ? wal : gone;
     render_count(gone, "snapshot", "snapshots", stdout);
     fputs(dry_run ? " would be forgotten, " : " forgotten, ", stdout);
-    render_count(s->judged.considered - gone, "kept", "kept", stdout);
-    if (!dry_run && gone > 0) {
+    render_count(s->judged.considered - s->judged.wal_considered - gone, "kept", "kept", stdout);
+    if (s->judged.wal_considered > 0) {
+        printf("; of WAL ");
+        render_count(wal, "publication", "publications", stdout);
+        printf(", ");
+        render_count(s->judged.wal_considered - wal, "kept", "kept", stdout);
+    }
+    if (!dry_run && gone + wal > 0) {
         vv_time_format(s->until, until);
         printf("; 'varve undelete' brings them back until %s at least", until);
     }

@@ -13,6 +13,8 @@
 const char *render_slot_kind(enum key_slot_type type);
 /** "administrator", "reader", "writer". */
 const char *render_role(enum key_role role);
+/** "full", "incremental", "wal". */
+const char *render_mode(enum snapshot_mode mode);
 const char *render_entry_type(enum entry_type type);
 /** Ids as in lists: the first eight digits. */
 #define RENDER_ID 9

@@ -38,6 +38,20 @@ put_texts(struct json *j, const char *key, char *const *texts, uint32_t count)
     json_put_end(j);
 }
 
+const char *
+render_mode(enum snapshot_mode mode)
+{
+    switch (mode) {
+    case SNAPSHOT_FULL:
+        return "full";
+    case SNAPSHOT_INCREMENTAL:
+        return "incremental";
+    case SNAPSHOT_WAL:
+        return "wal";
+    }
+    return "unknown";
+}
+
 void
 render_json_snapshot(struct json *j, const char *key, const struct snapshot *s,
                      const struct admin_records *admin)
@@ -60,7 +74,7 @@ render_json_snapshot(struct json *j, const char *key, const struct snapshot *s,
     json_put_text(j, "host", b->host);
     json_put_bytes_array(j, "paths", paths, b->source_count);
     put_texts(j, "tags", b->tags, b->tag_count);
-    json_put_text(j, "mode", b->mode == SNAPSHOT_FULL ? "full" : "incremental");
+    json_put_text(j, "mode", render_mode(b->mode));
     if (b->has_parent) {
         render_json_uuid(j, "parent", &b->parent);
     } else {

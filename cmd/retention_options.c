@@ -8,6 +8,8 @@
 #include "core/alloc.h"
 #include "duration.h"
 
+#define NS_PER_DAY (INT64_C(86400) * 1000000000)
+
 void
 retention_choice_release(struct retention_choice *c)
 {
@@ -88,6 +90,7 @@ retention_options_read(struct app *app, const struct retention_options *o,
         return app_usage(app, "option '--keep-within': '%s' is no duration such as 36h, 30d, 1y6w",
                          o->within);
     }
+    c.policy.wal_within = (int64_t)o->wal_days * NS_PER_DAY;
     VV_TRY(read_group_by(app, o->group_by, &c.policy.group_by));
     c.tags = vv_alloc_array(o->tags.count + 1, sizeof(*c.tags));
     if (c.tags == NULL) {

@@ -11,6 +11,7 @@ struct retention_options {
     const char *within;
     struct option_list tags;
     const char *group_by;
+    unsigned wal_days; /* 0: not given */
 };
 /** The policy; its tags are owned here, their texts by the command line. */
 struct retention_choice {

@@ -140,6 +140,27 @@ check_named(const struct snapshot *s, unsigned reasons, struct vv_error *err)
     return VV_OK;
 }
 
+/** Does anything that is not named hold all of this publication of WAL? */
+static bool
+is_held_elsewhere(const struct forgetting *f, const struct snapshot *s)
+{
+    const struct snapshot_wal *w = &s->body.wal[0];
+
+    for (size_t i = 0; i < f->list->count; i++) {
+        const struct snapshot *other = &f->list->snapshots[i];
+        const struct snapshot_wal *o = other->body.wal;
+        bool named = other == s;
+        for (size_t k = 0; k < f->options->snapshot_count && !named; k++) {
+            named = f->options->snapshots[k] == other;
+        }
+        if (!named && other->body.mode == SNAPSHOT_WAL && o->system == w->system &&
+            o->timeline == w->timeline && o->from <= w->from && o->to >= w->to) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Those named go; the rest stays.  A policy that keeps all tells the reasons of O4. */
 static enum vv_rc
 judge_named(struct forgetting *f, struct vv_error *err)
@@ -152,6 +173,16 @@ judge_named(struct forgetting *f, struct vv_error *err)
     for (size_t k = 0; k < f->options->snapshot_count && rc == VV_OK; k++) {
         size_t i = (size_t)(f->options->snapshots[k] - f->list->snapshots);
         rc = check_named(&f->list->snapshots[i], judged->verdicts[i].reasons, err);
+        if (rc == VV_OK && judged->verdicts[i].wal &&
+            (judged->verdicts[i].reasons & KEPT_WAL) != 0 &&
+            !is_held_elsewhere(f, &f->list->snapshots[i])) {
+            rc = refuse_named(&f->list->snapshots[i],
+                              "is WAL that recovery from a base backup needs",
+                              "forget the base backup; the WAL goes with the next policy", err);
+        }
+    }
+    for (size_t i = 0; i < f->list->count; i++) { /* what is superseded goes by policy alone */
+        judged->verdicts[i].reasons |= judged->verdicts[i].wal ? 1u << RETENTION_LAST : 0u;
     }
     for (size_t k = 0; k < f->options->snapshot_count && rc == VV_OK; k++) {
         judged->verdicts[f->options->snapshots[k] - f->list->snapshots].reasons = 0;
@@ -188,6 +219,8 @@ check_limits(const struct forgetting *f, struct vv_error *err)
 {
     const struct retention *judged = &f->sum->judged;
     const struct snapshot *s;
+    size_t dropped;
+    size_t considered;
 
     if (judged->dropped > 0 && judged->dropped == f->list->count) {
         (void)vv_error_set(err, VV_EREFUSED, "no snapshot would be left; nothing was forgotten");
@@ -205,12 +238,13 @@ check_limits(const struct forgetting *f, struct vv_error *err)
                            "good is named by its id");
         return VV_EREFUSED;
     }
-    if (judged->dropped > FORGET_FEW &&
-        judged->dropped * 100 > judged->considered * (uint64_t)f->options->most_percent) {
+    dropped = judged->dropped - judged->wal_dropped;
+    considered = judged->considered - judged->wal_considered;
+    if (dropped > FORGET_FEW && dropped * 100 > considered * (uint64_t)f->options->most_percent) {
         (void)vv_error_set(err, VV_EREFUSED,
                            "%zu of %zu snapshots would be forgotten, more than %u %%; nothing was "
                            "forgotten",
-                           judged->dropped, judged->considered, f->options->most_percent);
+                           dropped, considered, f->options->most_percent);
         vv_error_hint(err, "--dry-run tells why each is kept; if it is meant, --max-loss 100");
         return VV_EREFUSED;
     }

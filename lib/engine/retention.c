@@ -36,6 +36,8 @@ retention_reason_name(unsigned bit)
         "marked",
         "older-than-marked",
         "not-named",
+        "wal",
+        "wal-window",
     };
 
     static_assert(VV_COUNT(names) == KEPT_REASONS, "every reason has a name");
@@ -61,12 +63,16 @@ retention_count(struct retention *r, size_t count, struct vv_error *err)
     }
     r->considered = 0;
     r->dropped = 0;
+    r->wal_considered = 0;
+    r->wal_dropped = 0;
     r->emptied = 0;
     for (size_t i = 0; i < count; i++) {
         const struct retention_verdict *v = &r->verdicts[i];
         r->considered += v->considered;
         r->dropped += v->considered && v->reasons == 0;
-        left[v->group] = left[v->group] || (v->considered && v->reasons != 0);
+        r->wal_considered += v->considered && v->wal;
+        r->wal_dropped += v->considered && v->wal && v->reasons == 0;
+        left[v->group] = left[v->group] || (v->considered && (v->wal || v->reasons != 0));
     }
     for (size_t i = 0; i < count; i++) {
         const struct retention_verdict *v = &r->verdicts[i];
@@ -130,17 +136,19 @@ judge(const struct snapshot_list *l, const struct retention_policy *policy,
     assert(r->verdicts != NULL);
     for (size_t i = 0; i < l->count; i++) {
         r->verdicts[i].considered = is_considered(&l->snapshots[i], filter);
+        r->verdicts[i].wal = l->snapshots[i].body.mode == SNAPSHOT_WAL;
     }
     VV_TRY(groups_number(l, policy->group_by, r->verdicts, &r->groups, err));
     for (size_t i = 0; i < l->count; i++) {
         const struct chain_item *it = chains_find(chains, &l->snapshots[i]);
         assert(it != NULL);
         r->verdicts[i].reasons = own_reasons(l, policy, marks, it, now);
-        if (r->verdicts[i].considered && it->fits) {
+        if (r->verdicts[i].considered && it->fits && !r->verdicts[i].wal) {
             candidates[count++] = (struct slot_candidate){it, i, r->verdicts[i].group, 0};
         }
     }
     slots_fill(candidates, count, policy, r->verdicts);
+    VV_TRY(wal_judge(l, chains, policy, r->verdicts, err));
     return retention_count(r, l->count, err);
 }
 

@@ -24,6 +24,11 @@
  *     content is marked, and from then on it and everything older is kept until it is accepted. The
  *     numbers are those clients put into their snapshots.
  * K6  Pinned snapshots are kept.
+ * K7  Publications of WAL fill no slots.  One is kept unless all of it is in another of the same
+ *     client, or it ends before the oldest base backup of its cluster that is kept begins (if any
+ *     is known).  With `wal_within` the window begins at the newest base backup that is at least so
+ *     much older than the cluster's newest snapshot, which is kept, and older WAL goes.  Timeline
+ *     histories are kept.
  */
 
 #define RETENTION_SLACK INT64_C(600000000000) /* ns by which clocks may differ */
@@ -49,6 +54,7 @@ struct retention_policy {
     const char *const *tags;        /* keep those with any of these; borrowed */
     size_t tag_count;
     unsigned group_by;
+    int64_t wal_within; /* ns; 0: WAL of all base backups that are kept (K7) */
 };
 /** retention_policy_empty(p): would it keep nothing by any rule? */
 bool retention_policy_empty(const struct retention_policy *p);
@@ -58,11 +64,13 @@ enum {
     KEPT_WITHIN = 1 << RETENTION_RULES,
     KEPT_TAG = KEPT_WITHIN << 1,
     KEPT_PINNED = KEPT_WITHIN << 2,
-    KEPT_TIME = KEPT_WITHIN << 3,      /* its time does not fit: K1 */
-    KEPT_MARKED = KEPT_WITHIN << 4,    /* far more than usual has changed in it */
-    KEPT_OLDER = KEPT_WITHIN << 5,     /* it is older than a marked one */
-    KEPT_NOT_NAMED = KEPT_WITHIN << 6, /* others were named, and no rule asked for */
-    KEPT_REASONS = RETENTION_RULES + 7,
+    KEPT_TIME = KEPT_WITHIN << 3,       /* its time does not fit: K1 */
+    KEPT_MARKED = KEPT_WITHIN << 4,     /* far more than usual has changed in it */
+    KEPT_OLDER = KEPT_WITHIN << 5,      /* it is older than a marked one */
+    KEPT_NOT_NAMED = KEPT_WITHIN << 6,  /* others were named, and no rule asked for */
+    KEPT_WAL = KEPT_WITHIN << 7,        /* WAL that a base backup that is kept goes on with */
+    KEPT_WAL_WINDOW = KEPT_WITHIN << 8, /* the base backup that the WAL window begins with */
+    KEPT_REASONS = RETENTION_RULES + 9,
 };
 /** retention_reason_name(bit): "daily", "tag", "time-does-not-fit"; ${bit} 0 to KEPT_REASONS - 1. */
 const char *retention_reason_name(unsigned bit);
@@ -70,12 +78,15 @@ const char *retention_reason_name(unsigned bit);
 struct retention_verdict {
     bool considered; /* by --host, --tag; others are kept and fill nothing */
     unsigned reasons;
+    bool wal;     /* a publication of WAL */
     size_t group; /* from 0, of those considered */
 };
 struct retention {
     struct retention_verdict *verdicts; /* parallel to the list's snapshots */
     size_t considered;
-    size_t dropped; /* considered, and no reason to keep it */
+    size_t dropped;        /* considered, and no reason to keep it */
+    size_t wal_considered; /* of those considered, publications of WAL */
+    size_t wal_dropped;
     size_t groups;
     size_t emptied; /* groups of which nothing would be left */
     size_t example; /* if there are any: a snapshot of one of them */

@@ -57,6 +57,10 @@ put_key(const struct snapshot_body *b, unsigned group_by, struct vv_buf *out, st
     if (items == NULL) {
         return vv_error_nomem(err);
     }
+    if (b->mode == SNAPSHOT_WAL) { /* of a cluster, whoever published it */
+        vv_buf_put_text(out, "wal");
+        group_by = RETENTION_BY_PATHS;
+    }
     if ((group_by & RETENTION_BY_HOST) != 0) {
         items[0] = vv_span(b->host, strlen(b->host));
         put_set(out, items, 1);

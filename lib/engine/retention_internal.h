@@ -34,6 +34,12 @@ struct slot_candidate {
 void slots_fill(struct slot_candidate *candidates, size_t count,
                 const struct retention_policy *policy, struct retention_verdict *verdicts);
 
+/** wal_judge(l, chains, policy, verdicts, err): K7: reasons for publications of WAL and for the base
+ *  backup the window begins with, after all other reasons. */
+MUST_CHECK enum vv_rc wal_judge(const struct snapshot_list *l, const struct chains *chains,
+                                const struct retention_policy *policy,
+                                struct retention_verdict *verdicts, struct vv_error *err);
+
 /** group_number(l, considered, group_by, verdicts, ret_groups, err): number the groups of those
  *  that are considered. */
 MUST_CHECK enum vv_rc groups_number(const struct snapshot_list *l, unsigned group_by,

@@ -115,12 +115,12 @@ has_prefix(const struct snapshot *s, const void *prefix)
     return strncmp(id, prefix, strlen(prefix)) == 0;
 }
 
+/** What "latest" may mean: publications of WAL are no backups by themselves. */
 static bool
-any(const struct snapshot *s, const void *ctx)
+is_backup(const struct snapshot *s, const void *ctx)
 {
-    (void)s;
     (void)ctx;
-    return true;
+    return s->body.mode != SNAPSHOT_WAL;
 }
 
 /** Is this how an id begins?  ${ret}: in lower case. */
@@ -234,22 +234,30 @@ host_is(const struct snapshot *s, const char *host)
 static enum vv_rc
 choose_host(const struct snapshot_list *l, const char *host, const char **ret, struct vv_error *err)
 {
+    const char *first = host;
+    bool any = false;
     bool differ = false;
 
     for (size_t i = 0; i < l->count; i++) {
-        if (host_is(&l->snapshots[i], host)) {
+        const struct snapshot *s = &l->snapshots[i];
+        if (!is_backup(s, NULL)) {
+            continue;
+        }
+        if (host_is(s, host)) {
             *ret = host;
             return VV_OK;
         }
-        differ = differ || !host_is(&l->snapshots[i], l->snapshots[0].body.host);
+        differ = differ || (any && !host_is(s, first));
+        first = any ? first : s->body.host;
+        any = true;
     }
     if (differ) {
         return ambiguous(l->snapshots, l->count,
                          "'latest' could be any of several hosts' snapshots, and none is of this "
                          "host: give 'latest@HOST' or an id",
-                         any, NULL, err);
+                         is_backup, NULL, err);
     }
-    *ret = l->count > 0 ? l->snapshots[0].body.host : host;
+    *ret = first;
     return VV_OK;
 }
 
@@ -283,7 +291,8 @@ snapshot_resolve(const struct snapshot_list *l, const char *text, const char *ho
         VV_TRY(choose_host(l, host, &wanted, err));
     }
     for (size_t i = l->count; i > 0; i--) {
-        if (host_is(&l->snapshots[i - 1], wanted) && back-- == 0) {
+        if (is_backup(&l->snapshots[i - 1], NULL) && host_is(&l->snapshots[i - 1], wanted) &&
+            back-- == 0) {
             *ret = &l->snapshots[i - 1];
             return VV_OK;
         }

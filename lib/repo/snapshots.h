@@ -79,7 +79,7 @@ MUST_CHECK enum vv_rc head_check(const struct snapshot_list *l, const char *text
                                  struct vv_error *err);
 
 /** snapshot_resolve(l, text, host, ret, err): SNAP: an id prefix (4 digits or more), "latest",
- *  "latest~2", "latest@HOST", "latest~2@HOST".  "latest" alone means this ${host}; if it has none
+ *  "latest~2", "latest@HOST", "latest~2@HOST"; publications of WAL only by their ids.  "latest" alone means this ${host}; if it has none
  * and hosts differ it is VV_EUSAGE with the list.  VV_ENOTFOUND (a forgotten one: that is said),
  * VV_EUSAGE (ambiguous prefix: listed). */
 MUST_CHECK enum vv_rc snapshot_resolve(const struct snapshot_list *l, const char *text,

@@ -356,8 +356,8 @@ reasons__have_names(void **state)
     (void)state;
     assert_string_equal(retention_reason_name(RETENTION_LAST), "last");
     assert_string_equal(retention_reason_name(RETENTION_YEARLY), "yearly");
-    assert_string_equal(retention_reason_name(KEPT_REASONS - 1), "not-named");
-    assert_int_equal(KEPT_NOT_NAMED, 1u << (KEPT_REASONS - 1));
+    assert_string_equal(retention_reason_name(KEPT_REASONS - 1), "wal-window");
+    assert_int_equal(KEPT_WAL_WINDOW, 1u << (KEPT_REASONS - 1));
 }
 
 int

@@ -47,6 +47,9 @@ struct command {
     const struct command *const *subcommands; /* NULL-terminated; instead of run */
 };
 
+/** What 'wal get' found: its exit code decides about a server's recovery (wal_exit.h). */
+enum wal_answer { WAL_ANSWER_NONE, WAL_ANSWER_DELIVERED, WAL_ANSWER_ABSENT };
+
 struct app {
     struct messages messages;
     struct global_options global;
@@ -63,10 +66,11 @@ struct app {
     struct vv_buf cache_dir;
     struct json json;
     bool json_open;
-    bool json_guess;     /* --json stands somewhere on a command line that cannot be taken apart */
-    bool output_closed;  /* nobody reads standard output any more */
-    bool output_failed;  /* that is app->err */
-    bool slots_wanted;   /* exit 11: list the slots */
+    bool json_guess;    /* --json stands somewhere on a command line that cannot be taken apart */
+    bool output_closed; /* nobody reads standard output any more */
+    bool output_failed; /* that is app->err */
+    bool slots_wanted;  /* exit 11: list the slots */
+    enum wal_answer wal_answer;
     bool not_fresh;      /* records are missing or forged: exit 14, whatever else was done */
     struct vv_error err; /* what a command fails with */
 };

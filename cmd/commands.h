@@ -27,5 +27,6 @@ extern const struct command cmd_stats;
 extern const struct command cmd_undelete;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
+extern const struct command cmd_wal;
 
 #endif

@@ -11,14 +11,15 @@
 #include "commands.h"
 #include "core/text.h"
 #include "signals.h"
+#include "wal_exit.h"
 
 #define LARGE_BUFFER (256 << 10)
 
 static const struct command *const commands[] = {
-    &cmd_init,   &cmd_backup,   &cmd_snapshots, &cmd_ls,      &cmd_find,   &cmd_history,
-    &cmd_diff,   &cmd_cat,      &cmd_restore,   &cmd_export,  &cmd_verify, &cmd_replicate,
-    &cmd_forget, &cmd_undelete, &cmd_pin,       &cmd_prune,   &cmd_scrub,  &cmd_repair,
-    &cmd_parity, &cmd_stats,    &cmd_key,       &cmd_version, NULL,
+    &cmd_init,   &cmd_backup,   &cmd_snapshots, &cmd_ls,     &cmd_find,    &cmd_history,
+    &cmd_diff,   &cmd_cat,      &cmd_restore,   &cmd_export, &cmd_verify,  &cmd_replicate,
+    &cmd_forget, &cmd_undelete, &cmd_pin,       &cmd_prune,  &cmd_scrub,   &cmd_repair,
+    &cmd_parity, &cmd_stats,    &cmd_wal,       &cmd_key,    &cmd_version, NULL,
 };
 
 static const struct command *
@@ -166,7 +167,9 @@ main(int argc, char **argv)
     signals_install();
     app_init(&app);
     app.json_guess = wants_json(argc, argv);
+    signals_exit_with(wal_exit_interrupted(argc, argv));
     code = run(&app, argc > 0 ? argc - 1 : 0, argv + 1);
+    code = wal_exit_code(argc, argv, app.wal_answer, code);
     app_release(&app);
     return (int)code;
 }

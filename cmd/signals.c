@@ -16,6 +16,7 @@ static struct vv_cancel cancel;
 static timer_t grace_timer;
 static volatile sig_atomic_t grace_timer_made;
 static volatile sig_atomic_t terminal_fd = -1;
+static volatile sig_atomic_t interrupted_code = EXIT_INTERRUPTED;
 static struct termios terminal_saved;
 
 static void
@@ -29,7 +30,7 @@ end_now(void)
     if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0) {
         /* nobody is left to tell */
     }
-    _exit(EXIT_INTERRUPTED);
+    _exit((int)interrupted_code);
 }
 
 static void
@@ -93,6 +94,12 @@ signals_install(void)
     }
     install(SIGPIPE, on_nothing);
     install(SIGXFSZ, on_nothing);
+}
+
+void
+signals_exit_with(int code)
+{
+    interrupted_code = code;
 }
 
 struct vv_cancel *

@@ -12,6 +12,8 @@
  * file-size limit is an error of the write that meets it, never the end of the process.
  */
 void signals_install(void);
+/** signals_exit_with(code): what is ended so ends with this instead of 130. */
+void signals_exit_with(int code);
 /** signals_cancel(): the request to stop, set by the first signal. */
 struct vv_cancel *signals_cancel(void);
 

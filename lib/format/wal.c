@@ -10,6 +10,8 @@
 #define MAGIC_FAMILY 0xD100u /* of every version since 2005 */
 #define PAGE_LEAST 1024u
 #define PAGE_MOST 65536u
+#define CONTROL_LEAST 1000u /* pg_control_version: 1300 in PostgreSQL 13 to 16 */
+#define CONTROL_MOST 9999u
 
 bool
 wal_segment_size_valid(uint64_t size)
@@ -177,5 +179,19 @@ wal_first_page_decode(struct vv_span bytes, struct wal_first_page *ret, struct v
         return no_segment(err, "impossible timeline or position");
     }
     *ret = p;
+    return VV_OK;
+}
+
+enum vv_rc
+wal_control_decode(struct vv_span bytes, uint64_t *ret_system, struct vv_error *err)
+{
+    struct vv_reader r = vv_reader(bytes.data, bytes.len);
+    uint64_t system = vv_get_u64(&r);
+    uint32_t version = vv_get_u32(&r);
+
+    if (r.failed || system == 0 || version < CONTROL_LEAST || version > CONTROL_MOST) {
+        return vv_error_set(err, VV_ECORRUPT, "this is no control file of a PostgreSQL cluster");
+    }
+    *ret_system = system;
     return VV_OK;
 }

@@ -67,6 +67,11 @@ struct wal_first_page {
 MUST_CHECK enum vv_rc wal_first_page_decode(struct vv_span bytes, struct wal_first_page *ret,
                                             struct vv_error *err);
 
+/** wal_control_decode(bytes, ret_system, err): the system identifier at the beginning of a data
+ *  directory's global/pg_control.  VV_ECORRUPT if it is none. */
+MUST_CHECK enum vv_rc wal_control_decode(struct vv_span bytes, uint64_t *ret_system,
+                                         struct vv_error *err);
+
 /** A timeline's ancestors, oldest first: each ended where the next one begins. */
 struct wal_ancestor {
     uint32_t timeline;

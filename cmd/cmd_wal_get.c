@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* varve wal get NAME FILE: one file of WAL out of the repository; PostgreSQL's restore_command. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "engine/wal_fetch.h"
+#include "format/wal.h"
+#include "wal_commands.h"
+
+#define CONTROL "global/pg_control"
+#define CONTROL_LIMIT (1u << 20)
+
+struct get_command_line {
+    const char *system;
+};
+static const struct option_spec specs[] = {
+    {"system", '\0', OPTION_TEXT, offsetof(struct get_command_line, system), "ID",
+     "the cluster (default: as " CONTROL " in the current directory says)", NULL},
+    OPTION_END,
+};
+
+/** The cluster whose data directory this is run in. */
+static enum vv_rc
+ask_control(struct app *app, uint64_t *ret)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf control = {0};
+    enum vv_rc rc = vv_file_read(AT_FDCWD, CONTROL, CONTROL_LIMIT, &control, &app->err);
+
+    if (rc == VV_OK) {
+        rc = wal_control_decode(vv_buf_span(&control), ret, &app->err);
+    }
+    if (rc != VV_OK) {
+        (void)vv_error_prefix(&app->err, "which cluster is this for");
+        vv_error_hint(&app->err, "run it in the data directory, as a server does, or give "
+                                 "--system ID");
+    }
+    return rc;
+}
+
+/** Is a whole segment of that name beside the file to be written?  A base backup brings its own. */
+static bool
+is_beside(const char *name, const char *path, uint64_t size)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf beside = {0};
+    const char *slash = strrchr(path, '/');
+    struct stat st;
+
+    vv_buf_put(&beside, path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
+    vv_buf_put_text(&beside, name);
+    return stat(vv_buf_text(&beside), &st) == 0 && S_ISREG(st.st_mode) &&
+           (size == 0 || (uint64_t)st.st_size == size);
+}
+
+/** Written beside, and put in place when it is whole. */
+static enum vv_rc
+deliver(struct app *app, struct wal_fetcher *f, uint64_t system, const char *name,
+        const struct wal_found *found, const char *path)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf temporary = {0};
+    struct vv_error *err = &app->err;
+    const char *text;
+    int fd;
+    enum vv_rc rc;
+
+    vv_buf_printf(&temporary, "%s.varve-%ld", path, (long)getpid());
+    text = vv_buf_text(&temporary);
+    VV_TRY(vv_buf_check(&temporary, err));
+    fd = open(text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return vv_error_sys(err, errno, "cannot create '%s'", text);
+    }
+    rc = wal_fetch_write(f, system, name, found, fd, path, err);
+    if (close(fd) != 0 && rc == VV_OK) {
+        rc = vv_error_sys(err, errno, "cannot write '%s'", text);
+    }
+    if (rc == VV_OK && rename(text, path) != 0) {
+        rc = vv_error_sys(err, errno, "cannot put '%s' in place", path);
+    }
+    if (rc != VV_OK) {
+        (void)unlink(text);
+    }
+    return rc;
+}
+
+static enum vv_rc
+get(struct app *app, const struct get_command_line *o, const char *name, const char *path)
+{
+    VV_CLEANUP(snapshot_list_release) struct snapshot_list l = {0};
+    VV_CLEANUP(wal_fetcher_freep) struct wal_fetcher *f = NULL;
+    struct wal_found found = {0};
+    uint64_t system = 0;
+    enum vv_rc rc;
+
+    VV_TRY(wal_system_option(app, o->system, &system));
+    if (system == 0) {
+        VV_TRY(ask_control(app, &system));
+    }
+    VV_TRY(app_open(app, APP_READ));
+    VV_TRY(app_snapshots(app, &l));
+    VV_TRY(wal_fetcher_open(app->repo, &l, &f, &app->err));
+    rc = wal_fetch_find(f, system, name, &found, &app->err);
+    if ((found.absent || found.gap) && is_beside(name, path, found.size)) {
+        rc = wal_catalog_complete(&l, &app->err); /* the server takes that one */
+        found.absent = rc == VV_OK;
+    }
+    VV_TRY(rc);
+    if (found.absent) {
+        app->wal_answer = WAL_ANSWER_ABSENT;
+        return VV_OK;
+    }
+    VV_TRY(deliver(app, f, system, name, &found, path));
+    app->wal_answer = WAL_ANSWER_DELIVERED;
+    return VV_OK;
+}
+
+static enum exit_code
+run(struct app *app, int argc, char **argv)
+{
+    struct get_command_line o = {0};
+    struct arguments args = {0};
+    struct json *j;
+    enum vv_rc rc;
+
+    if (!app_arguments(app, &o, argc, argv, 2, 2, &args)) {
+        return app_finish(app, app->err.rc, EXIT_DONE);
+    }
+    rc = get(app, &o, args.items[0], args.items[1]);
+    j = rc == VV_OK ? app_json(app) : NULL;
+    if (j != NULL) {
+        json_put_text(j, "file", args.items[0]);
+        json_put_bool(j, "absent", app->wal_answer == WAL_ANSWER_ABSENT);
+    } else if (rc == VV_OK && app->wal_answer == WAL_ANSWER_ABSENT && !app->global.quiet) {
+        messages_say(&app->messages, "there is no '%s' in this repository", args.items[0]);
+    }
+    arguments_release(&args);
+    return app_finish(app, rc, EXIT_DONE);
+}
+
+const struct command wal_get_command = {
+    .name = "get",
+    .arguments = "NAME FILE",
+    .summary = "bring back a file of WAL (restore_command = 'varve wal get %f %p')",
+    .details =
+        "Exit code 0: the file is in place.  1: it is proven that the repository does not hold "
+        "it.\n"
+        "126, or 130 when interrupted: anything else; the server then ends its recovery with an\n"
+        "error instead of going into production with less than there is.",
+    .specs = specs,
+    .run = run,
+};

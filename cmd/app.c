@@ -80,6 +80,7 @@ void
 app_release(struct app *app)
 {
     repo_free(app->repo);
+    key_objects_free(app->keys);
     if (app->storage != NULL) {
         storage_free(app->storage);
     }

@@ -6,6 +6,7 @@
 #include "message.h"
 #include "options.h"
 #include "progress.h"
+#include "repo/key_slots.h"
 #include "repo/replicas.h"
 #include "repo/repo.h"
 #include "repo/snapshots.h"
@@ -58,6 +59,7 @@ struct app {
     struct ssh_input ssh;
     struct storage_options storage_options;
     struct storage *storage;
+    struct key_objects *keys; /* read by app_expect_repository; NULL: a replica's may serve */
     struct repo *repo;
     struct replica_source replicas; /* as named by options and environment */
     struct vv_buf replica_text;     /* what replicas.urls points into */

@@ -108,22 +108,18 @@ app_secret_ways(const struct app *app)
 enum vv_rc
 app_expect_repository(struct app *app)
 {
-    struct slot_list slots = {0};
-    enum vv_rc rc = key_slots_list(app->storage, &slots, &app->err);
-    bool empty = rc == VV_OK && slots.count == 0 && slots.damaged == 0;
+    enum vv_rc rc;
     uint64_t size;
 
-    slot_list_release(&slots);
-    if ((rc == VV_ENOTFOUND || empty) && app->replicas.count > 0 &&
+    key_objects_free(TAKE(app->keys));
+    rc = key_objects_read(app->storage, &app->keys, &app->err);
+    if (rc == VV_ENOREPO && app->replicas.count > 0 &&
         storage_size(app->storage, "config", &size, NULL) == VV_OK) {
         vv_error_clear(&app->err);
         return VV_OK; /* keys of a replica may open it */
     }
-    if (rc == VV_ENOTFOUND || empty) {
-        (void)vv_error_set(&app->err, VV_ENOREPO, "there is no varve repository at '%s'",
-                           app->storage->url);
+    if (rc == VV_ENOREPO) {
         vv_error_hint(&app->err, "'varve -r %s init' makes one", app->global.repository);
-        return VV_ENOREPO;
     }
     return rc;
 }
@@ -216,6 +212,7 @@ app_open(struct app *app, enum app_use use)
     }
     VV_TRY(app_expect_repository(app));
     VV_TRY(app_repo_options(app, use, &options));
+    options.keys = app->keys;
     ways = app_secret_ways(app);
     vv_buf_printf(&what, "'%s'", app->storage->url);
     for (unsigned attempt = 1;; attempt++) {

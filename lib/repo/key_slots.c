@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Key slots: listing and opening. */
+/* Key slots: opening, and the list of them. */
 
 #include "repo/key_slots_internal.h"
 
@@ -14,96 +14,6 @@
 #include "crypto/secret.h"
 #include "format/envelope.h"
 #include "repo/sealed_envelope.h"
-
-/* More are not looked at: each passphrase slot costs seconds to try. */
-#define SLOT_OBJECTS_MAX 512u
-
-struct slot_objects {
-    struct slot_object *items;
-    size_t count;
-    size_t damaged;
-    struct storage *st;
-};
-
-static void
-slot_objects_release(struct slot_objects *l)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        vv_buf_release(&l->items[i].bytes);
-    }
-    vv_free(l->items);
-    memset(l, 0, sizeof(*l));
-}
-
-static bool
-slot_name_valid(const char *name)
-{
-    uint8_t id[8];
-    return strlen(name) == 18 && vv_unhex(id, sizeof(id), name, 16) && name[16] == '-' &&
-           (name[17] == 'a' || name[17] == 'b');
-}
-
-static enum vv_rc
-read_slot(void *ctx, const char *name, uint64_t size, struct vv_error *err)
-{
-    struct slot_objects *l = ctx;
-    struct slot_object *grown;
-    struct slot_object item = {0};
-    enum vv_rc rc;
-
-    if (!slot_name_valid(name) || size > LIMIT_KEY_SLOT || l->count >= SLOT_OBJECTS_MAX) {
-        l->damaged++;
-        return VV_OK;
-    }
-    memcpy(item.name, "keys/", 5);
-    memcpy(item.name + 5, name, 19);
-    rc = storage_read_all(l->st, item.name, LIMIT_KEY_SLOT, &item.bytes, err);
-    if (rc == VV_OK) {
-        rc = key_slot_decode(vv_buf_span(&item.bytes), &item.slot, err);
-    }
-    if (rc == VV_ECORRUPT || rc == VV_ENOTFOUND || rc == VV_ELIMIT || rc == VV_EIO ||
-        rc == VV_EUNSUPPORTED || rc == VV_EREFUSED) {
-        vv_error_clear(err); /* also one whose parameters are too weak: another may open */
-        vv_buf_release(&item.bytes);
-        l->damaged++;
-        return VV_OK;
-    }
-    if (rc != VV_OK) {
-        vv_buf_release(&item.bytes);
-        return rc;
-    }
-    grown = vv_realloc_array(l->items, l->count + 1, sizeof(*grown));
-    if (grown == NULL) {
-        vv_buf_release(&item.bytes);
-        return vv_error_nomem(err);
-    }
-    l->items = grown;
-    l->items[l->count++] = item;
-    return VV_OK;
-}
-
-static int
-compare_objects(const void *a, const void *b)
-{
-    return strcmp(((const struct slot_object *)a)->name, ((const struct slot_object *)b)->name);
-}
-
-static enum vv_rc
-read_slots(struct storage *st, struct slot_objects *ret, struct vv_error *err)
-{
-    struct slot_objects l = {.st = st};
-    enum vv_rc rc = storage_list(st, "keys", read_slot, &l, err);
-
-    if (rc != VV_OK) {
-        slot_objects_release(&l);
-        return rc;
-    }
-    if (l.count > 0) {
-        qsort(l.items, l.count, sizeof(*l.items), compare_objects);
-    }
-    *ret = l;
-    return VV_OK;
-}
 
 void
 key_slot_describe(const struct slot_object *o, struct slot_info *ret)
@@ -129,7 +39,7 @@ key_slots_list(struct storage *st, struct slot_list *ret, struct vv_error *err)
     struct slot_objects objects;
     struct slot_list l = {0};
 
-    VV_TRY(read_slots(st, &objects, err));
+    VV_TRY(slot_objects_read(st, &objects, err));
     l.damaged = objects.damaged;
     l.slots = vv_alloc_array(objects.count + 1, sizeof(*l.slots));
     if (l.slots == NULL) {
@@ -204,18 +114,17 @@ is_config(struct vv_span object, const struct key_bundle *bundle)
 /** The config the bundle was made for: the stored one; where that is missing or damaged, the slot's
  *  copy.  An intact one that is another is no accident. */
 static enum vv_rc
-load_config(struct storage *st, const struct slot_object *o, const struct key_bundle *bundle,
-            struct config *ret, bool *ret_copy, struct vv_error *err)
+choose_config(const struct stored_object *stored, const struct slot_object *o,
+              const struct key_bundle *bundle, struct config *ret, bool *ret_copy,
+              struct vv_error *err)
 {
-    struct vv_buf stored = {0};
-    struct vv_span object;
+    struct vv_span object = vv_buf_span(&stored->bytes);
     struct vv_span message;
     struct vv_span signature;
     struct vv_reader body;
-    bool intact = storage_read_all(st, "config", LIMIT_CONFIG, &stored, NULL) == VV_OK;
+    bool intact = stored->rc == VV_OK;
     enum vv_rc rc;
 
-    object = vv_buf_span(&stored);
     *ret_copy = !intact || !is_config(object, bundle);
     intact = intact && container_open(object, FORMAT_CONFIG, NULL, &body, NULL) == VV_OK;
     if (*ret_copy) {
@@ -231,7 +140,6 @@ load_config(struct storage *st, const struct slot_object *o, const struct key_bu
     } else {
         rc = config_decode(object, ret, err);
     }
-    vv_buf_release(&stored);
     return rc;
 }
 
@@ -251,7 +159,8 @@ type_text(enum key_slot_type type)
 
 /** VV_EKEY with the slots there are. */
 static enum vv_rc
-no_slot_opens(const struct slot_objects *l, const struct slot_secret *secret, struct vv_error *err)
+no_slot_opens(const struct slot_objects *l, size_t damaged, const struct slot_secret *secret,
+              struct vv_error *err)
 {
     struct vv_buf text = {0};
     const char *last = "";
@@ -269,39 +178,33 @@ no_slot_opens(const struct slot_objects *l, const struct slot_secret *secret, st
     if (l->count == 0) {
         vv_buf_release(&text);
         (void)vv_error_set(err, VV_ECORRUPT,
-                           "none of the %zu objects in 'keys' can be read as a slot", l->damaged);
+                           "none of the %zu objects in 'keys' can be read as a slot", damaged);
         vv_error_hint(err, "use a replica; any of its key slots opens this copy as well");
         return VV_ECORRUPT;
     }
     (void)vv_error_set(err, VV_EKEY, "the %s opens no key slot of this repository",
                        type_text(secret->type));
     vv_error_hint(err, "key slots: %s%s", text.len > 0 ? vv_buf_text(&text) : "none",
-                  l->damaged > 0 ? "; some slots are damaged" : "");
+                  damaged > 0 ? "; some slots are damaged" : "");
     vv_buf_release(&text);
     return VV_EKEY;
 }
 
-/** Slots of one storage, `config` of another or the same. */
+/** Try the secret on every slot; ${config}: of this storage, or of the one that the slots are to be
+ *  for (${foreign}), where it must be the very one. */
 static enum vv_rc
-open_slots(struct storage *st, struct storage *config_st, const struct slot_secret *secret,
-           struct key_bundle *ret_bundle, struct config *ret_config, struct slot_info *ret_slot,
-           struct vv_error *err)
+open_slots(const struct slot_objects *l, const struct stored_object *stored, bool foreign,
+           const struct slot_secret *secret, struct key_bundle *ret_bundle,
+           struct config *ret_config, struct slot_info *ret_slot, struct vv_error *err)
 {
-    struct slot_objects l;
     char opened_not[17] = "";
     bool no_memory = false;
     bool copy = false;
-    enum vv_rc rc = read_slots(st, &l, err);
+    size_t damaged = l->damaged;
+    enum vv_rc rc = VV_EKEY;
 
-    if (rc == VV_ENOTFOUND || (rc == VV_OK && l.count == 0 && l.damaged == 0)) {
-        rc = vv_error_set(err, VV_ENOREPO, "there is no varve repository at '%s'", st->url);
-        vv_error_hint(err, "'varve -r %s init' makes one", st->url);
-        return rc;
-    }
-    VV_TRY(rc);
-    rc = VV_EKEY;
-    for (size_t i = 0; i < l.count && rc == VV_EKEY; i++) {
-        const struct slot_object *o = &l.items[i];
+    for (size_t i = 0; i < l->count && rc == VV_EKEY; i++) {
+        const struct slot_object *o = &l->items[i];
         struct key_bundle bundle;
         struct config config;
 
@@ -316,7 +219,7 @@ open_slots(struct storage *st, struct storage *config_st, const struct slot_secr
         }
         if (rc == VV_ECORRUPT || rc == VV_EUNSUPPORTED) {
             rc = VV_EKEY; /* a damaged copy: its twin may open */
-            l.damaged++;
+            damaged++;
             continue;
         }
         if (rc == VV_ENOMEM) {
@@ -325,9 +228,9 @@ open_slots(struct storage *st, struct storage *config_st, const struct slot_secr
             continue;
         }
         if (rc == VV_OK) {
-            rc = load_config(config_st, o, &bundle, &config, &copy, err);
+            rc = choose_config(stored, o, &bundle, &config, &copy, err);
         }
-        if (rc == VV_OK && copy && config_st != st) {
+        if (rc == VV_OK && copy && foreign) {
             rc = vv_error_set(err, VV_EFORGED, "they are of a 'config' that is not here");
         }
         if (rc == VV_OK) {
@@ -340,17 +243,27 @@ open_slots(struct storage *st, struct storage *config_st, const struct slot_secr
         crypto_wipe(&bundle, sizeof(bundle));
     }
     if (rc == VV_EKEY) {
-        rc = no_memory ? vv_error_nomem(err) : no_slot_opens(&l, secret, err);
+        rc = no_memory ? vv_error_nomem(err) : no_slot_opens(l, damaged, secret, err);
     }
-    slot_objects_release(&l);
     return rc;
+}
+
+enum vv_rc
+key_objects_open(const struct key_objects *o, const struct slot_secret *secret,
+                 struct key_bundle *ret_bundle, struct config *ret_config,
+                 struct slot_info *ret_slot, struct vv_error *err)
+{
+    return open_slots(&o->slots, &o->config, false, secret, ret_bundle, ret_config, ret_slot, err);
 }
 
 enum vv_rc
 key_slots_open(struct storage *st, const struct slot_secret *secret, struct key_bundle *ret_bundle,
                struct config *ret_config, struct slot_info *ret_slot, struct vv_error *err)
 {
-    return open_slots(st, st, secret, ret_bundle, ret_config, ret_slot, err);
+    VV_CLEANUP(key_objects_freep) struct key_objects *o = NULL;
+
+    VV_TRY(key_objects_read(st, &o, err));
+    return key_objects_open(o, secret, ret_bundle, ret_config, ret_slot, err);
 }
 
 enum vv_rc
@@ -358,5 +271,18 @@ key_slots_open_for(struct storage *st, struct storage *config_st, const struct s
                    struct key_bundle *ret_bundle, struct config *ret_config,
                    struct slot_info *ret_slot, struct vv_error *err)
 {
-    return open_slots(st, config_st, secret, ret_bundle, ret_config, ret_slot, err);
+    struct slot_objects slots = {0};
+    struct stored_object config = {0};
+    enum vv_rc rc = slot_objects_read(st, &slots, err);
+
+    VV_TRY(rc);
+    rc = slots.count == 0 && slots.damaged == 0
+             ? key_slots_none(st, err)
+             : stored_object_read(config_st, "config", LIMIT_CONFIG, &config, err);
+    if (rc == VV_OK) {
+        rc = open_slots(&slots, &config, true, secret, ret_bundle, ret_config, ret_slot, err);
+    }
+    vv_buf_release(&config.bytes);
+    slot_objects_release(&slots);
+    return rc;
 }

@@ -126,16 +126,12 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
 
 /** `site` is not worth failing for when reading: without it (or with a damaged one) the site id is
  *  zero, freshness cannot be judged, and nothing can be written (writer_session_begin). */
-enum vv_rc
-repo_load_site(struct repo *r, struct vv_error *err)
+static enum vv_rc
+take_site(struct repo *r, enum vv_rc rc, struct vv_span object, struct vv_error *err)
 {
-    struct vv_buf object = {0};
-    enum vv_rc rc = storage_read_all(r->storage, "site", LIMIT_SMALL_OBJECT, &object, err);
-
     if (rc == VV_OK) {
-        rc = site_decode(vv_buf_span(&object), repo_id(r), &r->site, err);
+        rc = site_decode(object, repo_id(r), &r->site, err);
     }
-    vv_buf_release(&object);
     if (rc == VV_ENOTFOUND || rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) {
         vv_emit(r->events, VV_EVENT_WARNING, "site-damaged", vv_span("site", 4),
                 "'site' is missing or damaged: this copy of the repository has no identity");
@@ -147,22 +143,30 @@ repo_load_site(struct repo *r, struct vv_error *err)
 }
 
 enum vv_rc
-repo_open(struct storage *st, const struct slot_secret *secret, const struct repo_options *options,
-          struct repo **ret, struct vv_error *err)
+repo_load_site(struct repo *r, struct vv_error *err)
 {
-    VV_CLEANUP(repo_freep) struct repo *r = NULL;
-    struct key_bundle bundle;
-    struct config config;
-    struct slot_info slot;
-    const char *elsewhere = NULL;
-    enum vv_rc rc;
+    struct vv_buf object = {0};
+    enum vv_rc rc = storage_read_all(r->storage, "site", LIMIT_SMALL_OBJECT, &object, err);
 
-    VV_TRY(crypto_init(err));
-    rc = key_slots_open(st, secret, &bundle, &config, &slot, err);
+    rc = take_site(r, rc, vv_buf_span(&object), err);
+    vv_buf_release(&object);
+    return rc;
+}
+
+/** The keys that the secret opens here, or where nothing here can be read, at a replica. */
+static enum vv_rc
+open_keys(struct storage *st, const struct key_objects *keys, enum vv_rc rc,
+          const struct slot_secret *secret, const struct repo_options *options,
+          struct key_bundle *ret_bundle, struct config *ret_config, struct slot_info *ret_slot,
+          const char **ret_elsewhere, struct vv_error *err)
+{
+    if (rc == VV_OK) {
+        rc = key_objects_open(keys, secret, ret_bundle, ret_config, ret_slot, err);
+    }
     if ((rc == VV_ENOREPO || rc == VV_ECORRUPT || rc == VV_EKEY) && options->replicas != NULL) {
         struct vv_error why = {0};
-        enum vv_rc other =
-            repo_keys_elsewhere(st, secret, options, &bundle, &config, &slot, &elsewhere, &why);
+        enum vv_rc other = repo_keys_elsewhere(st, secret, options, ret_bundle, ret_config,
+                                               ret_slot, ret_elsewhere, &why);
         if (other != VV_ENOTFOUND) {
             rc = other;
             if (err != NULL) {
@@ -170,6 +174,31 @@ repo_open(struct storage *st, const struct slot_secret *secret, const struct rep
             }
         }
     }
+    return rc;
+}
+
+enum vv_rc
+repo_open(struct storage *st, const struct slot_secret *secret, const struct repo_options *options,
+          struct repo **ret, struct vv_error *err)
+{
+    VV_CLEANUP(repo_freep) struct repo *r = NULL;
+    VV_CLEANUP(key_objects_freep) struct key_objects *own = NULL;
+    const struct key_objects *keys = options->keys;
+    struct key_bundle bundle;
+    struct config config;
+    struct slot_info slot;
+    struct vv_span site = {0};
+    const char *elsewhere = NULL;
+    enum vv_rc rc;
+
+    VV_TRY(crypto_init(err));
+    if (keys == NULL) {
+        rc = key_objects_read(st, &own, err);
+        keys = own;
+    } else {
+        rc = VV_OK;
+    }
+    rc = open_keys(st, keys, rc, secret, options, &bundle, &config, &slot, &elsewhere, err);
     VV_TRY(rc);
     if (slot.config_copy) {
         vv_emit(options->events, VV_EVENT_PROBLEM, "config-damaged", vv_span("config", 6),
@@ -181,7 +210,12 @@ repo_open(struct storage *st, const struct slot_secret *secret, const struct rep
     if (elsewhere != NULL) {
         replicas_note_keys(r->replicas, elsewhere);
     }
-    VV_TRY(repo_load_site(r, err));
+    if (keys == NULL) {
+        VV_TRY(repo_load_site(r, err));
+    } else {
+        rc = key_objects_site(keys, &site, err);
+        VV_TRY(take_site(r, rc, site, err));
+    }
     *ret = TAKE(r);
     return VV_OK;
 }

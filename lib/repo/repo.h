@@ -25,6 +25,7 @@ struct repo_options {
     struct vv_cancel *cancel;
     /* NULL: nothing is taken from replicas, as must be for writing (H4).  Borrowed. */
     const struct replica_source *replicas;
+    const struct key_objects *keys; /* as read from the storage before; NULL: repo_open does */
     const char *expect_head; /* a head that must be there (head_text); NULL: none.  Borrowed. */
     bool accept_heads;       /* what is missing now is not missed again (needs a state directory) */
 };

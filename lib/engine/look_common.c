@@ -117,6 +117,7 @@ look_entry(struct looker *l, const struct snapshot *snap, struct vv_span path,
     enum vv_rc rc;
 
     VV_TRY(tree_cursor_new(l->chunks, &snap->body.root, path, &t, err));
+    tree_cursor_ahead(t);
     rc = tree_cursor_next(t, &e, &own);
     if (rc != VV_OK) {
         if (err != NULL) {

@@ -256,6 +256,7 @@ put_all(struct export *x, struct vv_error *err)
     bool found = x->top.len == 0;
 
     VV_TRY(tree_cursor_new(x->look.chunks, &x->snap->body.root, x->top, &t, err));
+    tree_cursor_ahead(t);
     for (;;) {
         const struct entry *e;
         bool damaged = false;

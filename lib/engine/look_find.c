@@ -153,6 +153,7 @@ walk_whole(struct finder *f, const struct snapshot *snap, bool *ret_whole, struc
     close_all(f);
     f->at = &f->found;
     VV_TRY(tree_cursor_new(f->look.chunks, &snap->body.root, vv_span(NULL, 0), &t, err));
+    tree_cursor_ahead(t);
     do {
         VV_TRY(look_next(&f->look, t, snap, &e, &damaged, err));
         if (e != NULL) {

@@ -26,6 +26,7 @@ look_list(struct repo *r, const struct snapshot *snap, struct vv_span path, bool
 
     VV_TRY(looker_open(&l, r, err));
     VV_TRY(tree_cursor_new(l.chunks, &snap->body.root, path, &t, err));
+    tree_cursor_ahead(t);
     for (;;) {
         const struct entry *e;
         VV_TRY(look_next(&l, t, snap, &e, &damaged, err));

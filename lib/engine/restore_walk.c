@@ -33,6 +33,7 @@ restore_walk_new(struct restore *r, bool reports, struct walk **ret, struct vv_e
     w->r = r;
     w->reports = reports;
     VV_TRY(tree_cursor_new(r->reader, &r->snap->body.root, vv_buf_span(&r->base), &w->cursor, err));
+    tree_cursor_ahead(w->cursor);
     *ret = TAKE(w);
     return VV_OK;
 }

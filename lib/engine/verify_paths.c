@@ -109,6 +109,7 @@ look_at_snapshot(struct verify *v, const struct snapshot *snap, struct vv_error 
     struct path_check k = {.v = v, .snap = snap};
 
     VV_TRY(tree_cursor_new(v->look.chunks, &snap->body.root, vv_span(NULL, 0), &t, err));
+    tree_cursor_ahead(t);
     for (;;) {
         const struct entry *e;
         bool gap = false;

@@ -8,9 +8,10 @@
 
 #include "core/alloc.h"
 #include "repo/chunk_index_internal.h"
+#include "repo/repo_internal.h"
 
-enum vv_rc
-chunk_index_open(struct repo *r, struct chunk_index **ret, struct vv_error *err)
+static enum vv_rc
+make(struct repo *r, struct chunk_index **ret, struct vv_error *err)
 {
     struct chunk_index *x = vv_alloc_array(1, sizeof(*x));
 
@@ -23,12 +24,50 @@ chunk_index_open(struct repo *r, struct chunk_index **ret, struct vv_error *err)
     return VV_OK;
 }
 
+static void
+load_ahead(void *arg)
+{
+    struct vv_error ignored = {0};
+
+    if (chunk_index_load(arg, &ignored) != VV_OK) {
+        return; /* whoever needs the index tries again */
+    }
+}
+
+void
+chunk_index_ahead(struct repo *r)
+{
+    struct chunk_index *x = NULL;
+
+    if (storage_parallel(repo_storage(r)) <= 1 || make(r, &x, NULL) != VV_OK) {
+        return;
+    }
+    if (vv_thread_start(&x->ahead, "index", load_ahead, x, NULL) != VV_OK) {
+        chunk_index_free(x);
+        return;
+    }
+    chunk_index_free(repo_index_ahead(r, x));
+}
+
+enum vv_rc
+chunk_index_open(struct repo *r, struct chunk_index **ret, struct vv_error *err)
+{
+    struct chunk_index *x = repo_index_ahead(r, NULL);
+
+    if (x == NULL) {
+        return make(r, ret, err);
+    }
+    *ret = x;
+    return VV_OK;
+}
+
 void
 chunk_index_free(struct chunk_index *x)
 {
     if (x == NULL) {
         return;
     }
+    vv_thread_join(&x->ahead);
     live_table_put(x->table);
     live_table_put(x->orphans);
     index_forget_shards(x);

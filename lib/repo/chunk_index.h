@@ -41,7 +41,11 @@ struct chunk_location {
     uint32_t chunk_len;
 };
 
-/** chunk_index_open(r, ret, err): nothing is read yet. */
+/** chunk_index_ahead(r): where the storage is one of long round trips, begin to load the index in a
+ *  thread, for whoever opens it next: for reading only.  Look-ups wait for it; if it fails, the first
+ *  one tries anew and says why.  What is published meanwhile X4 finds. */
+void chunk_index_ahead(struct repo *r);
+/** chunk_index_open(r, ret, err): nothing is read yet, but for chunk_index_ahead. */
 MUST_CHECK enum vv_rc chunk_index_open(struct repo *r, struct chunk_index **ret,
                                        struct vv_error *err);
 void chunk_index_free(struct chunk_index *x);

@@ -38,6 +38,7 @@ struct chunk_index {
     bool widened_orphans;       /* segments read again; orphans looked for */
     uint64_t widened_at;
     struct shard shards[SHARDS];
+    struct vv_thread ahead; /* of chunk_index_ahead; belongs to the owner, not to the lock */
     /* for writing, set before threads start; NULL: reading only */
     const struct condemned_set *condemned;
     const struct admin_records *admin;

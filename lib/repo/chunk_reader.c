@@ -24,6 +24,7 @@ chunk_reader_new(struct repo *r, struct chunk_index *x, size_t cache_bytes,
     c->index = x;
     c->bytes_max = cache_bytes;
     vv_mutex_init(&c->lock);
+    vv_cond_init(&c->ahead_changed);
     rc = pack_keys_new(r, &c->keys, err);
     if (rc == VV_OK) {
         rc = chunk_healer_new(&c->healer, err);
@@ -44,6 +45,7 @@ chunk_reader_free(struct chunk_reader *c)
     if (c == NULL) {
         return;
     }
+    chunk_reader_ahead_stop(c);
     for (b = c->newest; b != NULL;) {
         struct cached_block *older = b->older;
         vv_free(b->bytes);
@@ -55,6 +57,7 @@ chunk_reader_free(struct chunk_reader *c)
     }
     chunk_healer_free(c->healer);
     pack_keys_free(c->keys);
+    vv_cond_release(&c->ahead_changed);
     vv_mutex_release(&c->lock);
     vv_free(c);
 }

@@ -42,7 +42,7 @@ link_newest(struct chunk_reader *c, struct cached_block *b)
 }
 
 static struct cached_block *
-find_cached(struct chunk_reader *c, const struct chunk_location *loc)
+look_up(struct chunk_reader *c, const struct chunk_location *loc)
 {
     struct cached_block *b =
         c->table[chunk_reader_block_hash(&loc->pack, loc->block_number) % TABLE_SIZE];
@@ -51,6 +51,20 @@ find_cached(struct chunk_reader *c, const struct chunk_location *loc)
            (b->number != loc->block_number || pack_name_compare(&b->pack, &loc->pack) != 0)) {
         b = b->chain;
     }
+    return b;
+}
+
+bool
+chunk_reader_is_cached(struct chunk_reader *c, const struct chunk_location *loc)
+{
+    return look_up(c, loc) != NULL;
+}
+
+static struct cached_block *
+find_cached(struct chunk_reader *c, const struct chunk_location *loc)
+{
+    struct cached_block *b = look_up(c, loc);
+
     if (b != NULL) {
         unlink_use(c, b);
         link_newest(c, b);
@@ -140,22 +154,16 @@ read_stored(struct chunk_reader *c, struct pack_reader *p, const struct chunk_lo
     return pack_read_block(p, loc, out, err);
 }
 
+/** Read a block and put it into the cache, pinned. */
 static enum vv_rc
-pin(struct chunk_reader *c, const struct chunk_location *loc, read_block_fn *read,
-    struct cached_block **ret, struct vv_error *err)
+fetch(struct chunk_reader *c, const struct chunk_location *loc, read_block_fn *read,
+      struct cached_block **ret, struct vv_error *err)
 {
     struct pack_reader *p = NULL;
     struct cached_block *b;
     struct cached_block *twin;
     enum vv_rc rc;
 
-    vv_mutex_lock(&c->lock);
-    b = find_cached(c, loc);
-    vv_mutex_unlock(&c->lock);
-    if (b != NULL) {
-        *ret = b;
-        return VV_OK;
-    }
     if (loc->block_plain > LIMIT_BLOCK_PLAIN) {
         return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
     }
@@ -188,6 +196,33 @@ pin(struct chunk_reader *c, const struct chunk_location *loc, read_block_fn *rea
         vv_free(b->bytes);
         vv_free(b);
         b = twin;
+    }
+    *ret = b;
+    return VV_OK;
+}
+
+enum vv_rc
+chunk_reader_fetch(struct chunk_reader *c, const struct chunk_location *loc,
+                   struct cached_block **ret, struct vv_error *err)
+{
+    return fetch(c, loc, read_stored, ret, err);
+}
+
+static enum vv_rc
+pin(struct chunk_reader *c, const struct chunk_location *loc, read_block_fn *read,
+    struct cached_block **ret, struct vv_error *err)
+{
+    struct cached_block *b;
+
+    vv_mutex_lock(&c->lock);
+    b = find_cached(c, loc);
+    if (b == NULL) {
+        chunk_reader_ahead_wait(c, loc);
+        b = find_cached(c, loc);
+    }
+    vv_mutex_unlock(&c->lock);
+    if (b == NULL) {
+        return fetch(c, loc, read, ret, err);
     }
     *ret = b;
     return VV_OK;

@@ -41,6 +41,15 @@ struct lost_block {
     bool used;
 };
 
+enum { AHEAD_PLACES = 64, AHEAD_THREADS = 8 };
+
+/** A block that somebody will want; chunk_reader_ahead.c. */
+struct ahead_block {
+    struct chunk_location at;
+    uint64_t turn; /* in the order they were asked for; 0: a free place */
+    bool reading;  /* a thread is at it */
+};
+
 struct chunk_healer; /* chunk_reader_parity.c */
 struct chunk_reader {
     struct repo *repo;
@@ -59,7 +68,24 @@ struct chunk_reader {
     unsigned bad_count;
     struct gone_pack gone[GONE_MAX];
     struct lost_block lost[LOST_MAX];
+    struct ahead_block ahead[AHEAD_PLACES];
+    uint64_t ahead_turn; /* the last one given */
+    struct vv_cond ahead_changed;
+    bool ahead_stopping;
+    struct vv_thread ahead_threads[AHEAD_THREADS]; /* the owner's, not the lock's */
+    unsigned ahead_thread_count;
 };
+
+/** chunk_reader_fetch(c, loc, ret, err): read a block that is not cached, and pin it. */
+MUST_CHECK enum vv_rc chunk_reader_fetch(struct chunk_reader *c, const struct chunk_location *loc,
+                                         struct cached_block **ret, struct vv_error *err);
+/** chunk_reader_is_cached(c, loc): lock held. */
+bool chunk_reader_is_cached(struct chunk_reader *c, const struct chunk_location *loc);
+/** chunk_reader_ahead_wait(c, loc): if the block is being read ahead, wait for that; if it waits for
+ *  its turn, take it out.  Lock held, and let go of meanwhile. */
+void chunk_reader_ahead_wait(struct chunk_reader *c, const struct chunk_location *loc);
+/** chunk_reader_ahead_stop(c): no thread is left. */
+void chunk_reader_ahead_stop(struct chunk_reader *c);
 
 uint64_t chunk_reader_block_hash(const struct pack_name *pack, uint32_t number);
 /** chunk_reader_pin(c, loc, ret, err): a decoded block, from the cache or the storage; it stays

@@ -98,6 +98,18 @@ doubt_epoch(struct repo *r, const char *object, const uint8_t header[PACK_HEADER
     return VV_EKEY;
 }
 
+bool
+pack_keys_has(struct pack_keys *k, const struct pack_name *name)
+{
+    const struct opened_pack *slot = slot_of(k, name);
+    bool found;
+
+    vv_mutex_lock(&k->lock);
+    found = slot->used && pack_name_compare(&slot->name, name) == 0;
+    vv_mutex_unlock(&k->lock);
+    return found;
+}
+
 enum vv_rc
 pack_keys_get(struct pack_keys *k, const struct pack_name *name, struct opened_pack *ret,
               struct vv_error *err)

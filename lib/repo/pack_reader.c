@@ -7,6 +7,7 @@
 
 #include "compress/compress.h"
 #include "core/alloc.h"
+#include "core/parallel.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
@@ -138,6 +139,40 @@ open_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out
                             loc->block_plain, err);
 }
 
+/* The pack's header, for its key, and the block's bytes. */
+struct block_reading {
+    struct pack_reader *p;
+    const struct chunk_location *loc;
+};
+
+static enum vv_rc
+read_key(void *ctx, struct vv_error *err)
+{
+    const struct block_reading *b = ctx;
+    return use_pack(b->p, &b->loc->pack, err);
+}
+
+static enum vv_rc
+read_block(void *ctx, struct vv_error *err)
+{
+    const struct block_reading *b = ctx;
+    return read_exactly(b->p, &b->loc->pack, b->loc->block_offset, b->loc->block_stored, err);
+}
+
+/** Both at once if the key is not known yet and a round trip takes long. */
+static enum vv_rc
+read_key_and_block(struct pack_reader *p, const struct chunk_location *loc, struct vv_error *err)
+{
+    struct block_reading b = {.p = p, .loc = loc};
+    struct vv_job jobs[] = {{.run = read_key, .ctx = &b}, {.run = read_block, .ctx = &b}};
+    unsigned threads = storage_parallel(repo_storage(pack_keys_repo(p->keys)));
+
+    if (pack_keys_has(p->keys, &loc->pack)) {
+        threads = 1;
+    }
+    return vv_parallel_run(jobs, VV_COUNT(jobs), threads, err);
+}
+
 enum vv_rc
 pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
                 struct vv_error *err)
@@ -146,8 +181,7 @@ pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t
         loc->block_stored > LIMIT_BLOCK_PLAIN + (1u << 20)) {
         return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
     }
-    VV_TRY(use_pack(p, &loc->pack, err));
-    VV_TRY(read_exactly(p, &loc->pack, loc->block_offset, loc->block_stored, err));
+    VV_TRY(read_key_and_block(p, loc, err));
     return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
 }
 

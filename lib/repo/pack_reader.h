@@ -86,6 +86,9 @@ MUST_CHECK enum vv_rc chunk_locate(struct chunk_reader *c, enum chunk_type type,
                                    const struct vv_id *id, struct chunk_location *ret,
                                    struct vv_error *err);
 /** chunk_reader_index(c), chunk_reader_keys(c): what it works with. */
+/** chunk_read_ahead(c, type, id): it will be read soon: over a long line begin to fetch its block into
+ *  the cache.  Nothing more than a hint; what is wrong with it, chunk_read says.  Loads the index. */
+void chunk_read_ahead(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id);
 struct chunk_index *chunk_reader_index(struct chunk_reader *c);
 struct pack_keys *chunk_reader_keys(struct chunk_reader *c);
 

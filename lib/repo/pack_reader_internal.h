@@ -16,6 +16,8 @@ struct opened_pack {
 MUST_CHECK enum vv_rc opened_pack_from_header(const struct keyring *keyring,
                                               const uint8_t header[PACK_HEADER_LEN],
                                               struct opened_pack *ret, struct vv_error *err);
+/** pack_keys_has(k, name): pack_keys_get will most likely not have to read.  Thread-safe. */
+bool pack_keys_has(struct pack_keys *k, const struct pack_name *name);
 /** pack_keys_get(k, name, ret, err): a copy; wipe it.  Thread-safe. */
 MUST_CHECK enum vv_rc pack_keys_get(struct pack_keys *k, const struct pack_name *name,
                                     struct opened_pack *ret, struct vv_error *err);

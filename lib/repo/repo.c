@@ -11,6 +11,7 @@
 #include "core/fast_hash.h"
 #include "core/file.h"
 #include "crypto/secret.h"
+#include "repo/chunk_index.h"
 #include "repo/replicas_internal.h"
 #include "repo/repo_internal.h"
 
@@ -226,6 +227,7 @@ repo_free(struct repo *r)
     if (r == NULL) {
         return;
     }
+    chunk_index_free(r->index_ahead); /* its thread uses the rest */
     replicas_free(r->replicas);
     keyring_free(r->keyring);
     local_state_free(r->state);
@@ -234,6 +236,18 @@ repo_free(struct repo *r)
     vv_free(r->state_root);
     vv_mutex_release(&r->lock);
     vv_free(r);
+}
+
+struct chunk_index *
+repo_index_ahead(struct repo *r, struct chunk_index *x)
+{
+    struct chunk_index *before;
+
+    vv_mutex_lock(&r->lock);
+    before = r->index_ahead;
+    r->index_ahead = x;
+    vv_mutex_unlock(&r->lock);
+    return before;
 }
 
 struct storage *

@@ -26,10 +26,15 @@ struct repo {
     struct slot_info slot;
     _Atomic uint32_t epoch;
     _Atomic uint64_t scans;
-    struct vv_mutex lock; /* guards what has been reported */
+    struct vv_mutex lock;            /* guards what follows */
+    struct chunk_index *index_ahead; /* being loaded for whoever opens it next; NULL: none */
     uint64_t reported[REPORTED_MAX];
     unsigned reported_count;
 };
+
+/** repo_index_ahead(r, x): put ${x} (may be NULL) in the place of what is being loaded ahead, and
+ *  return that: it is the caller's now. */
+struct chunk_index *repo_index_ahead(struct repo *r, struct chunk_index *x);
 
 /** repo_make(...): a repo from keys that have been checked (${bundle} NULL: without any, from a
  *  config whose signature has been); site not yet loaded. */

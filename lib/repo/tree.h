@@ -57,6 +57,9 @@ MUST_CHECK enum vv_rc tree_cursor_seek(struct tree_cursor *t, struct vv_span pat
  * the first path of the unreadable node (inclusive) to the first path behind it (exclusive; empty:
  * to the end). */
 void tree_cursor_lost(struct tree_cursor *t, struct vv_span *ret_from, struct vv_span *ret_to);
+/** tree_cursor_ahead(t): most of the range asked for will be visited: over a long line nodes are
+ *  fetched before their turn. */
+void tree_cursor_ahead(struct tree_cursor *t);
 /** tree_cursor_on_node(t, fn, ctx): call ${fn} for every node visited (to trust the parent's). */
 typedef enum vv_rc tree_node_fn(void *ctx, const struct vv_id *node, uint32_t height,
                                 struct vv_error *err);

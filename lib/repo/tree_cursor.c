@@ -30,7 +30,12 @@ struct tree_cursor {
     struct vv_buf bytes;
     tree_node_fn *on_node;
     void *on_node_ctx;
+    bool ahead;
+    struct vv_arena ahead_arena;
 };
+
+/* Nodes above the leaves, behind the present one, whose leaves are fetched. */
+#define AHEAD_SIBLINGS 4u
 
 static void
 set_path(struct vv_buf *to, struct vv_span path)
@@ -71,6 +76,7 @@ tree_cursor_free(struct tree_cursor *t)
         vv_arena_release(&t->frames[i].arena);
         vv_buf_release(&t->frames[i].next);
     }
+    vv_arena_release(&t->ahead_arena);
     vv_buf_release(&t->below);
     vv_buf_release(&t->from);
     vv_buf_release(&t->last);
@@ -121,6 +127,66 @@ check_node(const struct expected *x, const struct node *n, struct vv_error *err)
     return VV_OK;
 }
 
+/** Is everything at or below item/entry ${path} wanted, given the subtree asked for? */
+static bool
+past_end(const struct tree_cursor *t, struct vv_span path)
+{
+    struct vv_span below = vv_buf_span(&t->below);
+
+    return below.len > 0 && path_compare(path, below) > 0 && !path_is_below(path, below);
+}
+
+/* --- reading ahead ---------------------------------------------------------------------------- */
+
+void
+tree_cursor_ahead(struct tree_cursor *t)
+{
+    struct repo *r = chunk_index_repo(chunk_reader_index(t->chunks));
+
+    t->ahead = storage_parallel(repo_storage(r)) > 1;
+}
+
+/** The children of a node that lie in the range still to come. */
+static void
+fetch_children(const struct tree_cursor *t, const struct node *n)
+{
+    struct vv_span from = vv_buf_span(&t->from);
+
+    for (uint32_t i = 0; i < n->count && !past_end(t, n->items[i].path); i++) {
+        bool before = i + 1 < n->count && path_compare(n->items[i + 1].path, from) <= 0;
+        if (!before) {
+            chunk_read_ahead(t->chunks, CHUNK_NODE, &n->items[i].node);
+        }
+    }
+}
+
+/** The leaves of the next siblings of the node in the last frame: those are there by now, or nearly,
+ *  since all children of their parent were asked for. */
+static void
+fetch_cousins(struct tree_cursor *t)
+{
+    const struct frame *parent = &t->frames[t->depth - 1];
+
+    for (uint32_t i = parent->at; i < parent->node.count && i - parent->at < AHEAD_SIBLINGS; i++) {
+        const struct node_item *item = &parent->node.items[i];
+        struct vv_buf bytes = {0};
+        struct node node;
+        bool read = !past_end(t, item->path) &&
+                    chunk_read_here(t->chunks, CHUNK_NODE, &item->node, &bytes, NULL) == VV_OK;
+        vv_arena_reset(&t->ahead_arena);
+        if (read && node_decode(vv_buf_span(&bytes), &t->ahead_arena, &node, NULL) == VV_OK &&
+            node.height > 0) {
+            fetch_children(t, &node);
+        }
+        vv_buf_release(&bytes);
+        if (!read) {
+            return; /* when it is its turn, what is wrong is told */
+        }
+    }
+}
+
+/* --- walking ---------------------------------------------------------------------------------- */
+
 /** Read a node into the next frame. */
 static enum vv_rc
 push(struct tree_cursor *t, const struct expected *x, struct vv_error *err)
@@ -137,6 +203,12 @@ push(struct tree_cursor *t, const struct expected *x, struct vv_error *err)
     if (f->has_next) {
         set_path(&f->next, vv_buf_span(x->next));
         VV_TRY(vv_buf_check(&f->next, err));
+    }
+    if (t->ahead && f->node.height > 0) {
+        fetch_children(t, &f->node);
+        if (f->node.height == 1 && t->depth > 0) {
+            fetch_cousins(t);
+        }
     }
     t->depth++;
     return t->on_node != NULL ? t->on_node(t->on_node_ctx, &x->id, x->height, err) : VV_OK;
@@ -188,15 +260,6 @@ descend(struct tree_cursor *t, struct frame *f, struct vv_error *err)
     }
     vv_buf_release(&next);
     return rc;
-}
-
-/** Is everything at or below item/entry ${path} wanted, given the subtree asked for? */
-static bool
-past_end(const struct tree_cursor *t, struct vv_span path)
-{
-    struct vv_span below = vv_buf_span(&t->below);
-
-    return below.len > 0 && path_compare(path, below) > 0 && !path_is_below(path, below);
 }
 
 /** Can item f->at be skipped: all it holds lies before t->from? */

@@ -133,8 +133,8 @@ void sftp_close_later(struct sftp_client *c, const struct sftp_handle *h);
 /** sftp_write(c, h, offset, data, err): all of it, pipelined. */
 MUST_CHECK enum vv_rc sftp_write(struct sftp_client *c, const struct sftp_handle *h,
                                  uint64_t offset, struct vv_span data, struct vv_error *err);
-/** sftp_read(c, h, offset, buf, len, ret_len, err): up to ${len} bytes, pipelined (F2); less only
- *  at the end of the file. */
+/** sftp_read(c, h, offset, buf, len, ret_len, err): up to ${len} bytes and the file's size,
+ *  pipelined (F2), in one round trip; less only at the end of the file. */
 MUST_CHECK enum vv_rc sftp_read(struct sftp_client *c, const struct sftp_handle *h, uint64_t offset,
                                 uint8_t *buf, size_t len, size_t *ret_len, struct vv_error *err);
 /** sftp_write_file(c, path, mode, data, sync, err): create exclusively, write, fsync (if ${sync}:

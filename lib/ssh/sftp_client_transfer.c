@@ -161,6 +161,25 @@ sftp_write(struct sftp_client *c, const struct sftp_handle *h, uint64_t offset, 
     return VV_OK;
 }
 
+/* Read, and by the way ask for the size: then no further answer is needed to know that a short one is
+ * the file's end (F2). */
+static enum vv_rc
+read_sized(struct sftp_client *c, const struct sftp_handle *h, struct sftp_transfer *t,
+           struct vv_error *err)
+{
+    struct sftp_item item = {.type = SFTP_PACKET_FSTAT}; /* whatever it says of anything else */
+    enum vv_rc rc;
+
+    t->items = &item;
+    t->item_count = 1;
+    t->items_first = true;
+    sftp_put_handle(&item.body, h);
+    rc = vv_buf_check(&item.body, err);
+    rc = rc == VV_OK ? sftp_perform(c, &t->call, err) : rc;
+    sftp_item_release(&item);
+    return rc;
+}
+
 enum vv_rc
 sftp_read(struct sftp_client *c, const struct sftp_handle *h, uint64_t offset, uint8_t *buf,
           size_t len, size_t *ret_len, struct vv_error *err)
@@ -169,7 +188,7 @@ sftp_read(struct sftp_client *c, const struct sftp_handle *h, uint64_t offset, u
 
     sftp_transfer_init(&t, h, offset, len);
     t.into = buf;
-    VV_TRY(sftp_perform(c, &t.call, err));
+    VV_TRY(read_sized(c, h, &t, err));
     if (t.call.status != SFTP_OK) {
         return sftp_refused(t.call.status, t.call.words, err, "cannot read a file on '%s'",
                             c->stream->name);
@@ -184,20 +203,13 @@ enum vv_rc
 sftp_read_file(struct sftp_client *c, const char *path, uint64_t offset, uint8_t *buf, size_t len,
                size_t *ret_len, struct vv_error *err)
 {
-    struct sftp_item item = {.type = SFTP_PACKET_FSTAT}; /* whatever it says of anything else */
     struct sftp_handle h;
     struct sftp_transfer t;
 
     VV_TRY(sftp_open(c, path, SFTP_OPEN_READ, 0, &h, err));
     sftp_transfer_init(&t, &h, offset, len);
     t.into = buf;
-    t.items = &item;
-    t.item_count = 1;
-    t.items_first = true;
-    sftp_put_handle(&item.body, &h);
-    enum vv_rc rc = vv_buf_check(&item.body, err);
-    rc = rc == VV_OK ? sftp_perform(c, &t.call, err) : rc;
-    sftp_item_release(&item);
+    enum vv_rc rc = read_sized(c, &h, &t, err);
     sftp_close_later(c, &h);
     if (rc != VV_OK) {
         return rc;

@@ -2,11 +2,13 @@
 /* Trees: written, walked, sought, compared, damaged, hostile. */
 #include "helper_repository.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/clock.h"
 #include "repo/tree.h"
 
 /* The same paths in every test, so that one random file set serves. */
@@ -615,6 +617,99 @@ tree__tells_every_node_it_visits(void **state)
     model_free(&m);
 }
 
+/* --- far away --------------------------------------------------------------------------------- */
+
+static struct storage_ops near_ops;
+static struct storage_ops far_ops;
+static atomic_uint at_once;
+static atomic_uint most_at_once;
+static atomic_uint reads;
+
+static unsigned
+tell_parallel(struct storage *s)
+{
+    (void)s;
+    return 16;
+}
+
+/* As over a long line: whoever reads has to wait. */
+static enum vv_rc
+read_slowly(struct storage *s, const char *name, uint64_t offset, uint8_t *buf, size_t len,
+            size_t *ret_len, struct vv_error *err)
+{
+    const struct vv_clock *clock = vv_clock_system();
+    unsigned now = atomic_fetch_add(&at_once, 1) + 1;
+    unsigned most = atomic_load(&most_at_once);
+    enum vv_rc rc;
+
+    while (now > most && !atomic_compare_exchange_weak(&most_at_once, &most, now)) {
+    }
+    atomic_fetch_add(&reads, strncmp(name, "packs/", 6) == 0 && offset > 0);
+    clock->sleep(clock, 2u * 1000 * 1000);
+    rc = near_ops.read(s, name, offset, buf, len, ret_len, err);
+    atomic_fetch_sub(&at_once, 1);
+    return rc;
+}
+
+static void
+walk_ahead(struct scene *s, const struct tree_root *root, struct vv_span below, uint64_t *ret_count)
+{
+    struct tree_cursor *t = NULL;
+    const struct entry *e = NULL;
+
+    must(tree_cursor_new(s->reader, root, below, &t, E));
+    tree_cursor_ahead(t);
+    *ret_count = 0;
+    do {
+        must(tree_cursor_next(t, &e, E));
+        *ret_count += e != NULL;
+    } while (e != NULL);
+    tree_cursor_free(t);
+}
+
+static void
+tree__far_away_is_read_ahead(void **state)
+{
+    struct scene s;
+    struct model m;
+    struct tree_root root;
+    uint64_t count;
+    unsigned whole;
+
+    (void)state;
+    model_make(&m, 20000, 11);
+    scene_begin(&s);
+    root = write_tree(&s.run, &m, NULL);
+    scene_read(&s);
+    near_ops = *s.w.storage->ops;
+    far_ops = near_ops;
+    far_ops.parallel = tell_parallel;
+    far_ops.read = read_slowly;
+    s.w.storage->ops = &far_ops;
+    must(chunk_index_load(s.index, E));
+    atomic_store(&most_at_once, 0);
+    atomic_store(&reads, 0);
+    walk_ahead(&s, &root, vv_span(NULL, 0), &count);
+    assert_int_equal(count, m.count);
+    whole = atomic_load(&reads);
+    assert_true(atomic_load(&most_at_once) > 2); /* in flight */
+    atomic_store(&reads, 0);
+    walk_ahead(&s, &root, vv_span(NULL, 0), &count); /* all is in the cache: read once */
+    assert_int_equal(count, m.count);
+    assert_int_equal(atomic_load(&reads), 0);
+    chunk_reader_free(s.reader);
+    must(chunk_reader_new(s.repo, s.index, 8u << 20, &s.reader, E));
+    walk_ahead(&s, &root, vv_span("d03", 3), &count); /* a twentieth of it */
+    assert_true(count > 0 && count < m.count / 10);
+    assert_true(atomic_load(&reads) < whole / 2);
+    /* left with a block on its way */
+    chunk_reader_free(s.reader);
+    must(chunk_reader_new(s.repo, s.index, 8u << 20, &s.reader, E));
+    chunk_read_ahead(s.reader, CHUNK_NODE, &root.node);
+    scene_end(&s);
+    model_free(&m);
+}
+
 int
 main(void)
 {
@@ -628,6 +723,7 @@ main(void)
         cmocka_unit_test(tree__refuses_hostile_nodes),
         cmocka_unit_test(tree__bounds_nodes_of_long_paths),
         cmocka_unit_test(tree__tells_every_node_it_visits),
+        cmocka_unit_test(tree__far_away_is_read_ahead),
     };
 
     return cmocka_run_group_tests_name("repo/tree", tests, NULL, NULL);

@@ -13,12 +13,6 @@
 
 static const struct option_spec no_specs[] = {OPTION_END};
 
-void
-key_client_slot(const struct vv_uuid *client, char out[17])
-{
-    vv_hex(out, client->b, 8);
-}
-
 /** Whose bundle is in a slot?  A reader's or writer's is named after its client. */
 static enum key_role
 slot_role(const struct slot_info *slot, const struct client_list *clients)

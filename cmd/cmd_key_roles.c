@@ -7,14 +7,11 @@
 
 static const struct option_spec no_specs[] = {OPTION_END};
 
-static enum vv_rc
-rotate(struct app *app)
+static void
+put_epoch(struct app *app, uint32_t epoch, size_t clients)
 {
     struct json *j = app_json(app);
-    uint32_t epoch = 0;
-    size_t clients = 0;
 
-    VV_TRY(key_rotate(app->repo, &epoch, &clients, &app->err));
     if (j != NULL) {
         json_put_u64(j, "epoch", epoch);
         json_put_u64(j, "clients", clients);
@@ -22,6 +19,16 @@ rotate(struct app *app)
         printf("began epoch %u; its keys were given to %zu client%s\n", (unsigned)epoch, clients,
                clients == 1 ? "" : "s");
     }
+}
+
+static enum vv_rc
+rotate(struct app *app)
+{
+    uint32_t epoch = 0;
+    size_t clients = 0;
+
+    VV_TRY(key_rotate(app->repo, &epoch, &clients, &app->err));
+    put_epoch(app, epoch, clients);
     return VV_OK;
 }
 
@@ -127,27 +134,33 @@ parse_sequence(struct app *app, const char *text, uint64_t *ret)
     return VV_OK;
 }
 
-/** Its slot goes too, where the storage allows it. */
 static void
-remove_client_slot(struct app *app, const struct client_info *client)
+put_revocation(struct app *app, const struct client_info *client, uint64_t since,
+               const struct key_revocation *done)
 {
-    struct vv_error why = {0};
-    char slot[17];
-    enum vv_rc rc;
+    struct json *j = app_json(app);
 
-    key_client_slot(&client->client, slot);
-    rc = key_slots_remove(app->storage, slot, &why);
-    if (rc != VV_OK && rc != VV_ENOTFOUND) {
-        messages_warning(&app->messages, "key-slot-kept",
-                         "its key slot %s could not be removed: %s", slot, why.message);
+    if (j != NULL) {
+        render_json_uuid(j, "client", &client->client);
+        json_put_text(j, "name", client->name);
+        json_put_u64(j, "revoked_from", since);
+    } else if (!app->global.quiet) {
+        printf(done->revoked ? "revoked %s '" : "finished what was left of revoking %s '",
+               render_role(client->role));
+        message_print(client->name, stdout);
+        printf("': nothing with sequence number %llu or higher is believed\n",
+               (unsigned long long)since);
     }
-    key_tell_replicas(app, slot);
+    if (done->rotated) {
+        put_epoch(app, done->epoch, done->clients);
+    }
 }
 
 static enum vv_rc
 revoke(struct app *app, const struct client_info *client, const char *from)
 {
-    struct json *j = app_json(app);
+    struct key_revocation done;
+    char slot[17];
     uint64_t since = 0;
 
     if (client->role == KEY_ROLE_ADMIN) {
@@ -157,24 +170,23 @@ revoke(struct app *app, const struct client_info *client, const char *from)
     }
     VV_TRY(from != NULL ? parse_sequence(app, from, &since)
                         : next_sequence(app, &client->client, &since));
-    if (client->revoked && client->revoked_since <= since) {
+    VV_TRY(key_revoke_client(app->repo, client, since, &done, &app->err));
+    if (client->revoked && client->revoked_since < since) {
+        since = client->revoked_since;
+    }
+    key_client_slot(&client->client, slot);
+    if (done.slot_kept.rc != VV_OK) {
+        messages_warning(&app->messages, "key-slot-kept",
+                         "its key slot %s could not be removed: %s", slot, done.slot_kept.message);
+    }
+    if (!done.revoked && !done.rotated && !done.slot_removed) {
         return vv_error_set(&app->err, VV_EREFUSED,
                             "client '%s' is revoked already, from sequence number %llu on",
-                            client->name, (unsigned long long)client->revoked_since);
+                            client->name, (unsigned long long)since);
     }
-    VV_TRY(key_revoke(app->repo, &client->client, since, &app->err));
-    if (j != NULL) {
-        render_json_uuid(j, "client", &client->client);
-        json_put_text(j, "name", client->name);
-        json_put_u64(j, "revoked_from", since);
-    } else if (!app->global.quiet) {
-        printf("revoked %s '", render_role(client->role));
-        message_print(client->name, stdout);
-        printf("': nothing with sequence number %llu or higher is believed\n",
-               (unsigned long long)since);
-    }
-    remove_client_slot(app, client);
-    return client->role == KEY_ROLE_ADMIN ? VV_OK : rotate(app);
+    put_revocation(app, client, since, &done);
+    key_tell_replicas(app, slot);
+    return VV_OK;
 }
 
 static enum exit_code

@@ -22,8 +22,6 @@ MUST_CHECK enum vv_rc key_put_slots(struct app *app, const struct slot_list *lis
 /** key_put_clients(clients, j): the same of the clients, array "clients". */
 MUST_CHECK enum vv_rc key_put_clients(struct app *app, const struct client_list *clients,
                                       struct json *j);
-/** key_client_slot(client, out): the id of a reader's or writer's key slot. */
-void key_client_slot(const struct vv_uuid *client, char out[17]);
 /** key_put_slot(app, id, type, label): what was made. */
 void key_put_slot(struct app *app, const struct slot_info *slot, const char *what);
 /** key_make_slot(app, v, label, bundle, ret): another slot of the opened repository, with ${bundle}

@@ -21,10 +21,33 @@ MUST_CHECK enum vv_rc key_client_issue(struct repo *r, enum key_role role, const
 MUST_CHECK enum vv_rc key_rotate(struct repo *r, uint32_t *ret_epoch, size_t *ret_clients,
                                  struct vv_error *err);
 
+/** key_client_slot(client, out): the id of a reader's or writer's key slot. */
+void key_client_slot(const struct vv_uuid *client, char out[17]);
+
 /** key_revoke(r, client, since, err): nothing of this client with this sequence number or a higher
  *  one is believed any more, here and wherever the record is replicated to. */
 MUST_CHECK enum vv_rc key_revoke(struct repo *r, const struct vv_uuid *client, uint64_t since,
                                  struct vv_error *err);
+
+struct client_info;
+/** What a revocation did; what an earlier run had done is false. */
+struct key_revocation {
+    bool revoked; /* the record was published */
+    bool rotated;
+    uint32_t epoch; /* if so */
+    size_t clients; /* that were given its keys */
+    bool slot_removed;
+    struct vv_error slot_kept; /* VV_OK, or why its slot could not be removed */
+};
+/**
+ * key_revoke_client(r, client, since, ret, err): all that a revocation takes: key_revoke, a new epoch
+ * unless the newest was begun without the client (administrators' clients have none to lose), the
+ * removal of its key slot.  A run that died on the way is finished by the next; ${ret} all false: there
+ * was nothing left to do.
+ */
+MUST_CHECK enum vv_rc key_revoke_client(struct repo *r, const struct client_info *client,
+                                        uint64_t since, struct key_revocation *ret,
+                                        struct vv_error *err);
 
 /** A client that is certified. */
 struct client_info {

@@ -191,9 +191,11 @@ key_slots_remove(struct storage *st, const char *id, struct vv_error *err)
         vv_buf_printf(&name, "keys/%s-%c", id, *copy);
         rc = storage_remove(st, vv_buf_text(&name), err);
         vv_buf_release(&name);
-        if (rc != VV_OK && rc != VV_ENOTFOUND) {
-            return rc;
+        if (rc == VV_ENOTFOUND) {
+            vv_error_clear(err);
+            rc = VV_OK;
         }
+        VV_TRY(rc);
     }
     return VV_OK;
 }

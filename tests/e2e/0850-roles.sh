@@ -154,6 +154,10 @@ assert_eq "$(grep -c "$PWD/source" listed)" 8
 cp -p "$WORK/replica/keys/$(json web.json 'd["id"]')"-? "$VARVE_REPO/keys/"
 assert_exit 1 other web backup source 2>errors
 assert_grep "certificate was revoked" errors
+# Revoking it again takes the slot away again, and then has nothing left to do.
+assert_exit 0 varve --json key revoke web >revoked.json
+assert_eq "$(json revoked.json '"epoch" in d')" false
+refute_exists "$VARVE_REPO/keys/$(json web.json 'd["id"]')-a"
 assert_exit 1 varve key revoke web 2>errors
 assert_grep "is revoked already" errors
 assert_exit 1 varve key revoke nobody 2>errors

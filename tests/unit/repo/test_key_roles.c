@@ -274,6 +274,129 @@ revoke__a_writer_is_believed_up_to_then(void **state)
     world_end(&w);
 }
 
+/** Let through so many changes of the storage, then die. */
+struct death {
+    unsigned left;
+};
+
+static enum fault_verdict
+die_after(void *ctx, enum storage_op op, const char *name)
+{
+    struct death *d = ctx;
+
+    (void)name;
+    if (op != STORAGE_PUBLISH && op != STORAGE_REMOVE) {
+        return FAULT_PASS;
+    }
+    if (d->left == 0) {
+        return FAULT_FAIL;
+    }
+    d->left--;
+    return FAULT_PASS;
+}
+
+static struct client_info
+the_client(struct repo *admin)
+{
+    struct client_list l;
+    struct client_info c;
+
+    must(client_list_read(admin, &l, E));
+    assert_int_equal(l.count, 1);
+    c = l.clients[0];
+    client_list_release(&l);
+    return c;
+}
+
+static size_t
+slots_of(struct world *w, const struct client_info *c)
+{
+    struct name_list names = world_names(w, "keys");
+    char slot[17];
+    size_t count = 0;
+
+    key_client_slot(&c->client, slot);
+    for (size_t i = 0; i < names.count; i++) {
+        count += strncmp(names.names[i], slot, 16) == 0;
+    }
+    name_list_release(&names);
+    return count;
+}
+
+/* Whatever step it died before, running it again does the rest, and once more has nothing to do. */
+static void
+revoke__is_finished_by_the_next_run(void **state)
+{
+    (void)state;
+    for (unsigned steps = 0;; steps++) {
+        struct world w;
+        struct repo *admin;
+        struct death death = {steps};
+        struct client_info c;
+        struct key_revocation done;
+        size_t count;
+        bool whole;
+        world_begin(&w);
+        world_add_client(&w, KEY_ROLE_WRITER, "web");
+        admin = world_open(&w, "admin");
+        vv_clock_manual_advance(&w.clock, 1000000000);
+        c = the_client(admin);
+        w.hook = die_after;
+        w.hook_ctx = &death;
+        whole = key_revoke_client(admin, &c, 1, &done, E) == VV_OK && done.slot_kept.rc == VV_OK;
+        w.hook = NULL;
+        repo_free(admin);
+        vv_clock_manual_advance(&w.clock, 1000000000);
+        admin = world_open(&w, "admin");
+        c = the_client(admin);
+        must(key_revoke_client(admin, &c, 1, &done, E));
+        assert_int_equal(done.revoked || done.rotated || done.slot_removed, !whole);
+        assert_int_equal(done.slot_kept.rc, VV_OK);
+        c = the_client(admin);
+        assert_true(c.revoked);
+        assert_int_equal(c.revoked_since, 1);
+        assert_int_equal(readable(admin, &count), 0); /* which learns of epochs */
+        assert_int_equal(repo_epoch(admin), 1);       /* and not one more */
+        assert_int_equal(slots_of(&w, &c), 0);
+        must(key_revoke_client(admin, &c, 1, &done, E));
+        assert_false(done.revoked || done.rotated || done.slot_removed);
+        repo_free(admin);
+        world_end(&w);
+        if (whole) {
+            assert_int_equal(steps, 4); /* record, epoch, two copies of the slot */
+            return;
+        }
+    }
+}
+
+/* The newest epoch was begun before the client's key was made: its keys are in that. */
+static void
+revoke__rotates_when_the_key_is_younger_than_the_epoch(void **state)
+{
+    struct world w;
+    struct repo *admin;
+    struct client_info c;
+    struct key_revocation done;
+    uint32_t epoch;
+    size_t clients;
+
+    (void)state;
+    world_begin(&w);
+    admin = world_open(&w, "admin");
+    must(key_rotate(admin, &epoch, &clients, E));
+    vv_clock_manual_advance(&w.clock, 1000000000);
+    world_add_client(&w, KEY_ROLE_READER, "drill");
+    c = the_client(admin);
+    must(key_revoke(admin, &c.client, 1, E)); /* and died */
+    c = the_client(admin);
+    must(key_revoke_client(admin, &c, 1, &done, E));
+    assert_false(done.revoked);
+    assert_true(done.rotated);
+    assert_int_equal(done.epoch, 2);
+    repo_free(admin);
+    world_end(&w);
+}
+
 /* A writer's pack is deduplicated against by itself, not by others; and it goes by its own. */
 static void
 writer__deduplicates_against_its_own_and_administrators(void **state)
@@ -390,6 +513,8 @@ main(void)
         cmocka_unit_test(revoke__a_reader_reads_nothing_of_the_next_epoch),
         cmocka_unit_test(reader__does_not_take_damage_for_a_missing_key),
         cmocka_unit_test(revoke__a_writer_is_believed_up_to_then),
+        cmocka_unit_test(revoke__is_finished_by_the_next_run),
+        cmocka_unit_test(revoke__rotates_when_the_key_is_younger_than_the_epoch),
         cmocka_unit_test(writer__deduplicates_against_its_own_and_administrators),
         cmocka_unit_test(client__keeps_its_own_state),
         cmocka_unit_test(epoch__a_record_with_nothing_for_a_client_is_refused),

@@ -177,7 +177,7 @@ assert_exit 0 varve -q replicate --from "$WORK/d" --keyless 2>errors
 varve --json snapshots >list.json
 for id in $(json list.json '" ".join(s["id"] for s in d["snapshots"])'); do
     rm -rf out
-    assert_exit 0 varve -q restore "$id" --target out
+    assert_exit 0 varve -q restore "$id:$PWD/source" --target out
 done
 restored "$VARVE_REPO"
 assert_exit 0 varve -q verify --data

@@ -20,13 +20,29 @@ object_of(const struct chunk_location *loc, char out[PACK_OBJECT_TEXT])
     pack_object_text(&loc->pack, out);
 }
 
+/* names_range_from(g, path, text): is damage told whose range begins as `text` does?  A block may hold
+ * pieces of two windows of a file, in either order. */
+static bool
+names_range_from(const struct rig *g, const char *path, const char *text)
+{
+    for (size_t i = 0; i < g->seen_count; i++) {
+        const struct rig_event *e = &g->seen[i];
+        size_t len = strlen(e->path);
+        if (strcmp(e->name, "chunk-damaged") == 0 && len >= strlen(path) &&
+            strcmp(e->path + len - strlen(path), path) == 0 &&
+            strncmp(e->text, text, strlen(text)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 restore__names_path_and_range_of_a_damaged_chunk_and_restores_the_rest(void **state)
 {
     struct rig g;
     struct restore_options o;
     struct chunk_location loc;
-    const struct rig_event *event;
     char object[PACK_OBJECT_TEXT];
 
     (void)state;
@@ -50,9 +66,8 @@ restore__names_path_and_range_of_a_damaged_chunk_and_restores_the_rest(void **st
     assert_false(rig_exists(&g, "target/large"));
     rig_assert_text(&g, "target/small", "whole");
     assert_int_equal(rig_stat(&g, "target/z/other").st_size, 900000);
-    event = rig_find(&g, "chunk-damaged", "source/large");
-    assert_non_null(event);
-    assert_int_equal(strncmp(event->text, "bytes 0 to ", 11), 0);
+    assert_non_null(rig_find(&g, "chunk-damaged", "source/large"));
+    assert_true(names_range_from(&g, "source/large", "bytes 0 to "));
     rig_end(&g);
 }
 

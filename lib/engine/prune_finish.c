@@ -41,9 +41,9 @@ keep_damaged(struct prune_round *round)
     round->go_count = kept;
 }
 
-/** P5, first half. */
+/** P5, first half; ${ret_old}: bytes of the segments that can go. */
 static enum vv_rc
-publish_index(struct prune_round *round, struct vv_error *err)
+publish_index(struct prune_round *round, uint64_t *ret_old, struct vv_error *err)
 {
     enum index_rewrite_way way =
         round->p->options->dry_run ? INDEX_REWRITE_COUNT : INDEX_REWRITE_PUBLISH;
@@ -57,8 +57,8 @@ publish_index(struct prune_round *round, struct vv_error *err)
         rc = index_rewrite_publish(round->rewrite, round->go, round->go_count, way, &counts, err);
     }
     VV_TRY(rc);
-    round->p->s.bytes_deleted += counts.bytes_old;
     round->p->s.bytes_written += counts.bytes_new;
+    *ret_old = counts.bytes_old;
     return VV_OK;
 }
 
@@ -155,18 +155,21 @@ enum vv_rc
 prune_finish(struct prune_round *round, struct vv_error *err)
 {
     struct prune *p = round->p;
+    uint64_t old_index;
     size_t retired = 0;
     enum vv_rc rc;
 
     keep_damaged(round);
-    VV_TRY(publish_index(round, err));
+    VV_TRY(publish_index(round, &old_index, err));
     if (p->options->dry_run) {
+        p->s.bytes_deleted += old_index;
         return delete_packs(round, err);
     }
     rc = writer_session_commit(round->session, vv_span(NULL, 0), 0, err); /* I1 */
     round->overtaken = rc == VV_EREFUSED;
     VV_TRY(rc);
     VV_TRY(index_rewrite_drop(round->rewrite, err));
+    p->s.bytes_deleted += old_index; /* and not before */
     VV_TRY(delete_packs(round, err));
     return condemned_retire(p->repo, round->go, round->go_count, &retired, err); /* P7 */
 }

@@ -201,6 +201,7 @@ publish_filled(struct index_rewrite *w, struct vv_error *err)
     VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
     char name[6 + 65] = "index/";
     struct vv_id id;
+    bool again = false;
     enum vv_rc rc = VV_OK;
 
     if (w->record_count == 0) {
@@ -221,10 +222,13 @@ publish_filled(struct index_rewrite *w, struct vv_error *err)
     for (size_t i = 0; i < w->count; i++) {
         if (vv_id_equal(&w->segments[i].id, &id)) {
             w->segments[i].published_again = true;
+            again = true;
         }
     }
-    w->counts.segments_new++;
-    w->counts.bytes_new += object.len;
+    if (!again) { /* one that was there stays: nothing was written, and it is not dropped */
+        w->counts.segments_new++;
+        w->counts.bytes_new += object.len;
+    }
     vv_buf_reset(&w->records);
     w->record_count = 0;
     return VV_OK;
@@ -275,7 +279,7 @@ index_rewrite_publish(struct index_rewrite *w, const struct pack_name *go, size_
     }
     VV_TRY(publish_filled(w, err));
     for (size_t i = 0; i < w->count; i++) {
-        if (w->segments[i].rewrite) {
+        if (w->segments[i].rewrite && !w->segments[i].published_again) {
             w->counts.segments_old++;
             w->counts.bytes_old += w->segments[i].size;
         }

@@ -223,6 +223,8 @@ fence_this_prune(void *ctx, enum storage_op op, const char *name)
 static void
 prune__that_was_fenced_deletes_nothing_and_begins_again(void **state)
 {
+    uint64_t before = pw_bytes(&w);
+
     (void)state;
     pw_forget(&w, 0, 2);
     came = false;
@@ -231,6 +233,8 @@ prune__that_was_fenced_deletes_nothing_and_begins_again(void **state)
     assert_true(came);
     assert_int_equal(w.s.rounds, 2);
     assert_int_equal(w.s.lists_left, 0);
+    /* What the fenced session would have deleted, index segments too, was not deleted by it. */
+    assert_int_equal(before - pw_bytes(&w), w.s.bytes_deleted - w.s.bytes_written);
     assert_int_equal(pw_sound(&w), 2);
 }
 

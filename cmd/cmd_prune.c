@@ -72,7 +72,7 @@ make_options(struct app *app, const struct prune_command_line *o, struct prune_o
 
     ret->dry_run = o->dry_run;
     ret->fence = o->fence;
-    ret->budget = o->budget != 0 ? o->budget : UINT64_MAX;
+    ret->budget = o->budget;
     ret->level = LEVEL;
     VV_TRY(parse_percent(app, o->max_waste, &ret->max_waste));
     VV_TRY(parse_duration(app, o->grace, INT64_MAX, &ret->grace_ns));
@@ -201,7 +201,7 @@ prune(struct app *app, const struct prune_command_line *o, enum exit_code *ret_c
 static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
-    struct prune_command_line o = {0};
+    struct prune_command_line o = {.budget = UINT64_MAX};
     struct arguments args = {0};
     enum exit_code code = EXIT_DONE;
     enum vv_rc rc;

@@ -151,7 +151,7 @@ take_live(struct choosing *c, size_t pack, struct vv_error *err)
     if (item->victim || item->suspect) { /* a suspect one waits for repair */
         return VV_OK;
     }
-    if (item->stays > c->room) {
+    if (item->stays > c->room || c->room == 0) { /* however little stays, it is copied */
         round->more = round->more || item->stays <= round->p->budget_left;
         return VV_OK;
     }

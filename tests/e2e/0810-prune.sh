@@ -66,7 +66,11 @@ before=$(bytes)
 listing=$(find "$VARVE_REPO" -type f | sort | sha256sum)
 assert_exit 0 varve --json prune --grace 0 --dry-run >dry.json
 assert_eq "$(find "$VARVE_REPO" -type f | sort | sha256sum)" "$listing" 'a dry run writes nothing'
+assert_exit 0 varve --json prune --grace 0 --budget 0 --dry-run >none.json
+assert_eq "$(json none.json 'd["bytes_copied"]')" 0 'a budget of nothing'
+assert_eq "$(json none.json 'd["packs_emptied"]')" 0
 assert_exit 0 varve --json prune --grace 0 >run.json
+assert_ge "$(json run.json 'd["packs_emptied"]')" 1
 assert_eq "$(json run.json 'd["snapshots_deleted"]')" 10
 assert_eq "$(json run.json 'd["bytes_freed"]')" "$(json dry.json 'd["bytes_freed"]')" 'as foretold'
 assert_eq "$((before - $(bytes)))" "$(json run.json 'd["bytes_freed"]')" 'as told'

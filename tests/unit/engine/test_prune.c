@@ -82,6 +82,23 @@ prune__dry_run_foretells_the_bytes_and_writes_nothing(void **state)
     pw_sound(&w);
 }
 
+static void
+prune__with_a_budget_of_nothing_copies_nothing(void **state)
+{
+    (void)state;
+    pw_forget(&w, 0, 2);
+    w.options.budget = 0;
+    pw_prune(&w);
+    assert_int_equal(w.s.bytes_copied + w.s.chunks_copied + w.s.packs_written, 0);
+    assert_int_equal(w.s.packs_emptied, 0);
+    assert_true(w.s.packs_dead > 0);
+    assert_int_equal(pw_sound(&w), 3);
+    w.options.budget = UINT64_MAX;
+    pw_prune(&w);
+    assert_true(w.s.packs_emptied > 0);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
 /** When another administrator's prune runs: behind this call, when it meets this object. */
 struct between {
     const char *after;
@@ -190,6 +207,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(prune__frees_what_only_forgotten_snapshots_needed),
         CASE(prune__without_waste_changes_nothing),
+        CASE(prune__with_a_budget_of_nothing_copies_nothing),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
         CASE(prune__takes_nothing_for_lost_that_another_moved),
         CASE(prune__interrupted_before_it_deletes_is_no_damage),

@@ -5,9 +5,12 @@
 #include "core/alloc.h"
 #include "crypto/hash.h"
 #include "engine/closure_internal.h"
-#include "engine/prune_internal.h"
+#include "engine/prune_ahead_internal.h"
 
-#define PACK_TARGET (32u << 20)
+#define PACK_TARGET_MIN (8u << 20)
+#define PACK_TARGET_MAX (32u << 20)
+#define PACK_TARGET_SHARE                                                                          \
+    16u /* a pack is such a part of what is copied: its end is not waited for long */
 
 /** A live chunk that could not be read where it was looked for. */
 struct unsecured {
@@ -17,18 +20,16 @@ struct unsecured {
 struct copying {
     struct prune_round *round;
     struct pack_keys *keys;
-    struct pack_reader *reader;
-    struct pack_writer *writer;
+    struct pack_reader *reader; /* of packs that stay */
+    struct prune_ahead *ahead;  /* of those that go */
+    struct pack_writer *writer; /* NULL: there is no space, nothing is copied any more */
     struct block_builder *builder;
-    struct vv_buf plain;     /* the block being copied */
     struct vv_buf elsewhere; /* the last block looked at in a pack that stays */
     struct chunk_location elsewhere_at;
     bool elsewhere_read;
     bool *needed; /* of the block's chunks */
-    struct hash_job *jobs;
     uint32_t needed_room;
     struct vv_buf unsecured;
-    bool full; /* there is no space for further copies, and those made may lack index records */
 };
 
 /** Trouble of one place, to be reported and survived, rather than of the run. */
@@ -111,14 +112,14 @@ is_secured(struct copying *c, const struct pack_chunk *chunk, bool *ret, struct 
     uint32_t pack;
 
     *ret = false;
-    if (!c->full) {
+    if (c->writer != NULL) {
         VV_TRY(pack_writer_knows(c->writer, type, &chunk->id, ret, err));
     }
     for (uint32_t nth = 0;
          !*ret && index_marks_place(c->round->marks, type, &chunk->id, nth, &loc, &pack); nth++) {
         if (c->round->standing[pack] == PACK_STAYS) {
             VV_TRY(check_place(c, &loc, &chunk->id, ret, err));
-            if (*ret && !c->full) {
+            if (*ret && c->writer != NULL) {
                 VV_TRY(pack_writer_trust(c->writer, type, &chunk->id, err));
             }
         }
@@ -130,30 +131,21 @@ is_secured(struct copying *c, const struct pack_chunk *chunk, bool *ret, struct 
 
 /** Which of a block's chunks have to be copied, and how many bytes they are. */
 static enum vv_rc
-find_needed(struct copying *c, size_t pack, const struct pack_block *block,
-            const struct pack_chunk *chunks, uint64_t *ret_bytes, struct vv_error *err)
+find_needed(struct copying *c, const struct pack_block *block, const struct pack_chunk *chunks,
+            uint64_t *ret_bytes, struct vv_error *err)
 {
-    struct prune_pack *item = &c->round->items[pack];
-
     *ret_bytes = 0;
     if (block->chunk_count > c->needed_room) {
         bool *needed = vv_realloc_array(c->needed, block->chunk_count, sizeof(*needed));
-        struct hash_job *jobs;
         if (needed == NULL) {
             return vv_error_nomem(err);
         }
         c->needed = needed;
-        jobs = vv_realloc_array(c->jobs, block->chunk_count, sizeof(*jobs));
-        if (jobs == NULL) {
-            return vv_error_nomem(err);
-        }
-        c->jobs = jobs;
         c->needed_room = block->chunk_count;
     }
     for (uint32_t i = 0; i < block->chunk_count; i++) {
         bool secured = true;
         if (index_marks_live(c->round->marks, &chunks[i].id)) {
-            item->live = true;
             VV_TRY(is_secured(c, &chunks[i], &secured, err));
         }
         c->needed[i] = !secured;
@@ -171,37 +163,20 @@ note_unsecured(struct copying *c, size_t pack, const struct pack_chunk *chunk, s
     return vv_buf_check(&c->unsecured, err);
 }
 
-/** The chunks of one type of the decoded block: do they have their ids? */
+/** Has a chunk of the decoded block the id it should have? */
 static bool
-are_whole(struct copying *c, const struct pack_block *block, const struct pack_chunk *chunks,
-          enum chunk_type type)
+is_chunk_whole(const struct prune_block *b, const struct pack_chunk *chunks, uint32_t number)
 {
-    size_t count = 0;
-    size_t at = 0;
-
-    for (uint32_t i = 0; i < block->chunk_count; at += chunks[i++].len) {
-        if (chunks[i].type == type) {
-            c->jobs[count].data = c->plain.data + at;
-            c->jobs[count++].len = chunks[i].len;
-        }
-    }
-    blake2b_256_many(keyring_id_key(repo_keyring(c->round->p->repo), type), c->jobs, count);
-    count = 0;
-    for (uint32_t i = 0; i < block->chunk_count; i++) {
-        if (chunks[i].type == type && memcmp(c->jobs[count++].out, chunks[i].id.b, 32) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return memcmp(b->jobs[number].out, chunks[number].id.b, sizeof(chunks[number].id.b)) == 0;
 }
 
 /** Does every chunk of the decoded block have its id?  (Publishing a block with one that does not
  *  would fail.) */
 static bool
-is_whole(struct copying *c, const struct pack_block *block, const struct pack_chunk *chunks)
+is_whole(const struct prune_block *b, const struct pack_chunk *chunks, uint32_t count)
 {
-    for (enum chunk_type type = CHUNK_DATA; type <= CHUNK_RECORD; type++) {
-        if (!are_whole(c, block, chunks, type)) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_chunk_whole(b, chunks, i)) {
             return false;
         }
     }
@@ -211,26 +186,20 @@ is_whole(struct copying *c, const struct pack_block *block, const struct pack_ch
 /** The needed chunks of the decoded block into new ones. */
 static enum vv_rc
 put_needed(struct copying *c, size_t pack, const struct pack_block *block,
-           const struct pack_chunk *chunks, struct vv_error *err)
+           const struct pack_chunk *chunks, const struct prune_block *b, struct vv_error *err)
 {
-    size_t at = 0;
-
     for (uint32_t i = 0; i < block->chunk_count; i++) {
-        struct vv_span bytes = vv_span(c->plain.data + at, chunks[i].len);
-        struct vv_id found;
         bool is_new;
-        at += chunks[i].len;
         if (!c->needed[i]) {
             continue;
         }
-        chunk_id(repo_keyring(c->round->p->repo), (enum chunk_type)chunks[i].type, bytes, &found);
-        if (!vv_id_equal(&found, &chunks[i].id)) {
+        if (!is_chunk_whole(b, chunks, i)) {
             VV_TRY(note_unsecured(c, pack, &chunks[i], err));
             continue;
         }
         VV_TRY(block_builder_put(c->builder, (enum block_kind)block->kind,
-                                 (enum chunk_type)chunks[i].type, &chunks[i].id, bytes, &is_new,
-                                 err));
+                                 (enum chunk_type)chunks[i].type, &chunks[i].id,
+                                 vv_span(b->jobs[i].data, b->jobs[i].len), &is_new, err));
     }
     return VV_OK;
 }
@@ -252,6 +221,24 @@ count_copied(struct copying *c, size_t pack, const struct pack_block *block, uin
     }
 }
 
+/** A block that could not be read: what is needed of it may be found elsewhere yet. */
+static enum vv_rc
+note_damaged(struct copying *c, size_t pack, const struct pack_directory *d, uint32_t number,
+             struct vv_error *err)
+{
+    const struct pack_block *block = &d->blocks[number];
+    struct chunk_location loc = {.pack = c->round->packs.items[pack].name};
+
+    report_block(c, &loc, err->message);
+    vv_error_clear(err);
+    for (uint32_t i = 0; i < block->chunk_count; i++) {
+        if (c->needed[i]) {
+            VV_TRY(note_unsecured(c, pack, &d->chunks[block->first_chunk + i], err));
+        }
+    }
+    return VV_OK;
+}
+
 /** A block of victim number ${pack}. */
 static enum vv_rc
 copy_block(struct copying *c, size_t pack, const struct pack_directory *d, uint32_t number,
@@ -259,59 +246,44 @@ copy_block(struct copying *c, size_t pack, const struct pack_directory *d, uint3
 {
     const struct pack_block *block = &d->blocks[number];
     const struct pack_chunk *chunks = d->chunks + block->first_chunk;
-    struct chunk_location loc = {.pack = c->round->packs.items[pack].name,
-                                 .pack_size = c->round->packs.items[pack].size,
-                                 .block_number = number,
-                                 .block_offset = block->offset,
-                                 .block_stored = block->stored_len,
-                                 .block_plain = block->plain_len,
-                                 .block_flags = block->flags};
-    struct vv_span content;
+    const struct prune_block *b;
     uint64_t needed;
     enum vv_rc rc;
 
     VV_TRY(vv_cancel_check(repo_cancel(c->round->p->repo), err));
-    VV_TRY(find_needed(c, pack, block, chunks, &needed, err));
+    VV_TRY(find_needed(c, block, chunks, &needed, err));
     if (needed == 0) {
         return VV_OK;
     }
-    if (c->full) {
+    if (c->writer == NULL) {
         c->round->items[pack].kept = true;
         return VV_OK;
     }
-    vv_buf_reset(&c->plain);
-    VV_TRY(vv_buf_reserve(&c->plain, block->plain_len, err));
-    rc = pack_read_content(c->reader, &loc, c->plain.data, &content, err);
+    rc = prune_ahead_block(c->ahead, d, number, &b, err);
     VV_TRY(stop_if_gone(c, rc, err));
     if (is_damage(rc, err)) {
-        report_block(c, &loc, err->message);
-        vv_error_clear(err);
-        for (uint32_t i = 0; i < block->chunk_count; i++) {
-            if (c->needed[i]) {
-                VV_TRY(note_unsecured(c, pack, &chunks[i], err));
-            }
-        }
-        return VV_OK;
+        return note_damaged(c, pack, d, number, err);
     }
     VV_TRY(rc);
     count_copied(c, pack, block, needed);
     if (block_moves(block->plain_len, needed, c->round->p->moved_dead) &&
-        is_whole(c, block, chunks)) {
-        return block_builder_move(c->builder, block, content, chunks, err);
+        is_whole(b, chunks, block->chunk_count)) {
+        return block_builder_move(c->builder, block, b->content, chunks, err);
     }
-    return put_needed(c, pack, block, chunks, err);
+    return put_needed(c, pack, block, chunks, b, err);
 }
 
 /* --- one pack --------------------------------------------------------------------------------- */
 
-/** What a pack holds: by its own directory, or, where that cannot be read, as the index says. */
+/** What a pack holds: by its own directory, or, where that cannot be read, as the index says
+ *  (${instead}). */
 static enum vv_rc
-directory_of(struct copying *c, size_t pack, struct pack_directory *ret, struct vv_error *err)
+directory_of(struct copying *c, size_t pack, struct pack_directory *instead,
+             const struct pack_directory **ret, struct vv_error *err)
 {
     const struct pack_list_item *item = &c->round->packs.items[pack];
-    struct pack_header header;
     char object[PACK_OBJECT_TEXT];
-    enum vv_rc rc = pack_read_directory(c->reader, &item->name, item->size, ret, &header, err);
+    enum vv_rc rc = prune_ahead_open(c->ahead, pack, ret, err);
 
     VV_TRY(stop_if_gone(c, rc, err));
     if (!is_damage(rc, err)) {
@@ -321,19 +293,24 @@ directory_of(struct copying *c, size_t pack, struct pack_directory *ret, struct 
     vv_emit(repo_events(c->round->p->repo), VV_EVENT_PROBLEM, "pack-damaged",
             vv_span(object, strlen(object)), "%s", err->message);
     vv_error_clear(err);
-    return index_marks_directory(c->round->marks, &item->name, ret, err);
+    *ret = instead;
+    return index_marks_directory(c->round->marks, &item->name, instead, err);
 }
 
 static enum vv_rc
 copy_pack(struct copying *c, size_t pack, struct vv_error *err)
 {
-    struct pack_directory d = {0};
-    enum vv_rc rc = directory_of(c, pack, &d, err);
+    struct pack_directory instead = {0};
+    const struct pack_directory *d = NULL;
+    enum vv_rc rc = directory_of(c, pack, &instead, &d, err);
 
-    for (uint32_t i = 0; i < d.block_count && rc == VV_OK; i++) {
-        rc = copy_block(c, pack, &d, i, err);
+    for (uint32_t i = 0; rc == VV_OK && i < d->block_count; i++) {
+        rc = copy_block(c, pack, d, i, err);
     }
-    pack_directory_release(&d);
+    if (rc == VV_OK) {
+        prune_ahead_close(c->ahead);
+    }
+    pack_directory_release(&instead);
     return rc;
 }
 
@@ -361,101 +338,139 @@ settle_unsecured(struct copying *c, struct vv_error *err)
     return VV_OK;
 }
 
+/* --- all of them ------------------------------------------------------------------------------ */
+
+/** So large that there are few packs, so small that the last ones are not waited for too long. */
+static uint64_t
+pack_target(const struct prune_round *round)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < round->packs.count; i++) {
+        bytes += round->items[i].victim ? round->items[i].stays : 0;
+    }
+    bytes /= PACK_TARGET_SHARE;
+    return bytes < PACK_TARGET_MIN   ? PACK_TARGET_MIN
+           : bytes > PACK_TARGET_MAX ? PACK_TARGET_MAX
+                                     : bytes;
+}
+
 static enum vv_rc
-open_tools(struct copying *c, struct vv_error *err)
+open_tools(struct copying *c, enum prune_ahead_what what, struct vv_error *err)
 {
     struct prune *p = c->round->p;
     struct pack_writer_options o = {.level = p->options->level,
                                     .threads = 1,
                                     .own_only = true,
                                     .read_back = true,
+                                    .behind = true,
                                     .dry_run = p->options->dry_run,
-                                    .target = PACK_TARGET};
+                                    .target = pack_target(c->round)};
 
     VV_TRY(pack_keys_new(p->repo, &c->keys, err));
     VV_TRY(pack_reader_new(c->keys, &c->reader, err));
-    VV_TRY(pack_writer_new(p->repo, c->round->session, p->index, &o, &c->writer, err));
-    return block_builder_new(c->writer, &c->builder, err);
+    if (what == PRUNE_AHEAD_BLOCKS) { /* to copy them */
+        VV_TRY(pack_writer_new(p->repo, c->round->session, p->index, &o, &c->writer, err));
+        VV_TRY(block_builder_new(c->writer, &c->builder, err));
+    }
+    return prune_ahead_new(c->round, c->keys, what, &c->ahead, err);
 }
 
-static enum vv_rc
-flush(struct copying *c, struct vv_error *err)
+static void
+close_tools(struct copying *c)
 {
+    prune_ahead_free(c->ahead);
+    block_builder_free(c->builder);
+    pack_writer_free(c->writer);
+    pack_reader_free(c->reader);
+    pack_keys_free(c->keys);
+    vv_free(c->needed);
+    vv_buf_release(&c->elsewhere);
+    vv_buf_release(&c->unsecured);
+}
+
+/** Every victim, and what was written of them. */
+static enum vv_rc
+copy_all(struct copying *c, struct vv_error *err)
+{
+    for (size_t i = 0; i < c->round->packs.count; i++) {
+        if (c->round->items[i].victim) {
+            VV_TRY(copy_pack(c, i, err));
+        }
+    }
+    if (c->writer == NULL) {
+        return VV_OK;
+    }
     VV_TRY(block_builder_flush(c->builder, err));
     VV_TRY(pack_writer_flush(c->writer, err));
     return settle_unsecured(c, err);
 }
 
+static void
+count_written(struct copying *c)
+{
+    const struct pack_writer_counts *counts = pack_writer_counts(c->writer);
+    struct prune_summary *s = &c->round->p->s;
+
+    s->packs_written += atomic_load(&counts->packs_data) + atomic_load(&counts->packs_metadata);
+    s->bytes_written += atomic_load(&counts->bytes_stored) + atomic_load(&counts->bytes_indexed);
+}
+
 /** Has the storage no more space?  Then what needs none can still be done. */
 static bool
-is_full(struct copying *c, enum vv_rc rc, struct vv_error *err)
+is_full(const struct copying *c, enum vv_rc rc, const struct vv_error *err)
 {
-    if (rc != VV_ENOSPACE || c->full || err->origin == VV_ORIGIN_LOCAL) {
-        return false;
-    }
-    vv_error_clear(err);
-    c->full = true;
-    c->round->more = true;
-    return true;
+    return rc == VV_ENOSPACE && c->writer != NULL && err->origin != VV_ORIGIN_LOCAL;
 }
 
-/** The copies that were made may lack their index records: up to victim number ${last} those that
- *  hold something live stay on their list, for the next round to look at again. */
-static void
-keep_copied(struct copying *c, size_t last)
-{
-    for (size_t i = 0; i < c->round->packs.count && i <= last; i++) {
-        struct prune_pack *item = &c->round->items[i];
-        item->kept = item->kept || (item->victim && (item->live || i == last));
-    }
-}
-
+/** Copy until everything is copied, or, *ret_full, there is no space. */
 static enum vv_rc
-copy_all(struct copying *c, struct vv_error *err)
+copy(struct prune_round *round, bool *ret_full, struct vv_error *err)
 {
-    struct prune *p = c->round->p;
-    const struct pack_writer_counts *counts;
-    enum vv_rc rc;
+    struct copying c = {.round = round};
+    enum vv_rc rc = open_tools(&c, PRUNE_AHEAD_BLOCKS, err);
 
-    VV_TRY(open_tools(c, err));
-    for (size_t i = 0; i < c->round->packs.count; i++) {
-        if (c->round->items[i].victim) {
-            rc = copy_pack(c, i, err);
-            if (is_full(c, rc, err)) {
-                keep_copied(c, i);
-                rc = VV_OK;
-            }
-            VV_TRY(rc);
-        }
+    if (rc == VV_OK) {
+        rc = copy_all(&c, err);
     }
-    rc = c->full ? VV_OK : flush(c, err);
-    if (!c->full && is_full(c, rc, err)) {
-        keep_copied(c, c->round->packs.count);
-        rc = VV_OK;
+    if (is_full(&c, rc, err)) {
+        vv_error_clear(err);
+        *ret_full = true;
+        rc = pack_writer_salvage(c.writer, err);
     }
-    VV_TRY(rc);
-    counts = pack_writer_counts(c->writer);
-    p->s.packs_written += atomic_load(&counts->packs_data) + atomic_load(&counts->packs_metadata);
-    p->s.bytes_written += atomic_load(&counts->bytes_stored) + atomic_load(&counts->bytes_indexed);
-    return VV_OK;
+    if (rc == VV_OK) {
+        count_written(&c);
+    }
+    close_tools(&c);
+    return rc;
+}
+
+/** After copying had to end: what copies were made is found by their index records, read and
+ *  authenticated like any copy that stays (I3); packs with something live that has none are kept. */
+static enum vv_rc
+check(struct prune_round *round, struct vv_error *err)
+{
+    struct copying c = {.round = round};
+    enum vv_rc rc = open_tools(&c, PRUNE_AHEAD_DIRECTORIES, err);
+
+    if (rc == VV_OK) {
+        rc = copy_all(&c, err);
+    }
+    close_tools(&c);
+    return rc;
 }
 
 enum vv_rc
 prune_copy(struct prune_round *round, struct vv_error *err)
 {
-    struct copying c = {.round = round};
-    enum vv_rc rc;
+    bool full = false;
 
     prune_phase(round->p, PRUNE_COPYING);
-    rc = copy_all(&c, err);
-    block_builder_free(c.builder);
-    pack_writer_free(c.writer);
-    pack_reader_free(c.reader);
-    pack_keys_free(c.keys);
-    vv_free(c.needed);
-    vv_free(c.jobs);
-    vv_buf_release(&c.plain);
-    vv_buf_release(&c.elsewhere);
-    vv_buf_release(&c.unsecured);
-    return rc;
+    VV_TRY(copy(round, &full, err));
+    if (!full) {
+        return VV_OK;
+    }
+    round->more = true;
+    VV_TRY(prune_survey(round, err));
+    return check(round, err);
 }

@@ -30,7 +30,6 @@ struct prune_pack {
     bool victim;    /* condemned by this run's list, adopted ones included */
     bool dead;      /* nothing of it was live when it was chosen */
     bool kept;      /* cannot go yet: something live in it has no other copy (I3, I4) */
-    bool live;      /* its directory names something live (P4) */
 };
 
 /** What stays from one round to the next. */

@@ -36,9 +36,10 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     w->read_back = o->read_back;
     w->dry_run = o->dry_run;
     w->target = o->target;
-    if (storage_parallel(repo_storage(r)) > 1 && !o->dry_run) {
-        VV_TRY(pack_uploaders_start(w, PACK_UPLOADERS, err));
-        w->images_max += PACK_UPLOADERS;
+    if (!o->dry_run && (o->behind || storage_parallel(repo_storage(r)) > 1)) {
+        unsigned uploaders = storage_parallel(repo_storage(r)) > 1 ? PACK_UPLOADERS : 1;
+        VV_TRY(pack_uploaders_start(w, uploaders, err));
+        w->images_max += uploaders;
     }
     VV_TRY(parity_wanted(r, &parity, err));
     if (parity) {
@@ -357,6 +358,22 @@ pack_writer_flush(struct pack_writer *w, struct vv_error *err)
                             (unsigned long long)unstored);
     }
     return VV_OK;
+}
+
+enum vv_rc
+pack_writer_salvage(struct pack_writer *w, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    (void)pack_writer_fail(w, VV_ECANCELLED, NULL); /* if it has not failed by itself */
+    pack_uploaders_stop(w);                         /* nothing is being published any more */
+    rc = index_writer_flush(w->index_writer, err);
+    atomic_store(&w->counts.bytes_indexed, index_writer_bytes(w->index_writer));
+    if (rc == VV_ENOSPACE) {
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
+    return rc;
 }
 
 /* --- what is known ---------------------------------------------------------------------------- */

@@ -23,7 +23,8 @@
  *     publication of any pack fails the session never commits, so a claim never outlives a missing
  *     pack.
  * P7  images in memory: at most threads + 1 and no less than 3, and where publishing is mostly waiting
- *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that.  Pack
+ *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that; one
+ *     more and one thread if the caller asks for it (behind).  Pack
  *     target grows with what the session has stored: a 256th of it, at least 4 MiB, at most 32 MiB
  *     (from 8 GiB), so that a killed run loses little and a small one needs little memory.
  *     Metadata packs: 2 MiB, which a run after a kill may have to find again; one that holds lists
@@ -40,6 +41,7 @@ struct pack_writer_options {
     /* For whoever moves chunks out of packs that are going to be deleted: */
     bool own_only;   /* only what was stored (or trusted) in this session is known */
     bool read_back;  /* a published pack is read from the storage and compared */
+    bool behind;     /* a thread of its own publishes, in order, while builders go on */
     bool dry_run;    /* finished packs are counted and thrown away */
     uint64_t target; /* size of packs of all classes; 0: as P7 says */
 };
@@ -67,6 +69,10 @@ const struct pack_writer_counts *pack_writer_counts(const struct pack_writer *w)
  * (a builder was not flushed, or freed too early): nothing that refers to it may be committed then.
  * Any other failure, here and in every call below, is for good: the writer repeats it. */
 MUST_CHECK enum vv_rc pack_writer_flush(struct pack_writer *w, struct vv_error *err);
+
+/** pack_writer_salvage(w, err): give up what is not published; what is gets its index records, as
+ *  far as there is space for them, so that others find it.  The writer has failed from then on. */
+MUST_CHECK enum vv_rc pack_writer_salvage(struct pack_writer *w, struct vv_error *err);
 
 MUST_CHECK enum vv_rc block_builder_new(struct pack_writer *w, struct block_builder **ret,
                                         struct vv_error *err);

@@ -38,8 +38,8 @@ stride(uint64_t usual)
 }
 
 struct plan {
-    uint64_t calls;
-    uint64_t at; /* the operation that meets ${verdict}; 0: none */
+    _Atomic uint64_t calls; /* from any thread */
+    uint64_t at;            /* the operation that meets ${verdict}; 0: none */
     enum fault_verdict verdict;
 };
 static struct plan plan;
@@ -52,8 +52,7 @@ fail_at(void *ctx, enum storage_op op, const char *name)
     if (op == STORAGE_LIST && strchr(name, '/') != NULL && strcmp(name, "packs/00") != 0) {
         return FAULT_PASS;
     }
-    plan.calls++;
-    return plan.calls == plan.at ? plan.verdict : FAULT_PASS;
+    return ++plan.calls == plan.at ? plan.verdict : FAULT_PASS;
 }
 
 /** How many operations an undisturbed run takes. */
@@ -133,6 +132,55 @@ prune__whose_storage_fails_once_is_finished_by_the_next(void **state)
     }
 }
 
+/** The second new pack meets a full disk, once. */
+static struct {
+    _Atomic unsigned tried;
+    _Atomic unsigned stored;
+} filling;
+
+static enum fault_verdict
+fill_at_second_pack(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op != STORAGE_PUBLISH || strncmp(name, "packs/", strlen("packs/")) != 0) {
+        return FAULT_PASS;
+    }
+    if (++filling.tried == 2) {
+        return FAULT_NOSPACE;
+    }
+    filling.stored++;
+    return FAULT_PASS;
+}
+
+static void
+prune__on_a_full_disk_copies_nothing_twice(void **state)
+{
+    struct storage *many;
+    uint64_t written;
+
+    (void)state;
+    for (unsigned n = 4; n < 14; n++) { /* small packs, of data and of trees, that are merged */
+        pw_backup(&w, n);
+    }
+    pw_save(&w, &many);
+    pw_restore(&w, many);
+    pw_prune(&w);
+    written = w.s.packs_written;
+    assert_int_equal(written, 2);
+    pw_restore(&w, many);
+    filling.tried = 0;
+    filling.stored = 0;
+    w.b.hook = fill_at_second_pack;
+    pw_prune(&w);
+    assert_int_equal(filling.stored, written); /* what was stored before the disk was full counts */
+    assert_int_equal(w.s.packs_written, written);
+    assert_true(w.s.rounds > 1);
+    assert_int_equal(w.s.lists_left, 0);
+    assert_int_equal(pw_count(&w, "condemned"), 0);
+    assert_int_equal(pw_sound(&w), 12);
+    storage_free(many);
+}
+
 static void
 prune__that_reads_wrong_bytes_loses_nothing(void **state)
 {
@@ -158,6 +206,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(prune__that_dies_anywhere_is_finished_by_the_next),
         CASE(prune__whose_storage_fails_once_is_finished_by_the_next),
+        CASE(prune__on_a_full_disk_copies_nothing_twice),
         CASE(prune__that_reads_wrong_bytes_loses_nothing),
     };
 

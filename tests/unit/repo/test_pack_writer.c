@@ -634,6 +634,49 @@ pack_writer__ends_all_builders_when_one_fails(void **state)
     fixture_end(&f);
 }
 
+/** Records of packs wait for their segment; when the disk is full nothing is stored in vain. */
+static void
+pack_writer__tells_the_index_what_was_stored_before_it_failed(void **state)
+{
+    struct fixture f;
+    struct pack_writer *w;
+    struct block_builder *b;
+    struct stored_packs all;
+    atomic_uint left = 42; /* so that one of 41 records waits */
+    size_t records = 0;
+    enum vv_rc rc = VV_OK;
+
+    (void)state;
+    fixture_begin(&f);
+    w = new_writer(&f, &(struct pack_writer_options){
+                           .own_only = true, .behind = true, .threads = 1, .target = 64u << 10});
+    b = new_builder(w);
+    f.hook = fail_later_packs;
+    f.hook_ctx = &left;
+    for (unsigned i = 0; i < 100 && rc == VV_OK; i++) {
+        bool is_new;
+        fixture_noise(big, 100000, i);
+        rc = try_put(&f, b, BLOCK_BULK, CHUNK_DATA, vv_span(big, 100000), &is_new, E);
+        if (rc == VV_OK) {
+            rc = block_builder_flush(b, E);
+        }
+    }
+    assert_int_equal(rc, VV_ENOSPACE);
+    (void)fixture_records(&f, count_records, &records, NULL);
+    assert_true(records < 41);
+    must(pack_writer_salvage(w, E));
+    records = 0;
+    (void)fixture_records(&f, count_records, &records, NULL);
+    all = fixture_packs(&f);
+    assert_int_equal(all.count, 41);
+    assert_int_equal(records, 41);
+    assert_int_equal(pack_writer_flush(w, E), VV_ENOSPACE); /* for good */
+    fixture_packs_release(&all);
+    block_builder_free(b);
+    pack_writer_free(w);
+    fixture_end(&f);
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
 
 struct failure {
@@ -1161,6 +1204,7 @@ main(void)
         cmocka_unit_test(pack_writer__may_be_given_up_while_uploading),
         cmocka_unit_test(pack_writer__bounds_the_images_in_memory),
         cmocka_unit_test(pack_writer__ends_all_builders_when_one_fails),
+        cmocka_unit_test(pack_writer__tells_the_index_what_was_stored_before_it_failed),
         cmocka_unit_test(pack_writer__never_indexes_what_was_not_published),
         cmocka_unit_test(pack_writer__finds_a_flipped_bit_before_publishing),
         cmocka_unit_test(pack_writer__finds_a_chunk_that_changed_after_hashing),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Prune, P5 to P7: the index without what goes, this session's slot, and then away with it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/parallel.h"
@@ -9,15 +10,48 @@
 #define REMOVERS 8u      /* threads that delete packs... */
 #define REMOVED_MANY 32u /* ... if there are so many */
 
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+/** Packs that the index names and that are not there any more: an index segment published by a prune
+ *  that was fenced may still name what another one had deleted. */
+static enum vv_rc
+find_gone(const struct prune_round *round, struct vv_buf *gone, struct vv_error *err)
+{
+    uint32_t count = index_marks_packs(round->marks);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct marked_pack pack;
+        index_marks_pack(round->marks, i, &pack);
+        if (pack.indexed && pack_list_find(&round->packs, &pack.name) == round->packs.count) {
+            vv_buf_put(gone, &pack.name, sizeof(pack.name));
+        }
+    }
+    VV_TRY(vv_buf_check(gone, err));
+    if (gone->len > 0) {
+        qsort(gone->data, gone->len / sizeof(struct pack_name), sizeof(struct pack_name),
+              compare_names);
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 prune_begin_index(struct prune_round *round, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf gone = {0};
+    struct index_rewrite_wanted wanted = {.go = round->go, .go_count = round->go_count};
     enum vv_rc rc = VV_OK;
 
+    VV_TRY(find_gone(round, &gone, err));
+    wanted.gone = (const struct pack_name *)(const void *)gone.data;
+    wanted.gone_count = gone.len / sizeof(struct pack_name);
     for (int attempt = 0; attempt < REWRITE_ATTEMPTS; attempt++) {
         index_rewrite_free(TAKE(round->rewrite));
         vv_error_clear(err);
-        rc = index_rewrite_begin(round->p->repo, round->go, round->go_count, &round->rewrite, err);
+        rc = index_rewrite_begin(round->p->repo, &wanted, &round->rewrite, err);
         if (rc != VV_ENOTFOUND) { /* that is: merged meanwhile */
             break;
         }

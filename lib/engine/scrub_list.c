@@ -190,7 +190,9 @@ judge_missing(struct scrub *s, const struct condemned_set *condemned, const stru
     vv_buf_put(&s->missing, name, sizeof(*name));
     s->s.packs_missing++;
     s->s.objects_damaged++;
-    repo_report(s->repo, "pack-missing", object, "the index names this pack, but it is missing");
+    repo_report(s->repo, "pack-missing", object,
+                "the index names this pack, but it is missing; "
+                "'varve verify' tells whether anything needs it");
     return vv_buf_check(&s->missing, err);
 }
 

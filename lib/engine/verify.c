@@ -127,6 +127,7 @@ run(struct verify *v, struct vv_error *err)
     VV_TRY(verify_index(v, err));
     enter_phase(v, VERIFY_TREES);
     VV_TRY(verify_trees(v, err));
+    VV_TRY(verify_absent(v, err));
     if (v->options->data) {
         enter_phase(v, VERIFY_PACKS);
         VV_TRY(verify_pack_data(v, err));

@@ -50,7 +50,9 @@ struct verify_summary {
 };
 /** verify_run: nothing is written (but with ${o->vouch}), nothing is taken from a cache.  What a replica supplies lets the
  * walk go on and is damage of this repository all the same; of each damaged pack it is said which
- * replica has it whole (by size; with data: read and checked).  A pack that no index segment
+ * replica has it whole (by size; with data: read and checked).  The index is a hint: a pack it
+ * names that is gone is damage only if something needs it: a snapshot (with ${o->snapshots}, one of
+ * these; otherwise also those in their grace) or the copy of a record.  A pack that no index segment
  * names is damage if its session committed or a snapshot needs it (index segments are published
  * before slots).  README, site and sessions are looked at, but are never worth more than a notice.
  * VV_OK if it could do its work, whatever it found; look at the summary. */

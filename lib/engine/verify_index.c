@@ -323,8 +323,7 @@ compare_pack(struct verify *v, struct verify_pack *p)
         !condemned_contains(&v->condemned, &p->name) && verify_twin(v, p, 0) != NULL) {
         verify_superseded(v, p);
     } else if (!p->listed && !condemned_contains(&v->condemned, &p->name)) {
-        p->damaged = true;
-        verify_report(v, "pack-missing", object, "the index names it, but it is not there");
+        p->absent = true; /* the index is a hint: what needs it decides (verify_absent) */
     } else if (p->listed && p->index_size != 0 && p->size != p->index_size) {
         p->damaged = true;
         verify_report(v, "pack-damaged", object, "%llu bytes where the index says %llu",

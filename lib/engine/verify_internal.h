@@ -22,6 +22,8 @@ struct verify_pack {
     bool read_good;  /* read whole by this run, and right; guarded by the lock of the run */
     bool read_bad;   /* or wrong */
     bool complained; /* reported as unindexed */
+    bool absent;     /* indexed, not listed, not condemned, no twin: does anything need it? */
+    bool needed;     /* and something does: reported */
     bool vouched;    /* an administrator's client has signed an index record of it */
 };
 
@@ -88,6 +90,13 @@ void verify_vouch_add(struct verify *v, const struct verify_pack *p,
                       const struct pack_directory *directory, enum pack_class class);
 /** verify_vouch_end(v): publish what is left, end the session.  Failing is a warning. */
 void verify_vouch_end(struct verify *v);
+/** verify_need(v, type, id, err): a chunk that something needs was found in no pack that is there: report
+ *  those packs that are said to hold it and are gone. */
+MUST_CHECK enum vv_rc verify_need(struct verify *v, enum chunk_type type, const struct vv_id *id,
+                                  struct vv_error *err);
+/** verify_absent(v, err): packs the index names and that are gone, after the trees were walked: what
+ *  needs them besides the trees, and a notice of those that nothing needs. */
+MUST_CHECK enum vv_rc verify_absent(struct verify *v, struct vv_error *err);
 /** verify_replicas(v, err): note packs that only a replica could serve as damaged, and say of every
  *  damaged pack which replica has it whole. */
 MUST_CHECK enum vv_rc verify_replicas(struct verify *v, struct vv_error *err);

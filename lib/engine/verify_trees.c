@@ -93,6 +93,7 @@ check_chunk(void *ctx, const struct chunk_ref *chunk, struct vv_error *err)
     if (id_table_find(&v->bad, &chunk->id) == NULL) {
         v->s.chunks_missing++;
     }
+    VV_TRY(verify_need(v, CHUNK_DATA, &chunk->id, err));
     return note_bad(v, &chunk->id, err);
 }
 
@@ -107,6 +108,7 @@ lose(void *ctx, enum chunk_type type, const struct vv_id *id, const struct vv_er
     verify_report(v, type == CHUNK_NODE ? "tree-node-damaged" : "chunk-list-damaged", text, "%s",
                   why->message);
     v->unreadable = true;
+    VV_TRY(verify_need(v, type, id, err));
     return note_bad(v, id, err);
 }
 

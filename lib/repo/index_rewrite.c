@@ -23,7 +23,8 @@ struct index_rewrite {
     size_t go_count;
     struct old_segment *segments;
     size_t count;
-    bool found; /* while looking: a record that goes */
+    const struct index_rewrite_wanted *wanted; /* while looking */
+    bool found; /* likewise: a record that goes, or of what is gone */
     struct pack_list listed;
     struct vv_buf records; /* of the segment being filled */
     uint32_t record_count;
@@ -50,10 +51,9 @@ compare_names(const void *a, const void *b)
 }
 
 static bool
-goes(const struct index_rewrite *w, const struct pack_name *name)
+is_among(const struct pack_name *sorted, size_t count, const struct pack_name *name)
 {
-    return w->go_count > 0 &&
-           bsearch(name, w->go, w->go_count, sizeof(*w->go), compare_names) != NULL;
+    return count > 0 && bsearch(name, sorted, count, sizeof(*sorted), compare_names) != NULL;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -114,7 +114,8 @@ static enum vv_rc
 look_at_record(struct index_rewrite *w, const struct index_record *record, struct vv_error *err)
 {
     (void)err;
-    w->found = w->found || goes(w, &record->name);
+    w->found = w->found || is_among(w->wanted->go, w->wanted->go_count, &record->name) ||
+               is_among(w->wanted->gone, w->wanted->gone_count, &record->name);
     return VV_OK;
 }
 
@@ -148,7 +149,7 @@ choose_segments(struct index_rewrite *w, struct vv_error *err)
         struct old_segment *s = &w->segments[i];
         bool damaged = false;
         w->found = false;
-        if (w->go_count == 0 && small < SMALL_MANY) {
+        if (w->wanted->go_count + w->wanted->gone_count == 0 && small < SMALL_MANY) {
             continue;
         }
         VV_TRY(each_record(w, s, look_at_record, &damaged, err));
@@ -158,7 +159,7 @@ choose_segments(struct index_rewrite *w, struct vv_error *err)
 }
 
 enum vv_rc
-index_rewrite_begin(struct repo *r, const struct pack_name *go, size_t go_count,
+index_rewrite_begin(struct repo *r, const struct index_rewrite_wanted *wanted,
                     struct index_rewrite **ret, struct vv_error *err)
 {
     VV_CLEANUP(index_rewrite_freep) struct index_rewrite *w = vv_alloc_array(1, sizeof(*w));
@@ -167,10 +168,10 @@ index_rewrite_begin(struct repo *r, const struct pack_name *go, size_t go_count,
         return vv_error_nomem(err);
     }
     w->repo = r;
-    w->go = go;
-    w->go_count = go_count;
+    w->wanted = wanted;
     VV_TRY(list_segments(w, err));
     VV_TRY(choose_segments(w, err));
+    w->wanted = NULL;
     VV_TRY(pack_list_read(r, &w->listed, err)); /* N2 */
     *ret = TAKE(w);
     return VV_OK;
@@ -239,7 +240,7 @@ keep_record(struct index_rewrite *w, const struct index_record *record, struct v
 {
     size_t before = w->records.len;
 
-    if (goes(w, &record->name) ||
+    if (is_among(w->go, w->go_count, &record->name) ||
         pack_list_find(&w->listed, &record->name) == w->listed.count) { /* N2 */
         w->counts.records_dropped++;
         return VV_OK;

@@ -18,11 +18,17 @@
  */
 struct index_rewrite;
 
-/** index_rewrite_begin(r, go, go_count, ret, err): which segments have to be rewritten: those with
- *  records of packs that go (${go} is sorted), and small ones, where there are many. */
-MUST_CHECK enum vv_rc index_rewrite_begin(struct repo *r, const struct pack_name *go,
-                                          size_t go_count, struct index_rewrite **ret,
-                                          struct vv_error *err);
+/** index_rewrite_begin(r, wanted, ret, err): which segments have to be rewritten: those with records
+ *  of packs that go or that are said to be gone (which N2 decides), and small ones, where there are
+ *  many. */
+struct index_rewrite_wanted {
+    const struct pack_name *go; /* sorted, both; borrowed for the call */
+    size_t go_count;
+    const struct pack_name *gone;
+    size_t gone_count;
+};
+MUST_CHECK enum vv_rc index_rewrite_begin(struct repo *r, const struct index_rewrite_wanted *wanted,
+                                          struct index_rewrite **ret, struct vv_error *err);
 void index_rewrite_free(struct index_rewrite *w);
 VV_DEFINE_CLEANUP(struct index_rewrite, index_rewrite_free);
 

@@ -81,7 +81,7 @@ put_ages(const struct scrub_summary *s)
 }
 
 static void
-report(struct app *app, const struct scrub_summary *s)
+report(struct app *app, const struct scrub_summary *s, bool finished)
 {
     const struct vv_clock *clock = vv_clock_system();
     char when[VV_TIME_TEXT];
@@ -95,7 +95,7 @@ report(struct app *app, const struct scrub_summary *s)
               "objects stay damaged (named above): 'varve repair'");
     put_ages(s);
     vv_time_format(clock->realtime(clock), when);
-    printf("%s: ", s->objects_unhealed > 0 ? "damaged" : "scrubbed");
+    printf("%s: ", !finished ? "not finished" : s->objects_unhealed > 0 ? "damaged" : "scrubbed");
     render_count(s->objects_read, "object", "objects", stdout);
     printf(" of %llu, ", (unsigned long long)s->objects);
     render_size(s->bytes_read, stdout);
@@ -139,13 +139,13 @@ run(struct app *app, int argc, char **argv)
     }
     arguments_release(&args);
     rc = scrub(app, &o, &s);
-    if (rc == VV_OK) {
+    if (rc == VV_OK || s.objects_read > 0) {
         struct json *j = app_json(app);
         code = verdict(&s);
         if (j != NULL) {
             report_json(j, &s);
-        } else if (!app->global.quiet || code != EXIT_DONE) {
-            report(app, &s);
+        } else if (!app->global.quiet || code != EXIT_DONE || rc != VV_OK) {
+            report(app, &s, rc == VV_OK);
         }
     }
     return app_finish(app, rc, code);

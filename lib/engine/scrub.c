@@ -124,6 +124,9 @@ run(struct scrub *s, struct vv_error *err)
     if (rc == VV_OK) {
         rc = tell_damage(s, err);
     }
+    if (rc != VV_OK) {
+        scrub_tell_rest(s);
+    }
     if (scrub_ledger_save(s->ledger, LEDGER_SEEN, &why) != VV_OK) {
         vv_emit(repo_events(s->repo), VV_EVENT_WARNING, "journal-unusable", vv_span(NULL, 0),
                 "when objects were read cannot be remembered: %s", why.message);
@@ -153,8 +156,7 @@ scrub_run(struct repo *r, const struct scrub_options *options, struct vv_progres
     vv_buf_release(&s.missing);
     scrub_ledger_free(s.ledger);
     vv_mutex_release(&s.lock);
-    VV_TRY(rc);
     s.s.duration_ns = clock->monotonic(clock) - s.started;
     *ret = s.s;
-    return VV_OK;
+    return rc;
 }

@@ -69,7 +69,8 @@ struct scrub_summary {
     int64_t oldest_read; /* when the one whose reading is longest ago was read; 0: there is none */
     uint64_t duration_ns;
 };
-/** scrub_run(r, options, progress, ret, err): VV_OK if it could do its work, whatever it found. */
+/** scrub_run(r, options, progress, ret, err): VV_OK if it could do its work, whatever it found.  If
+ *  it could not, what it had found by then has been told, too, and ${ret} sums up how far it came. */
 MUST_CHECK enum vv_rc scrub_run(struct repo *r, const struct scrub_options *options,
                                 struct vv_progress *progress, struct scrub_summary *ret,
                                 struct vv_error *err);

@@ -34,9 +34,10 @@ find_good(struct scrub *s, const struct scrub_item *bad, struct scrub_item **ret
 }
 
 static void
-tell(struct scrub *s, enum vv_event_kind kind, const char *event, const struct scrub_item *item,
+tell(struct scrub *s, enum vv_event_kind kind, const char *event, struct scrub_item *item,
      const char *text)
 {
+    item->told = true;
     vv_emit(repo_events(s->repo), kind, event, vv_span(item->name, strlen(item->name)), "%s", text);
 }
 
@@ -53,7 +54,7 @@ tell_superseded(struct scrub *s, struct scrub_item *item)
 
 /** Why parity did not help. */
 static void
-tell_lost(struct scrub *s, const struct scrub_item *item, const struct parity_outcome *outcome)
+tell_lost(struct scrub *s, struct scrub_item *item, const struct parity_outcome *outcome)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
 
@@ -91,6 +92,7 @@ heal_pack(struct scrub *s, struct pack_healer *h, struct scrub_item *item, struc
     VV_TRY(pack_healer_put(h, &item->pack.hash, vv_buf_span(&image), &name, err));
     pack_object_text(&name, object);
     item->healed = true;
+    item->told = true;
     s->s.packs_healed++;
     vv_emit(repo_events(s->repo), VV_EVENT_PROBLEM, "pack-healed",
             vv_span(item->name, strlen(item->name)),
@@ -181,7 +183,7 @@ static void
 tell_all(struct scrub *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        const struct scrub_item *item = &s->items[i];
+        struct scrub_item *item = &s->items[i];
         if (item->kind == SCRUB_PACK && item->state == ITEM_BAD && !item->superseded) {
             tell(s, VV_EVENT_PROBLEM, "pack-damaged", item,
                  "its content does not have the hash in its name");
@@ -227,4 +229,19 @@ scrub_heal(struct scrub *s, struct vv_error *err)
         VV_TRY(heal_packs(s, &hashes, err));
     }
     return settle_parity(s, err);
+}
+
+void
+scrub_tell_rest(struct scrub *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct scrub_item *item = &s->items[i];
+        if (item->state == ITEM_BAD && !item->told &&
+            (item->kind == SCRUB_PACK || item->kind == SCRUB_PARITY)) {
+            tell(s, VV_EVENT_PROBLEM, item->kind == SCRUB_PACK ? "pack-damaged" : "parity-damaged",
+                 item, "damaged; this run ended before anything could be done about it");
+        }
+    }
+    s->s.objects_unhealed =
+        s->s.objects_damaged - s->s.superseded - s->s.packs_healed + s->s.packs_missing;
 }

@@ -20,6 +20,7 @@ struct scrub_item {
     enum scrub_state state;
     bool superseded;
     bool healed;
+    bool told;             /* what became of a damaged one */
     struct pack_name pack; /* SCRUB_PACK, SCRUB_PARITY */
 };
 
@@ -59,5 +60,7 @@ MUST_CHECK enum vv_rc scrub_read(struct scrub *s, struct scrub_item *item, struc
 MUST_CHECK enum vv_rc scrub_read_all(struct scrub *s, struct vv_error *err);
 /** scrub_heal(s, err): B3: what became of the damage. */
 MUST_CHECK enum vv_rc scrub_heal(struct scrub *s, struct vv_error *err);
+/** scrub_tell_rest(s): the run ends by failing: damage that was found and not told yet. */
+void scrub_tell_rest(struct scrub *s);
 
 #endif

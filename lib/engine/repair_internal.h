@@ -9,6 +9,8 @@
 
 /* Shared by repair*.c. */
 
+struct chunk_reader; /* repo/pack_reader.h */
+
 struct repair {
     struct repo *repo;
     const struct repair_options *options;
@@ -31,6 +33,15 @@ MUST_CHECK enum vv_rc repair_put(struct repair *x, const char *name, struct vv_s
 /** repair_note_aside(x, name, err): when all is done. */
 MUST_CHECK enum vv_rc repair_note_aside(struct repair *x, const char *name, struct vv_error *err);
 MUST_CHECK enum vv_rc repair_clear_aside(struct repair *x, struct vv_error *err);
+
+/** repair_ends(rc): is it a failure that ends the run, not one of an object? */
+bool repair_ends(enum vv_rc rc);
+bool repair_has_hash(const struct vv_buf *image, const struct vv_id *hash);
+/** repair_mix(x, hash, chunks, theirs, image, ret_good, err): the pack put together, in ${image}, out of
+ *  its damaged instances here and elsewhere (${theirs}); ${ret_good}: it has its hash. */
+MUST_CHECK enum vv_rc repair_mix(struct repair *x, const struct vv_id *hash,
+                                 struct chunk_reader *chunks, const struct vv_buf *theirs,
+                                 struct vv_buf *image, bool *ret_good, struct vv_error *err);
 
 /** The steps, in this order. */
 MUST_CHECK enum vv_rc repair_objects(struct repair *x, struct vv_error *err);

@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Repair: packs out of other repositories, A2, and which instances are suspect, A5. */
+/* Repair: packs out of other repositories, A2. */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/random.h"
 #include "crypto/hash.h"
 #include "engine/pack_healer_internal.h"
 #include "engine/repair_internal.h"
 #include "repo/index_records.h"
 #include "repo/pack_parity.h"
 #include "repo/pack_reader.h"
-
-#define RUNS_MAX 10u /* differences in one block that are tried both ways: 1024 combinations */
-#define RUN_GAP 64u  /* equal bytes between two of them */
-#define SUSPECTS_MAX 16384u /* names in one record */
-
-/* --- reading all that is here ------------------------------------------------------------------ */
 
 static enum vv_rc
 note_damage(void *ctx, const struct scrub_damage *d, struct vv_error *err)
@@ -65,8 +56,6 @@ repair_read_packs(struct repair *x, struct vv_error *err)
     return VV_OK;
 }
 
-/* --- other repositories ------------------------------------------------------------------------ */
-
 /** One pack that is wanted. */
 struct wanted {
     struct repair *x;
@@ -75,8 +64,8 @@ struct wanted {
     bool done;
 };
 
-static bool
-has_hash(const struct vv_buf *image, const struct vv_id *hash)
+bool
+repair_has_hash(const struct vv_buf *image, const struct vv_id *hash)
 {
     struct vv_id found;
 
@@ -84,9 +73,8 @@ has_hash(const struct vv_buf *image, const struct vv_id *hash)
     return vv_id_equal(&found, hash);
 }
 
-/** A failure that ends the run? */
-static bool
-ends_the_run(enum vv_rc rc)
+bool
+repair_ends(enum vv_rc rc)
 {
     return rc == VV_ENOMEM || rc == VV_ECANCELLED;
 }
@@ -104,8 +92,8 @@ read_elsewhere(struct repo *other, const struct pack_name *name, struct vv_buf *
     pack_object_text(name, object);
     vv_buf_reset(image);
     rc = storage_read_all(repo_storage(other), object, LIMIT_PACK, image, &why);
-    *ret_good = rc == VV_OK && has_hash(image, &name->hash);
-    if (*ret_good || ends_the_run(rc)) {
+    *ret_good = rc == VV_OK && repair_has_hash(image, &name->hash);
+    if (*ret_good || repair_ends(rc)) {
         if (rc != VV_OK && err != NULL) {
             *err = why;
         }
@@ -114,7 +102,7 @@ read_elsewhere(struct repo *other, const struct pack_name *name, struct vv_buf *
     rc = pack_parity_heal(other, name, image, &outcome, &why);
     *ret_good = rc == VV_OK && outcome.whole;
     parity_outcome_release(&outcome);
-    if (ends_the_run(rc)) {
+    if (repair_ends(rc)) {
         if (err != NULL) {
             *err = why;
         }
@@ -123,7 +111,7 @@ read_elsewhere(struct repo *other, const struct pack_name *name, struct vv_buf *
     if (rc != VV_OK) { /* as it was */
         vv_buf_reset(image);
         rc = storage_read_all(repo_storage(other), object, LIMIT_PACK, image, NULL);
-        return ends_the_run(rc) ? rc : VV_OK;
+        return repair_ends(rc) ? rc : VV_OK;
     }
     return VV_OK;
 }
@@ -144,198 +132,12 @@ put(struct wanted *w, const struct vv_buf *image, struct repo *other, struct vv_
     return VV_OK;
 }
 
-/** The bytes of the damaged instance here, healed as far as parity goes. */
-static enum vv_rc
-read_here(struct repair *x, const struct vv_id *hash, struct vv_buf *image, struct vv_error *err)
-{
-    struct pack_names l;
-    enum vv_rc rc = pack_names_list_hash(x->repo, "packs", hash, &l, err);
-
-    VV_TRY(rc);
-    vv_buf_reset(image);
-    if (l.count > 0) {
-        struct parity_outcome outcome = {0};
-        char object[PACK_OBJECT_TEXT];
-        rc = pack_parity_heal(x->repo, &l.names[0], image, &outcome, NULL);
-        parity_outcome_release(&outcome);
-        if (rc != VV_OK) {
-            pack_object_text(&l.names[0], object);
-            vv_buf_reset(image);
-            rc = storage_read_all(repo_storage(x->repo), object, LIMIT_PACK, image, NULL);
-        }
-    }
-    pack_names_release(&l);
-    return ends_the_run(rc) ? rc : VV_OK;
-}
-
-/** Where the blocks of a wanted pack lie, from the index. */
-struct layout {
-    const struct vv_id *hash;
-    struct pack_directory directory;
-    uint64_t size; /* 0: not known */
-};
-
-static enum vv_rc
-find_layout(void *ctx, const struct pack_name *name, const struct index_body *body,
-            struct vv_error *err)
-{
-    struct layout *l = ctx;
-
-    if (l->size != 0 || !vv_id_equal(&name->hash, l->hash)) {
-        return VV_OK;
-    }
-    VV_TRY(pack_directory_decode(body->directory, body->file_size, &l->directory, err));
-    l->size = body->file_size;
-    return VV_OK;
-}
-
-/** What is put together out of two damaged instances. */
-struct mixture {
-    struct vv_buf image;
-    const struct vv_buf *mine;
-    const struct vv_buf *theirs;
-    const struct layout *layout;
-    struct pack_reader *reader;
-    uint8_t *plain;
-};
-
-/** Bytes in which the two instances differ. */
-struct difference {
-    size_t offset;
-    size_t len;
-};
-
-/** The differences within a range, those close to each other as one; more than there is room for:
- *  RUNS_MAX + 1. */
-static unsigned
-find_differences(const struct mixture *m, size_t offset, size_t len, struct difference *ret)
-{
-    const uint8_t *a = m->mine->data;
-    const uint8_t *b = m->theirs->data;
-    unsigned count = 0;
-
-    for (size_t at = offset; at < offset + len; at++) {
-        if (a[at] == b[at]) {
-            continue;
-        }
-        if (count > 0 && at - (ret[count - 1].offset + ret[count - 1].len) <= RUN_GAP) {
-            ret[count - 1].len = at + 1 - ret[count - 1].offset;
-        } else if (count == RUNS_MAX) {
-            return RUNS_MAX + 1;
-        } else {
-            ret[count++] = (struct difference){at, 1};
-        }
-    }
-    return count;
-}
-
-/** A block damaged in both: take each difference from here or from there, until it decodes.  It is
- *  the authentication that decides. */
-static enum vv_rc
-mix_block(struct mixture *m, const struct chunk_location *loc, struct vv_error *err)
-{
-    struct difference runs[RUNS_MAX];
-    unsigned count = find_differences(m, loc->block_offset, loc->block_stored, runs);
-
-    for (unsigned way = 1; count <= RUNS_MAX && way < 1u << count; way++) {
-        enum vv_rc rc;
-        for (unsigned i = 0; i < count; i++) {
-            const struct vv_buf *from = (way >> i & 1) != 0 ? m->theirs : m->mine;
-            memcpy(m->image.data + runs[i].offset, from->data + runs[i].offset, runs[i].len);
-        }
-        rc = pack_read_block_from(m->reader, vv_buf_span(&m->image), loc, m->plain, err);
-        if (rc != VV_ECORRUPT) {
-            return rc;
-        }
-        vv_error_clear(err);
-    }
-    return VV_OK; /* the hash of the whole will tell */
-}
-
-/** Blocks that do not decode as they are here. */
-static enum vv_rc
-mix_blocks(struct mixture *m, struct vv_error *err)
-{
-    for (uint32_t i = 0; i < m->layout->directory.block_count; i++) {
-        const struct pack_block *b = &m->layout->directory.blocks[i];
-        struct chunk_location loc = {.pack.hash = *m->layout->hash,
-                                     .block_number = i,
-                                     .block_offset = b->offset,
-                                     .block_stored = b->stored_len,
-                                     .block_plain = b->plain_len,
-                                     .block_flags = b->flags};
-        enum vv_rc rc =
-            pack_read_block_from(m->reader, vv_buf_span(&m->image), &loc, m->plain, err);
-        if (rc == VV_ECORRUPT) {
-            vv_error_clear(err);
-            rc = mix_block(m, &loc, err);
-        }
-        VV_TRY(rc);
-    }
-    return VV_OK;
-}
-
-/** Try with header and tail from here or there: four ways. */
-static enum vv_rc
-mix(struct mixture *m, bool *ret_good, struct vv_error *err)
-{
-    const struct pack_directory *d = &m->layout->directory;
-    const struct pack_block *last = &d->blocks[d->block_count - 1];
-    size_t tail = (size_t)last->offset + last->stored_len;
-
-    for (unsigned way = 0; way < 4 && !*ret_good; way++) {
-        const struct vv_buf *head = (way & 1) != 0 ? m->theirs : m->mine;
-        const struct vv_buf *end = (way & 2) != 0 ? m->theirs : m->mine;
-        memcpy(m->image.data, m->mine->data, m->mine->len);
-        memcpy(m->image.data, head->data, PACK_HEADER_LEN);
-        memcpy(m->image.data + tail, end->data + tail, m->image.len - tail);
-        VV_TRY(mix_blocks(m, err));
-        *ret_good = has_hash(&m->image, m->layout->hash);
-    }
-    return VV_OK;
-}
-
-/** Both instances are damaged, hopefully in different places. */
-static enum vv_rc
-mix_instances(struct wanted *w, struct chunk_reader *chunks, const struct vv_buf *theirs,
-              struct repo *other, struct vv_error *err)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf mine = {0};
-    VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
-    VV_CLEANUP(pack_reader_freep) struct pack_reader *reader = NULL;
-    struct layout layout = {.hash = w->hash};
-    struct mixture m = {.mine = &mine, .theirs = theirs, .layout = &layout};
-    bool good = false;
-    enum vv_rc rc = chunk_index_each_pack(chunk_reader_index(chunks), find_layout, &layout, err);
-
-    if (rc == VV_OK) {
-        rc = read_here(w->x, w->hash, &mine, err);
-    }
-    if (rc == VV_OK && layout.size != 0 && layout.directory.block_count > 0 &&
-        mine.len == layout.size && theirs->len == layout.size) {
-        rc = pack_reader_new(chunk_reader_keys(chunks), &reader, err);
-        if (rc == VV_OK) {
-            rc = vv_buf_reserve(&plain, LIMIT_BLOCK_PLAIN, err);
-        }
-        vv_buf_put(&m.image, mine.data, mine.len);
-        m.reader = reader;
-        m.plain = plain.data;
-        rc = rc == VV_OK ? vv_buf_check(&m.image, err) : rc;
-        rc = rc == VV_OK ? mix(&m, &good, err) : rc;
-        if (rc == VV_OK && good) {
-            rc = put(w, &m.image, other, err);
-        }
-    }
-    vv_buf_release(&m.image);
-    pack_directory_release(&layout.directory);
-    return rc;
-}
-
 /** All instances of one hash in all other repositories. */
 static enum vv_rc
 look_elsewhere(struct wanted *w, struct chunk_reader *chunks, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf image = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf mixed = {0};
 
     for (size_t i = 0; i < w->x->other_count && !w->done; i++) {
         struct repo *other = w->x->others[i];
@@ -348,7 +150,10 @@ look_elsewhere(struct wanted *w, struct chunk_reader *chunks, struct vv_error *e
             if (rc == VV_OK && good) {
                 rc = put(w, &image, other, err);
             } else if (rc == VV_OK) {
-                rc = mix_instances(w, chunks, &image, other, err);
+                rc = repair_mix(w->x, w->hash, chunks, &image, &mixed, &good, err);
+                if (rc == VV_OK && good) {
+                    rc = put(w, &mixed, other, err);
+                }
             }
         }
         pack_names_release(&l);
@@ -454,60 +259,4 @@ repair_packs(struct repair *x, struct vv_error *err)
     }
     x->s.packs_lost = x->wanted.len / sizeof(struct vv_id);
     return VV_OK;
-}
-
-/* --- suspects ---------------------------------------------------------------------------------- */
-
-static bool
-is_suspect(const struct admin_records *a, const struct pack_name *name)
-{
-    for (size_t i = 0; i < a->suspect_count; i++) {
-        if (pack_name_compare(&a->suspects[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum vv_rc
-publish_suspects(struct repair *x, const struct pack_name *names, uint32_t count,
-                 struct vv_error *err)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf payload = {0};
-    char name[64] = "suspect-";
-    uint8_t random[16];
-
-    pack_list_encode(names, count, &payload);
-    VV_TRY(vv_buf_check(&payload, err));
-    vv_random(random, sizeof(random));
-    vv_hex(name + strlen(name), random, sizeof(random));
-    VV_TRY(admin_publish(x->repo, 1, ADMIN_SUSPECT, name, vv_buf_span(&payload), err));
-    x->s.packs_suspect += count;
-    return VV_OK;
-}
-
-enum vv_rc
-repair_suspects(struct repair *x, struct vv_error *err)
-{
-    struct pack_name *names = (struct pack_name *)(void *)x->bad.data;
-    size_t count = x->bad.len / sizeof(*names);
-    struct admin_records admin = {0};
-    size_t kept = 0;
-    enum vv_rc rc = VV_OK;
-
-    if (count == 0) {
-        return VV_OK;
-    }
-    VV_TRY(admin_records_read(x->repo, &admin, err));
-    for (size_t i = 0; i < count; i++) {
-        if (!is_suspect(&admin, &names[i])) {
-            names[kept++] = names[i];
-        }
-    }
-    admin_records_release(&admin);
-    for (size_t at = 0; at < kept && rc == VV_OK; at += SUSPECTS_MAX) {
-        size_t run = kept - at < SUSPECTS_MAX ? kept - at : SUSPECTS_MAX;
-        rc = publish_suspects(x, &names[at], (uint32_t)run, err);
-    }
-    return rc;
 }

@@ -10,36 +10,12 @@
 #include "core/alloc.h"
 #include "core/fast_hash.h"
 #include "core/file.h"
-
-/*
- * File: magic | 16 B repository | 16 B site | entries: u32 length | payload | u64 checksum (XXH3)
- * Payload: u8 kind | 48 B key (shorter ones padded with zeros) | u64 size or time | i64 verified at
- *          or due | u8 bad | u32 count | list
- */
-#define MAGIC "varve replica journal 1\n"
-#define MAGIC_LEN 24u
-#define HEAD_LEN (MAGIC_LEN + 32u)
-#define KEY_LEN 48u
-#define PAYLOAD_LEN (1u + KEY_LEN + 8u + 8u + 1u + 4u)
-#define JOURNAL_LIMIT (1u << 30)
-
-enum kind { KIND_PACK = 1, KIND_SEGMENT, KIND_SLOT, KIND_SOURCE, KIND_BUDGET };
-
-struct item {
-    uint8_t kind; /* 0: free */
-    uint8_t key[KEY_LEN];
-    uint64_t size;
-    int64_t number;
-    bool bad;
-    bool used; /* in this run */
-    uint32_t count;
-    uint8_t *list;
-};
+#include "repo/replica_journal_internal.h"
 
 struct replica_journal {
     struct repo *site;
     struct vv_mutex lock; /* guards everything below */
-    struct item *items;
+    struct journal_item *items;
     size_t room; /* a power of two, or 0 */
     size_t count;
     char name[8 + VV_UUID_TEXT];
@@ -47,16 +23,8 @@ struct replica_journal {
     int fd;  /* -1: nothing is appended */
 };
 
-static size_t
-element_size(uint8_t kind)
-{
-    return kind == KIND_SEGMENT                       ? sizeof(struct pack_name)
-           : kind == KIND_SLOT || kind == KIND_SOURCE ? sizeof(struct vv_id)
-                                                      : 0;
-}
-
-static struct item *
-place_of(struct item *items, size_t room, uint8_t kind, const uint8_t key[KEY_LEN])
+static struct journal_item *
+place_of(struct journal_item *items, size_t room, uint8_t kind, const uint8_t key[KEY_LEN])
 {
     size_t at = (size_t)vv_hash64(key, KEY_LEN, kind) & (room - 1);
 
@@ -71,7 +39,7 @@ static enum vv_rc
 make_room(struct replica_journal *j, struct vv_error *err)
 {
     size_t room = j->room == 0 ? 64 : j->room * 2;
-    struct item *items;
+    struct journal_item *items;
 
     if (j->room > 0 && j->count * 2 < j->room) {
         return VV_OK;
@@ -93,10 +61,10 @@ make_room(struct replica_journal *j, struct vv_error *err)
 
 /** Put an item in, in place of an earlier one; ${item->list} is copied. */
 static enum vv_rc
-put_item(struct replica_journal *j, const struct item *item, struct vv_error *err)
+put_item(struct replica_journal *j, const struct journal_item *item, struct vv_error *err)
 {
-    size_t len = item->count * element_size(item->kind);
-    struct item *slot;
+    size_t len = item->count * journal_element_size(item->kind);
+    struct journal_item *slot;
     uint8_t *list = NULL;
 
     VV_TRY(make_room(j, err));
@@ -112,55 +80,6 @@ put_item(struct replica_journal *j, const struct item *item, struct vv_error *er
     *slot = *item;
     slot->list = list;
     return VV_OK;
-}
-
-static void
-encode_item(const struct item *item, struct vv_buf *out)
-{
-    size_t list_len = item->count * element_size(item->kind);
-    size_t at = out->len;
-
-    vv_buf_put_u32(out, (uint32_t)(PAYLOAD_LEN + list_len));
-    vv_buf_put_u8(out, item->kind);
-    vv_buf_put(out, item->key, KEY_LEN);
-    vv_buf_put_u64(out, item->size);
-    vv_buf_put_u64(out, (uint64_t)item->number);
-    vv_buf_put_u8(out, item->bad ? 1 : 0);
-    vv_buf_put_u32(out, item->count);
-    if (list_len > 0) {
-        vv_buf_put(out, item->list, list_len);
-    }
-    if (!out->failed) {
-        vv_buf_put_u64(out, vv_hash64(out->data + at, out->len - at, 0));
-    }
-}
-
-/** The next entry; false at the end, or where the file is damaged. */
-static bool
-decode_item(struct vv_reader *in, struct item *ret, struct vv_buf *list)
-{
-    const uint8_t *start = in->at;
-    uint32_t len = vv_get_u32(in);
-    struct vv_span body = vv_get_bytes(in, len, 1);
-    uint64_t sum = vv_get_u64(in);
-    struct vv_reader r = vv_reader(body.data, body.len);
-    struct vv_span rest;
-
-    if (in->failed || sum != vv_hash64(start, (size_t)len + 4, 0)) {
-        return false;
-    }
-    memset(ret, 0, sizeof(*ret));
-    ret->kind = vv_get_u8(&r);
-    vv_get_copy(&r, ret->key, KEY_LEN);
-    ret->size = vv_get_u64(&r);
-    ret->number = (int64_t)vv_get_u64(&r);
-    ret->bad = vv_get_u8(&r) != 0;
-    ret->count = vv_get_u32(&r);
-    rest = vv_get_bytes(&r, ret->count, element_size(ret->kind));
-    vv_buf_reset(list);
-    vv_buf_put(list, rest.data, rest.len);
-    ret->list = list->data;
-    return vv_reader_done(&r) && ret->kind >= KIND_PACK && ret->kind <= KIND_BUDGET;
 }
 
 static void
@@ -186,7 +105,7 @@ load(struct replica_journal *j, struct vv_error *err)
     struct vv_buf head = {0};
     struct vv_buf list = {0};
     struct vv_reader in;
-    struct item item;
+    struct journal_item item;
     enum vv_rc rc = vv_file_read(j->dir, j->name, JOURNAL_LIMIT, &bytes, NULL);
 
     put_head(j, &head);
@@ -197,7 +116,7 @@ load(struct replica_journal *j, struct vv_error *err)
     }
     if (rc == VV_OK) {
         in = vv_reader(bytes.data + HEAD_LEN, bytes.len - HEAD_LEN);
-        while (rc == VV_OK && vv_reader_left(&in) > 0 && decode_item(&in, &item, &list)) {
+        while (rc == VV_OK && vv_reader_left(&in) > 0 && journal_decode_item(&in, &item, &list)) {
             rc = put_item(j, &item, err);
         }
         if (rc == VV_OK && !vv_reader_done(&in)) {
@@ -221,7 +140,7 @@ store(struct replica_journal *j, bool used_only, struct vv_error *err)
     put_head(j, &bytes);
     for (size_t i = 0; i < j->room; i++) {
         if (j->items[i].kind != 0 && (!used_only || j->items[i].used)) {
-            encode_item(&j->items[i], &bytes);
+            journal_encode_item(&j->items[i], &bytes);
         }
     }
     rc = vv_buf_check(&bytes, err);
@@ -294,11 +213,11 @@ replica_journal_free(struct replica_journal *j)
 }
 
 /** Look one up and note that it is of use.  Lock held. */
-static struct item *
+static struct journal_item *
 find_item(struct replica_journal *j, uint8_t kind, const void *key, size_t key_len)
 {
     uint8_t whole[KEY_LEN] = {0};
-    struct item *item;
+    struct journal_item *item;
 
     if (j->room == 0) {
         return NULL;
@@ -314,7 +233,7 @@ find_item(struct replica_journal *j, uint8_t kind, const void *key, size_t key_l
 
 /** Put one in and append it to the file, J2. */
 static enum vv_rc
-note_item(struct replica_journal *j, struct item *item, const void *key, size_t key_len,
+note_item(struct replica_journal *j, struct journal_item *item, const void *key, size_t key_len,
           struct vv_error *err)
 {
     struct vv_buf bytes = {0};
@@ -323,7 +242,7 @@ note_item(struct replica_journal *j, struct item *item, const void *key, size_t 
 
     memcpy(item->key, key, key_len);
     item->used = true;
-    encode_item(item, &bytes);
+    journal_encode_item(item, &bytes);
     vv_mutex_lock(&j->lock);
     rc = bytes.failed ? vv_error_nomem(err) : put_item(j, item, err);
     if (rc == VV_OK && j->fd >= 0 &&
@@ -339,7 +258,7 @@ bool
 replica_journal_pack(struct replica_journal *j, const struct pack_name *name,
                      struct replica_pack *ret)
 {
-    const struct item *item;
+    const struct journal_item *item;
 
     vv_mutex_lock(&j->lock);
     item = find_item(j, KIND_PACK, name, sizeof(*name));
@@ -355,7 +274,7 @@ bool
 replica_journal_segment(struct replica_journal *j, const struct vv_id *id,
                         const struct pack_name **ret, size_t *ret_count)
 {
-    const struct item *item;
+    const struct journal_item *item;
 
     vv_mutex_lock(&j->lock);
     item = find_item(j, KIND_SEGMENT, id, sizeof(*id));
@@ -371,7 +290,7 @@ bool
 replica_journal_slot(struct replica_journal *j, const struct vv_uuid *session, uint64_t size,
                      const struct vv_id **ret, size_t *ret_count)
 {
-    const struct item *item;
+    const struct journal_item *item;
     bool known;
 
     vv_mutex_lock(&j->lock);
@@ -388,7 +307,7 @@ replica_journal_slot(struct replica_journal *j, const struct vv_uuid *session, u
 bool
 replica_journal_source(struct replica_journal *j, const struct vv_id **ret, size_t *ret_count)
 {
-    const struct item *item;
+    const struct journal_item *item;
 
     vv_mutex_lock(&j->lock);
     item = find_item(j, KIND_SOURCE, "", 0);
@@ -403,7 +322,7 @@ replica_journal_source(struct replica_journal *j, const struct vv_id **ret, size
 bool
 replica_journal_budget(struct replica_journal *j, int64_t *ret_time, int64_t *ret_due)
 {
-    const struct item *item;
+    const struct journal_item *item;
 
     vv_mutex_lock(&j->lock);
     item = find_item(j, KIND_BUDGET, "", 0);
@@ -419,7 +338,7 @@ enum vv_rc
 replica_journal_note_pack(struct replica_journal *j, const struct replica_pack *pack,
                           struct vv_error *err)
 {
-    struct item item = {
+    struct journal_item item = {
         .kind = KIND_PACK, .size = pack->size, .number = pack->verified_at, .bad = pack->bad};
 
     return note_item(j, &item, &pack->name, sizeof(pack->name), err);
@@ -427,14 +346,14 @@ replica_journal_note_pack(struct replica_journal *j, const struct replica_pack *
 
 /** A list is only read from: put_item copies it. */
 static enum vv_rc
-note_list(struct replica_journal *j, struct item *item, struct vv_span key, const void *elements,
-          size_t count, struct vv_error *err)
+note_list(struct replica_journal *j, struct journal_item *item, struct vv_span key,
+          const void *elements, size_t count, struct vv_error *err)
 {
     struct vv_buf copy = {0};
     enum vv_rc rc;
 
     item->count = (uint32_t)count;
-    vv_buf_put(&copy, elements, count * element_size(item->kind));
+    vv_buf_put(&copy, elements, count * journal_element_size(item->kind));
     item->list = copy.data;
     rc = vv_buf_check(&copy, err);
     if (rc == VV_OK) {
@@ -448,7 +367,7 @@ enum vv_rc
 replica_journal_note_segment(struct replica_journal *j, const struct vv_id *id,
                              const struct pack_name *packs, size_t count, struct vv_error *err)
 {
-    struct item item = {.kind = KIND_SEGMENT};
+    struct journal_item item = {.kind = KIND_SEGMENT};
 
     return note_list(j, &item, vv_span(id->b, 32), packs, count, err);
 }
@@ -457,7 +376,7 @@ enum vv_rc
 replica_journal_note_slot(struct replica_journal *j, const struct vv_uuid *session, uint64_t size,
                           const struct vv_id *hashes, size_t count, struct vv_error *err)
 {
-    struct item item = {.kind = KIND_SLOT, .size = size};
+    struct journal_item item = {.kind = KIND_SLOT, .size = size};
 
     return note_list(j, &item, vv_span(session->b, 16), hashes, count, err);
 }
@@ -466,7 +385,7 @@ enum vv_rc
 replica_journal_note_source(struct replica_journal *j, const struct vv_id *hashes, size_t count,
                             struct vv_error *err)
 {
-    struct item item = {.kind = KIND_SOURCE};
+    struct journal_item item = {.kind = KIND_SOURCE};
 
     return note_list(j, &item, vv_span("", 0), hashes, count, err);
 }
@@ -475,7 +394,7 @@ enum vv_rc
 replica_journal_note_budget(struct replica_journal *j, int64_t time, int64_t due,
                             struct vv_error *err)
 {
-    struct item item = {.kind = KIND_BUDGET, .size = (uint64_t)time, .number = due};
+    struct journal_item item = {.kind = KIND_BUDGET, .size = (uint64_t)time, .number = due};
 
     return note_item(j, &item, "", 0, err);
 }

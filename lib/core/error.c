@@ -180,6 +180,14 @@ vv_error_origin(struct vv_error *err, enum vv_origin origin, enum vv_rc rc)
 }
 
 void
+vv_error_mark_exhausted(struct vv_error *err)
+{
+    if (err != NULL) {
+        err->exhausted = true;
+    }
+}
+
+void
 vv_error_clear(struct vv_error *err)
 {
     if (err != NULL) {

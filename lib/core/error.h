@@ -2,6 +2,8 @@
 #ifndef VARVE_CORE_ERROR_H
 #define VARVE_CORE_ERROR_H
 
+#include <stdbool.h>
+
 #include "core/macros.h"
 
 /**
@@ -44,6 +46,7 @@ struct vv_error {
     enum vv_rc rc;
     enum vv_origin origin;
     int sys;            /* errno of the failed call, 0 if none */
+    bool exhausted;     /* VV_ETRANSIENT, and it was tried again for as long as is worth while */
     char message[1024]; /* lower case, no full stop, names in single quotes */
     char hint[512];     /* what to do about it; empty if there is nothing to say */
 };
@@ -74,6 +77,9 @@ void vv_error_hint(struct vv_error *err, const char *fmt, ...) VV_PRINTF(2, 3);
 /** vv_error_origin(err, origin, rc): Note where the error comes from unless already noted;
  *  returns ${rc}, so that it can wrap a call. */
 enum vv_rc vv_error_origin(struct vv_error *err, enum vv_origin origin, enum vv_rc rc);
+
+/** vv_error_mark_exhausted(err): nobody should try again (${err} may be NULL). */
+void vv_error_mark_exhausted(struct vv_error *err);
 
 /** vv_error_clear(err): Back to {0}. */
 void vv_error_clear(struct vv_error *err);

@@ -201,7 +201,7 @@ commit(struct batch *b, struct vv_error *err)
     VV_TRY(rc);
     d->fenced = 0;
     d->vanished = 0;
-    d->backoff.attempts = 0;
+    d->attempts = 0;
     if (b->chosen_count > 0) {
         count_commit(b);
         d->group *= 2;

@@ -8,7 +8,7 @@
 static enum vv_rc
 try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
 {
-    if (rc != VV_ETRANSIENT) {
+    if (rc != VV_ETRANSIENT || err->exhausted) {
         return rc;
     }
     vv_emit(d->run->events, VV_EVENT_NOTICE, "replica-retry", vv_span(NULL, 0),
@@ -16,7 +16,7 @@ try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
     d->s->retries++;
     d->catalog_valid = false;
     d->seen_site = false;
-    return retry_wait(d->run, &d->backoff, err);
+    return retry_wait(d, &d->attempts, err);
 }
 
 static enum vv_rc
@@ -31,7 +31,8 @@ open_destination(struct destination *d, struct vv_error *err)
             VV_TRY(try_again(d, rc, err));
         }
     }
-    d->backoff.attempts = 0;
+    d->attempts = 0;
+    patience_renew(d);
     if (run->rate != NULL) {
         d->paced = storage_set_rate_limit(d->storage, run->rate);
     }
@@ -52,6 +53,8 @@ run_batches(struct destination *d, struct vv_error *err)
         if (rc != VV_OK) {
             VV_TRY(try_again(d, rc, err));
             more = true;
+        } else {
+            patience_renew(d);
         }
     }
     return VV_OK;

@@ -26,13 +26,6 @@ struct replication {
     struct vv_rate_limit *rate;   /* NULL: none was asked for */
 };
 
-/** Patience with failures in passing: full jitter between 0 and 1, 2, 4, .. 60 s, for at most ten
- *  minutes without any progress. */
-struct backoff {
-    unsigned attempts;
-    uint64_t since; /* monotonic, of the first failure in a row */
-};
-
 /* --- packs at the site (R1) --- */
 
 enum {
@@ -104,7 +97,8 @@ struct destination {
     struct parity_writer *parity; /* NULL: the site keeps none */
     bool parity_asked;
     struct replicate_summary *s;
-    struct backoff backoff;
+    unsigned attempts;      /* batches that failed in passing, in a row */
+    uint64_t failing_since; /* monotonic; 0: not failing.  Guarded by `lock` */
     struct id_table lost;       /* hashes of packs the source cannot give; value 1: told */
     struct id_table incomplete; /* record hashes that cannot be completed */
     struct id_table told;       /* suffixes of bad packs there that were told */
@@ -146,8 +140,13 @@ struct batch {
 };
 
 /* replicate_retry.c */
-/** retry_wait(run, b, err): after VV_ETRANSIENT: wait, or give up with the error as it is. */
-MUST_CHECK enum vv_rc retry_wait(struct replication *run, struct backoff *b, struct vv_error *err);
+/** retry_wait(d, attempts, err): after VV_ETRANSIENT: wait, full jitter between 0 and 1, 2, 4, .. 60 s
+ *  by ${*attempts}, which is counted up; or give up with the error as it is (err->exhausted).  All
+ *  threads of a destination share its patience: ten minutes in which nothing there worked.  What the
+ *  storage has waited by itself counts: its error is exhausted then. */
+MUST_CHECK enum vv_rc retry_wait(struct destination *d, unsigned *attempts, struct vv_error *err);
+/** patience_renew(d): something worked there. */
+void patience_renew(struct destination *d);
 /** pause_for(run, ns, err): sleep in pieces; VV_ECANCELLED. */
 MUST_CHECK enum vv_rc pause_for(struct replication *run, uint64_t ns, struct vv_error *err);
 

@@ -57,14 +57,14 @@ pack_read_back(struct destination *d, const struct pack_name *name, uint64_t siz
                struct vv_error *err)
 {
     struct replica_pack known = {.name = *name, .size = size};
-    struct backoff backoff = {0};
+    unsigned attempts = 0;
     char object[PACK_OBJECT_TEXT];
     struct vv_id hash = {{0}};
     enum vv_rc rc;
 
     pack_object_text(name, object);
     while ((rc = hash_object(d, object, size, &hash, err)) == VV_ETRANSIENT) {
-        VV_TRY(retry_wait(d->run, &backoff, err));
+        VV_TRY(retry_wait(d, &attempts, err));
     }
     if (rc != VV_OK && !is_damage(rc)) {
         return rc;
@@ -74,6 +74,7 @@ pack_read_back(struct destination *d, const struct pack_name *name, uint64_t siz
     known.bad = !*ret_right;
     known.verified_at = *ret_right ? d->run->clock->realtime(d->run->clock) : 0;
     vv_mutex_lock(&d->lock);
+    d->failing_since = 0;
     d->s->packs_read++;
     d->s->bytes_read += size;
     vv_mutex_unlock(&d->lock);
@@ -90,7 +91,7 @@ read_instance(struct batch *b, const struct source_pack *pack, struct vv_buf *ou
               enum instance *ret, struct vv_error *err)
 {
     struct replication *run = b->d->run;
-    struct backoff backoff = {0};
+    unsigned attempts = 0;
     char object[PACK_OBJECT_TEXT];
     enum vv_rc rc = VV_ETRANSIENT;
 
@@ -99,7 +100,7 @@ read_instance(struct batch *b, const struct source_pack *pack, struct vv_buf *ou
         vv_buf_reset(out);
         rc = storage_read_all(repo_storage(run->source), object, LIMIT_PACK, out, err);
         if (rc == VV_ETRANSIENT) {
-            VV_TRY(retry_wait(run, &backoff, err));
+            VV_TRY(retry_wait(b->d, &attempts, err));
         }
     }
     if (rc == VV_OK) {
@@ -201,7 +202,7 @@ static enum vv_rc
 publish_pack(struct destination *d, struct vv_span bytes, struct pack_name *name,
              struct vv_error *err)
 {
-    struct backoff backoff = {0};
+    unsigned attempts = 0;
     char object[PACK_OBJECT_TEXT];
     uint64_t there = 0;
     enum vv_rc rc = VV_EEXISTS;
@@ -217,7 +218,7 @@ publish_pack(struct destination *d, struct vv_span bytes, struct pack_name *name
             rc = VV_OK;
         }
         if (rc == VV_ETRANSIENT) {
-            VV_TRY(retry_wait(d->run, &backoff, err));
+            VV_TRY(retry_wait(d, &attempts, err));
             continue;
         }
         if (rc == VV_OK) {
@@ -296,7 +297,8 @@ count_pack(struct destination *d, const struct job *job, uint64_t bytes)
     d->s->packs_copied += bytes > 0;
     d->s->bytes_copied += bytes;
     d->s->packs_healed += job->heal && bytes > 0;
-    d->backoff.attempts = 0; /* progress: patience begins anew */
+    d->attempts = 0; /* progress: patience begins anew */
+    d->failing_since = 0;
     vv_mutex_unlock(&d->lock);
     if (p != NULL) {
         atomic_fetch_add(&p->bytes_done, job->size);

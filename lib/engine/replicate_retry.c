@@ -20,31 +20,54 @@ pause_for(struct replication *run, uint64_t ns, struct vv_error *err)
     return vv_cancel_check(run->cancel, err);
 }
 
-enum vv_rc
-retry_wait(struct replication *run, struct backoff *b, struct vv_error *err)
+/** Is it worth while to go on? */
+static bool
+is_patient(struct destination *d)
 {
-    uint64_t now = run->clock->monotonic(run->clock);
+    const struct vv_clock *clock = d->run->clock;
+    uint64_t now = clock->monotonic(clock);
+    bool patient;
+
+    vv_mutex_lock(&d->lock);
+    if (d->failing_since == 0) {
+        d->failing_since = now;
+    }
+    patient = now - d->failing_since < PATIENCE_NS;
+    vv_mutex_unlock(&d->lock);
+    return patient;
+}
+
+void
+patience_renew(struct destination *d)
+{
+    vv_mutex_lock(&d->lock);
+    d->failing_since = 0;
+    vv_mutex_unlock(&d->lock);
+}
+
+enum vv_rc
+retry_wait(struct destination *d, unsigned *attempts, struct vv_error *err)
+{
+    struct vv_error cancelled = {0};
     uint64_t longest = SECOND_NS;
     uint64_t random;
-    struct vv_error cancelled = {0};
 
-    if (b->attempts == 0) {
-        b->since = now;
-    }
-    if (now - b->since >= PATIENCE_NS) {
-        (void)vv_error_prefix(err, "given up after %u attempts", b->attempts + 1);
+    if (err->exhausted) {
         return VV_ETRANSIENT;
     }
-    for (unsigned i = 0; i < b->attempts && longest < LONGEST_NS; i++) {
+    if (!is_patient(d)) {
+        (void)vv_error_prefix(err, "given up after ten minutes");
+        vv_error_mark_exhausted(err);
+        return VV_ETRANSIENT;
+    }
+    for (unsigned i = 0; i < *attempts && longest < LONGEST_NS; i++) {
         longest *= 2;
     }
     longest = longest < LONGEST_NS ? longest : LONGEST_NS;
-    b->attempts++;
+    *attempts += 1;
     vv_random(&random, sizeof(random));
-    if (pause_for(run, random % longest, &cancelled) != VV_OK) {
-        if (err != NULL) {
-            *err = cancelled;
-        }
+    if (pause_for(d->run, random % longest, &cancelled) != VV_OK) {
+        *err = cancelled;
         return VV_ECANCELLED;
     }
     vv_error_clear(err);

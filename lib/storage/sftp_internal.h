@@ -25,6 +25,8 @@
  * P3  a call is repeated only if the channel failed or the trouble is in passing (VV_ETRANSIENT),
  *     never after VV_EAUTH, VV_EREFUSED, VV_ENOSPACE or what else the server decided; and not at
  *     all before a first channel was there (an unreachable host is told at once).
+ *     There is one patience for a storage, ten minutes: when a call has used it up, calls are not
+ *     repeated for as long.
  * P4  waiting is done by the clock, in steps of at most SFTP_WAIT_STEP_MS, and ends when cancelled.
  * P5  no call to the server is made with `lock` of the pool or of a channel held.
  */
@@ -96,6 +98,7 @@ struct sftp_pool {
     unsigned failures;      /* in a row */
     uint64_t successes;     /* calls that the server answered */
     uint64_t failing_since; /* ns; 0: not failing */
+    uint64_t spent_at;      /* ns: a call was repeated for as long as is worth while; 0: none was */
     uint64_t retry_at;      /* ns: no channel is opened before */
     uint64_t bytes_retired; /* moved by channels that are gone */
     struct sftp_growth growth;

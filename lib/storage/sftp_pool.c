@@ -150,6 +150,7 @@ check_patience(struct sftp *s, struct vv_error *err)
     if (err != NULL) {
         *err = p->last;
     }
+    vv_error_mark_exhausted(err);
     return vv_error_prefix(err, "gave up after %u attempts", p->failures);
 }
 
@@ -335,18 +336,24 @@ try_again(struct sftp *s, unsigned attempt, struct repetition *r, const struct v
     uint64_t t = now(s);
     vv_mutex_lock(&s->pool.lock);
     uint64_t successes = s->pool.successes;
+    uint64_t spent_at = s->pool.spent_at;
+    bool spent = spent_at != 0 && t - spent_at <= GIVE_UP_S * NS_PER_S;
     vv_mutex_unlock(&s->pool.lock);
     r->in_vain = attempt == 0 || successes != r->successes ? 0 : r->in_vain + 1;
     r->successes = successes;
-    if (attempt == 0) {
-        r->first_failure = t;
+    if (attempt == 0 && !spent) {
         vv_emit(s->events, VV_EVENT_WARNING, "storage-retry", vv_span(NULL, 0), "%s; trying again",
                 why->message);
     }
-    if (t - r->first_failure > GIVE_UP_S * NS_PER_S) {
+    r->first_failure = attempt == 0 ? t : r->first_failure;
+    if (spent || t - r->first_failure > GIVE_UP_S * NS_PER_S) {
+        vv_mutex_lock(&s->pool.lock);
+        s->pool.spent_at = spent ? spent_at : t;
+        vv_mutex_unlock(&s->pool.lock);
         if (err != NULL) {
             *err = *why;
         }
+        vv_error_mark_exhausted(err);
         (void)vv_error_prefix(err, "gave up after %u attempts", attempt + 1);
         return false;
     }

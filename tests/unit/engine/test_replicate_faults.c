@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Replication that is interrupted, or meets a prune: whatever happens, the replica opens, verifies,
  * and lists only what is whole. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -156,6 +157,68 @@ dead_site__is_given_up_after_ten_minutes(void **state)
     assert_true(w.clock.mono_ns - start >= UINT64_C(600) * 1000000000);
     assert_true(w.clock.mono_ns - start <= UINT64_C(700) * 1000000000);
     assert_true(w.to.summary.retries > 5);
+}
+
+/* From its third pack on the site is away for good. */
+static enum fault_verdict
+away_in_the_middle(void *ctx, enum storage_op op, const char *name)
+{
+    atomic_uint *packs = ctx;
+    bool pack = strncmp(name, "packs/", 6) == 0;
+
+    if (op == STORAGE_PUBLISH && pack) {
+        atomic_fetch_add(packs, 1);
+    }
+    return atomic_load(packs) > 2 ? FAULT_TRANSIENT : FAULT_PASS;
+}
+
+static void
+site_dead_in_the_middle__is_given_up_after_ten_minutes_in_all(void **state)
+{
+    uint64_t start = w.clock.mono_ns;
+    atomic_uint packs = 0;
+
+    (void)state;
+    w.hook = away_in_the_middle;
+    w.hook_ctx = &packs;
+    w.options.threads = 4; /* all of one patience */
+    assert_int_equal(rw_run(&w, KEYLESS), VV_ETRANSIENT);
+    assert_true(w.to.err.exhausted);
+    assert_true(w.clock.mono_ns - start >= UINT64_C(600) * 1000000000);
+    assert_true(w.clock.mono_ns - start <= UINT64_C(900) * 1000000000); /* four threads' sleeps */
+    w.hook = NULL;
+    w.options.threads = 0;
+    rw_must_run(&w, KEYLESS);
+    assert_int_equal(rw_sound(&w, w.memory), 2);
+}
+
+/* Of a storage that has waited for ten minutes itself. */
+static enum vv_rc
+publish_exhausted(struct storage *s, const char *name, struct vv_span data, struct vv_error *err)
+{
+    (void)s;
+    (void)data;
+    (void)vv_error_set(err, VV_ETRANSIENT, "gave up after 9 attempts to publish '%s'", name);
+    vv_error_mark_exhausted(err);
+    return VV_ETRANSIENT;
+}
+
+static void
+site_that_was_waited_for__is_not_waited_for_again(void **state)
+{
+    const struct storage_ops *whole = w.site->ops;
+    struct storage_ops ops = *whole;
+    uint64_t start = w.clock.mono_ns;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    rw_backup(&w, 7);
+    ops.publish = publish_exhausted;
+    w.site->ops = &ops;
+    assert_int_equal(rw_run(&w, KEYLESS), VV_ETRANSIENT);
+    assert_int_equal(w.clock.mono_ns, start);
+    assert_int_equal(w.to.summary.retries, 0);
+    w.site->ops = whole;
 }
 
 static enum fault_verdict
@@ -410,6 +473,8 @@ main(void)
         CASE(failure_in_passing_at_every_operation__is_waited_out),
         CASE(lost_reply_of_every_publication__is_settled),
         CASE(dead_site__is_given_up_after_ten_minutes),
+        CASE(site_dead_in_the_middle__is_given_up_after_ten_minutes_in_all),
+        CASE(site_that_was_waited_for__is_not_waited_for_again),
         CASE(full_site__is_no_reason_to_wait),
         CASE(two_destinations__one_that_stalls_does_not_hold_the_other),
         CASE(pack_that_moves_at_the_source__is_looked_for_again),

@@ -97,8 +97,8 @@ struct destination {
     struct parity_writer *parity; /* NULL: the site keeps none */
     bool parity_asked;
     struct replicate_summary *s;
-    unsigned attempts;      /* batches that failed in passing, in a row */
-    uint64_t failing_since; /* monotonic; 0: not failing.  Guarded by `lock` */
+    unsigned attempts;          /* batches that failed in passing, in a row */
+    uint64_t failing_since;     /* monotonic; 0: not failing.  Guarded by `lock` */
     struct id_table lost;       /* hashes of packs the source cannot give; value 1: told */
     struct id_table incomplete; /* record hashes that cannot be completed */
     struct id_table told;       /* suffixes of bad packs there that were told */

@@ -240,7 +240,7 @@ read_block(struct restore_worker *w, const struct chunk_location *loc, bool *ret
         *ret_good = true;
         return VV_OK;
     }
-    if (file_lost_trouble(rc)) {
+    if (file_lost_trouble(rc) || rc == VV_ETRANSIENT) { /* a replica may have it */
         return VV_OK;
     }
     if (err != NULL) {

@@ -360,6 +360,19 @@ is_lost(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
     return lost;
 }
 
+/** The storage has waited as long as it is worth while (H1): once. */
+static void
+tell_unreachable(struct chunk_reader *c, const struct vv_error *why)
+{
+    struct vv_buf text = {0};
+
+    vv_buf_printf(&text, "%s; what cannot be read comes from replicas",
+                  why != NULL ? why->message : "it cannot be reached");
+    repo_report(c->repo, "repository-unreachable", repo_storage(c->repo)->url,
+                text.failed ? "what cannot be read comes from replicas" : vv_buf_text(&text));
+    vv_buf_release(&text);
+}
+
 enum vv_rc
 chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
            struct vv_error *err)
@@ -376,12 +389,15 @@ chunk_read(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
         return VV_OK;
     }
     rc = read_here(c, type, id, out, &last, err);
-    if (replicas == NULL || !is_of_place(rc) || rc == VV_ETRANSIENT) {
+    if (replicas == NULL || !is_of_place(rc)) {
         return rc;
     }
     elsewhere = replicas_read_chunk(replicas, last.found ? &last.place : NULL, type, id, out, &why);
     if (elsewhere == VV_ENOTFOUND) {
         return rc;
+    }
+    if (elsewhere == VV_OK && rc == VV_ETRANSIENT) {
+        tell_unreachable(c, err);
     }
     if (elsewhere == VV_OK && last.found) {
         note_lost(c, &last.place);
@@ -400,7 +416,7 @@ chunk_locate(struct chunk_reader *c, enum chunk_type type, const struct vv_id *i
     struct vv_error why = {0};
     enum vv_rc elsewhere;
 
-    if (rc == VV_OK || !is_of_place(rc) || rc == VV_ETRANSIENT || repo_replicas(c->repo) == NULL) {
+    if (rc == VV_OK || !is_of_place(rc) || repo_replicas(c->repo) == NULL) {
         return rc;
     }
     elsewhere = replicas_find_chunk(repo_replicas(c->repo), type, id, ret, &why);

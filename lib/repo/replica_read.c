@@ -92,7 +92,7 @@ note_block(struct replicas *s, size_t nth, const struct chunk_location *loc)
         pack_object_text(&loc->pack, object);
         vv_emit(repo_events(s->repo), VV_EVENT_PROBLEM, "block-healed",
                 vv_span(object, strlen(object)),
-                "damaged or missing here; what was needed of it came from '%s'", x->url);
+                "it could not be read here; what was needed of it came from '%s'", x->url);
     }
 }
 

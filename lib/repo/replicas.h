@@ -9,7 +9,8 @@
  * Where readers take damaged or missing objects from: other copies of the same repository, with
  * names and an index of their own.
  *
- * H1  A replica is opened when something failed here and not before.  One that cannot be opened, or
+ * H1  A replica is opened when something failed here and not before: it is damaged or missing, or the
+ *     storage was tried again for as long as it is worth while (event "repository-unreachable").  One that cannot be opened, or
  *     fails later, is named once and left alone for the rest of the run; the next one is tried.
  * H2  What a replica sends is believed no more than what the repository itself sends: blocks are
  *     authenticated and ids recomputed, records need their signatures.

@@ -4,6 +4,7 @@
 
 #include "helper_restore.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,54 @@ assert_whole(struct scene *s)
     assert_non_null(rig_find(&s->g, "block-healed", NULL));
     assert_int_equal(rig_find(&s->g, "block-healed", NULL)->kind, VV_EVENT_PROBLEM);
     assert_true(says_healed_by(s, urls[0]));
+}
+
+/* --- a repository that stops answering -------------------------------------------------------- */
+
+static struct storage_ops away_ops;
+static struct storage_ops here_ops;
+static atomic_int reads_left; /* then it is away */
+
+static enum vv_rc
+read_until_away(struct storage *st, const char *name, uint64_t offset, uint8_t *buf, size_t len,
+                size_t *ret_len, struct vv_error *err)
+{
+    if (strncmp(name, "packs/", 6) == 0 && atomic_fetch_sub(&reads_left, 1) <= 0) {
+        return vv_error_set(err, VV_ETRANSIENT, "gave up after 9 attempts");
+    }
+    return here_ops.read(st, name, offset, buf, len, ret_len, err);
+}
+
+static void
+heal__goes_on_at_a_replica_when_the_repository_stops_answering(void **state)
+{
+    static const int moments[] = {0, 1, 2, 5};
+    struct scene s;
+
+    (void)state;
+    scene_begin(&s);
+    for (size_t i = 0; i < VV_COUNT(moments); i++) {
+        again(&s);
+        here_ops = *s.g.storage->ops;
+        away_ops = here_ops;
+        away_ops.read = read_until_away;
+        s.g.storage->ops = &away_ops;
+        atomic_store(&reads_left, moments[i]);
+        assert_whole(&s);
+        assert_non_null(rig_find(&s.g, "repository-unreachable", NULL));
+        s.g.storage->ops = &here_ops;
+    }
+    /* without any replica that is an error, and no damage */
+    s.copies[0] = (storage_free(s.copies[0]), NULL);
+    s.copies[1] = (storage_free(s.copies[1]), NULL);
+    again(&s);
+    s.g.storage->ops = &away_ops;
+    atomic_store(&reads_left, 2);
+    struct restore_options o = rig_options(&s.g);
+    assert_int_equal(rig_restore(&s.g, &o), VV_ETRANSIENT);
+    assert_int_equal(s.g.summary.damaged, 0);
+    s.g.storage->ops = &here_ops;
+    scene_end(&s);
 }
 
 static void
@@ -667,6 +716,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heal__looks_at_no_replica_while_all_is_well),
+        cmocka_unit_test(heal__goes_on_at_a_replica_when_the_repository_stops_answering),
         cmocka_unit_test(heal__restores_what_is_flipped_or_cut_short),
         cmocka_unit_test(heal__restores_what_is_gone),
         cmocka_unit_test(heal__finds_packs_at_a_replica_without_an_index),

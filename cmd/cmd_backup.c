@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* varve backup [option]... PATH...: one snapshot of files, directories, commands and archives. */
+/* varve backup [option]... PATH...: one snapshot of files, databases, commands and archives. */
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "core/alloc.h"
 #include "pattern_options.h"
+#include "postgres/postgres.h"
 #include "render.h"
 #include "storage_notes.h"
 
@@ -30,6 +31,8 @@ struct backup_command_line {
     bool one_file_system;
     bool dry_run;
     bool allow_empty;
+    uint64_t limit;
+    bool keep_going;
 };
 #define AT(member) offsetof(struct backup_command_line, member)
 static const struct option_spec specs[] = {
@@ -63,6 +66,10 @@ static const struct option_spec specs[] = {
      "commands, standard input and the archive may yield nothing", NULL},
     {"archive", '\0', OPTION_TEXT, AT(archive), "FILE",
      "store the members of a tar, cpio or zip (-: standard input)", NULL},
+    {"limit", '\0', OPTION_SIZE, AT(limit), "RATE", "bytes a second at most from each database",
+     NULL},
+    {"keep-going", '\0', OPTION_FLAG, AT(keep_going), NULL,
+     "leave out databases, commands and archives that fail, and name them", NULL},
     OPTION_END,
 };
 
@@ -73,6 +80,9 @@ struct backup_plan {
     struct pattern_set *may_change;
     struct backup_command *commands;
     const char **tags;
+    const char **paths;
+    struct backup_database *databases;
+    char **database_names;
     struct vv_buf names; /* NAMEs of --exec, NUL-terminated, one after the other */
     struct vv_buf user;
 };
@@ -82,6 +92,12 @@ plan_release(struct backup_plan *p)
 {
     pattern_set_free(p->excludes);
     pattern_set_free(p->may_change);
+    for (size_t i = 0; i < p->options.database_count; i++) {
+        vv_free(p->database_names[i]);
+    }
+    vv_free(p->database_names);
+    vv_free(p->databases);
+    vv_free(p->paths);
     vv_free(p->commands);
     vv_free(p->tags);
     vv_buf_release(&p->names);
@@ -121,6 +137,65 @@ plan_commands(struct app *app, const struct backup_command_line *o, struct backu
         p->commands[p->options.command_count++].name = o->stdin_name;
     }
     p->options.commands = p->commands;
+    return VV_OK;
+}
+
+/** postgres://..., or NAME=postgres://...: where the URL begins; NULL if it is a path. */
+static const char *
+database_target(const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+
+    if (postgres_is_url(argument)) {
+        return argument;
+    }
+    return equals != NULL && equals > argument && postgres_is_url(equals + 1) ? equals + 1 : NULL;
+}
+
+static enum vv_rc
+plan_database(struct app *app, struct backup_plan *p, const char *argument, const char *target)
+{
+    struct vv_buf name = {0};
+    size_t i = p->options.database_count;
+    enum vv_rc rc = postgres_target_check(target, &app->err);
+
+    if (rc == VV_OK && target > argument) {
+        vv_buf_put(&name, argument, (size_t)(target - argument) - 1);
+    } else if (rc == VV_OK) {
+        rc = postgres_target_name(target, &name, &app->err);
+    }
+    if (rc == VV_OK) {
+        p->database_names[i] = vv_strdup(vv_buf_text(&name));
+        rc = p->database_names[i] == NULL ? vv_error_nomem(&app->err) : VV_OK;
+    }
+    if (rc == VV_OK) {
+        p->databases[i] = (struct backup_database){.name = p->database_names[i], .target = target};
+        p->options.database_count++;
+    }
+    vv_buf_release(&name);
+    return rc;
+}
+
+/** PATHs and databases. */
+static enum vv_rc
+plan_sources(struct app *app, const struct arguments *args, struct backup_plan *p)
+{
+    p->paths = vv_alloc_array(args->count + 1, sizeof(*p->paths));
+    p->databases = vv_alloc_array(args->count + 1, sizeof(*p->databases));
+    p->database_names = vv_alloc_array(args->count + 1, sizeof(*p->database_names));
+    if (p->paths == NULL || p->databases == NULL || p->database_names == NULL) {
+        return vv_error_nomem(&app->err);
+    }
+    p->options.paths = p->paths;
+    p->options.databases = p->databases;
+    for (size_t i = 0; i < args->count; i++) {
+        const char *target = database_target(args->items[i]);
+        if (target != NULL) {
+            VV_TRY(plan_database(app, p, args->items[i], target));
+        } else {
+            p->paths[p->options.path_count++] = args->items[i];
+        }
+    }
     return VV_OK;
 }
 
@@ -165,8 +240,8 @@ plan_make(struct app *app, const struct backup_command_line *o, const struct arg
           struct backup_plan *p)
 {
     p->options = (struct backup_options){
-        .paths = args->items,
-        .path_count = args->count,
+        .database_rate = o->limit,
+        .keep_going = o->keep_going,
         .archive = o->archive,
         .allow_empty = o->allow_empty,
         .exclude_caches = o->exclude_caches,
@@ -181,8 +256,10 @@ plan_make(struct app *app, const struct backup_command_line *o, const struct arg
     };
     VV_TRY(plan_level(app, o->compression, &p->options.level));
     VV_TRY(plan_commands(app, o, p));
+    VV_TRY(plan_sources(app, args, p));
     if (args->count == 0 && p->options.command_count == 0 && o->archive == NULL) {
-        return app_usage(app, "nothing to back up: give a PATH, --exec, --stdin or --archive");
+        return app_usage(
+            app, "nothing to back up: give a PATH, a database, --exec, --stdin or --archive");
     }
     VV_TRY(pattern_options_add(&o->patterns, &p->excludes, &app->err));
     VV_TRY(pattern_options_add(&o->may_change, &p->may_change, &app->err));
@@ -264,10 +341,11 @@ run(struct app *app, int argc, char **argv)
 
 const struct command cmd_backup = {
     .name = "backup",
-    .arguments = "PATH...",
-    .summary = "take a snapshot of files, directories, the output of commands, and archives",
+    .arguments = "PATH|URL...",
+    .summary = "take a snapshot of files, databases, the output of commands, and archives",
     .details = "Exit code 3: a snapshot was made, but something was skipped (named on standard\n"
-               "error).  Nothing is committed if a command or the repository fails.",
+               "error).  Nothing is committed if a command, a database or the repository fails.\n"
+               "URL is postgres://[ROLE@]HOST[:PORT]/, or NAME=URL: see varve-postgres(7).",
     .specs = specs,
     .run = run,
 };

@@ -20,8 +20,8 @@ exit_code_of(enum vv_rc rc, enum vv_origin origin)
         /* A damaged archive that was to be backed up, or a damaged file of this host's state, says
          * nothing about the repository. */
         return origin == VV_ORIGIN_SOURCE || origin == VV_ORIGIN_LOCAL ? EXIT_FAILED : EXIT_CORRUPT;
-    case VV_ETRANSIENT:
-        return origin == VV_ORIGIN_SOURCE ? EXIT_FAILED : EXIT_UNREACHABLE;
+    case VV_ETRANSIENT: /* storage or database: trying again may help */
+        return EXIT_UNREACHABLE;
     case VV_EFORGED:
         return EXIT_FORGED;
     case VV_ENOSPACE:

@@ -47,6 +47,7 @@ release(struct backup *b)
     checkpoint_free(b->checkpoint);
     parent_cache_free(b->kept);
     source_free(b->source);
+    databases_free(b);
     pack_writer_free(b->packs);
     chunk_reader_free(b->reader);
     chunk_index_free(b->index);
@@ -119,22 +120,22 @@ open_source(struct backup *b, struct source_identity never[4], struct vv_error *
                                    .events = &b->source_events.base,
                                    .cancel = repo_cancel(b->repo)};
 
+    b->source_events = (struct counting_events){{pass_on}, b};
     if (o->path_count == 0) {
         return VV_OK;
     }
-    b->source_events = (struct counting_events){{pass_on}, b};
     fs.never_count = never_list(b, never);
     return source_fs_new(&fs, &b->source, err);
 }
 
-/** Sources as the snapshot names them: absolute paths, then names of commands and archive. */
+/** Sources as the snapshot names them: absolute paths, then names of commands, databases, archive. */
 static enum vv_rc
 collect_sources(struct backup *b, struct vv_buf **ret, uint32_t *ret_count, struct vv_error *err)
 {
     const struct backup_options *o = b->options;
     size_t roots = 0;
     const struct vv_span *root = b->source != NULL ? source_fs_roots(b->source, &roots) : NULL;
-    size_t room = roots + o->command_count + 1;
+    size_t room = roots + o->command_count + o->database_count + 1;
     struct vv_buf *sources = vv_alloc_array(room, sizeof(*sources));
     uint32_t count = 0;
 
@@ -147,6 +148,9 @@ collect_sources(struct backup *b, struct vv_buf **ret, uint32_t *ret_count, stru
     for (size_t i = 0; i < o->command_count; i++) {
         vv_buf_printf(&sources[count++], "%s:%s", o->commands[i].command != NULL ? "exec" : "stdin",
                       o->commands[i].name);
+    }
+    for (size_t i = 0; i < o->database_count; i++) {
+        vv_buf_printf(&sources[count++], "database:postgres/%s", o->databases[i].name);
     }
     if (o->archive != NULL) {
         vv_buf_printf(&sources[count++], "archive:%s", o->archive);
@@ -218,7 +222,8 @@ run_threads(struct backup *b, struct tree_root *root, struct vv_error *err)
                                  &own);
         }
     }
-    if (rc == VV_OK && (b->options->command_count > 0 || b->options->archive != NULL)) {
+    if (rc == VV_OK && (b->options->command_count > 0 || b->options->database_count > 0 ||
+                        b->options->archive != NULL)) {
         struct worker reader;
         rc = worker_open(b, &reader, &own);
         if (rc == VV_OK) {
@@ -314,6 +319,9 @@ end_body(struct backup *b, const struct tree_root *root, struct snapshot_body *b
         memcpy(body->file_systems, table, count * sizeof(*table));
     }
     body->file_system_count = count;
+    body->incomplete = TAKE(b->incomplete);
+    body->incomplete_count = b->incomplete_count;
+    b->incomplete_count = 0;
     b->statistics.bytes_new = atomic_load(&packs->bytes_new);
     b->statistics.bytes_stored = atomic_load(&packs->bytes_stored);
     b->statistics.chunks_new = atomic_load(&packs->chunks_new);
@@ -361,6 +369,7 @@ commit(struct backup *b, struct snapshot_body *body, const struct tree_root *roo
     VV_TRY(block_builder_new(b->packs, &builder, err));
     VV_TRY(snapshot_commit(b->repo, b->session, b->packs, builder, body, &ret->snapshot, err));
     ret->committed = true;
+    databases_remember(b);
     if (b->kept != NULL) {
         parent_cache_finish(b->kept, &ret->snapshot.id, body);
     }
@@ -415,6 +424,7 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
         VV_TRY(prepare_writing(b, err));
     }
     VV_TRY(open_source(b, never, err));
+    VV_TRY(databases_open(b, err));
     VV_TRY(begin_body(b, body, err));
     VV_TRY(open_baseline(b, body, err));
     if (!b->options->dry_run) { /* not before: the baseline must not find it */

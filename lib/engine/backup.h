@@ -28,13 +28,22 @@ struct backup_command {
     const char *name;    /* relative path in the snapshot */
     const char *command; /* NULL: standard input */
 };
+/** A database cluster, taken whole: all below "postgres/NAME" (source/postgres_source.h). */
+struct backup_database {
+    const char *name;   /* one component of a path */
+    const char *target; /* of postgres_options */
+};
 struct backup_options {
     const char *const *paths;
     size_t path_count;
     const struct backup_command *commands;
     size_t command_count;
-    const char *archive; /* file name or "-", NULL: none */
-    bool allow_empty;    /* commands may end without output */
+    const struct backup_database *databases;
+    size_t database_count;
+    uint64_t database_rate; /* bytes a second at most; 0: no limit */
+    bool keep_going;        /* commands, databases and archives that fail are left out, and named */
+    const char *archive;    /* file name or "-", NULL: none */
+    bool allow_empty;       /* commands may end without output */
     const struct pattern_set *excludes;
     const struct pattern_set *may_change;
     bool exclude_caches;
@@ -72,8 +81,9 @@ struct backup_summary {
 
 /**
  * backup_run(r, o, progress, ret, err): one snapshot of everything given.  Fails without a
- * snapshot if all paths are missing (VV_ENOTFOUND, VV_ORIGIN_SOURCE), a command or archive fails,
- * or the repository does.
+ * snapshot if all paths are missing (VV_ENOTFOUND, VV_ORIGIN_SOURCE), a command, a database
+ * or an archive fails (with keep_going they are named in the snapshot as missing instead), or the
+ * repository does.
  */
 MUST_CHECK enum vv_rc backup_run(struct repo *r, const struct backup_options *o,
                                  struct vv_progress *progress, struct backup_summary *ret,

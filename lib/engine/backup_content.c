@@ -184,13 +184,15 @@ read_segments(struct reading *g, struct entry *e, enum source_status *ret_status
         if (*ret_status != SOURCE_OK) {
             return VV_OK;
         }
-        if (first && content_is_paged(e->path, vv_span(s->buffer, s->len), e->size)) {
+        /* A database says by itself which of its files are pages, small ones too. */
+        if (first && ((e->flags & ENTRY_PAGES) ||
+                      content_is_paged(e->path, vv_span(s->buffer, s->len), e->size))) {
             g->page = keyring_config(repo_keyring(g->w->b->repo))->page_size;
             g->kind = BLOCK_PAGE;
             g->stream = g->w->pages;
             e->flags |= ENTRY_PAGES;
         }
-        if (first && g->at_end && s->len <= LARGE_FILE) {
+        if (first && g->page == 0 && g->at_end && s->len <= LARGE_FILE) {
             g->kind = BLOCK_SMALL; /* an archive's member, whose size was not known before */
         }
         first = false;

@@ -65,6 +65,14 @@ struct parent_cache; /* engine/parent_cache_internal.h */
 
 struct backup;
 
+/** A database of this run. */
+struct database_run {
+    struct source *source; /* NULL: not reached, or done with */
+    char *root;            /* "postgres/NAME" */
+    uint64_t system;
+    bool complete; /* its entries are in the sequence */
+};
+
 /** Passes the source's events on, and counts the problems among them. */
 struct counting_events {
     struct vv_events base;
@@ -96,6 +104,10 @@ struct backup {
     struct entry *sequence;
     size_t sequence_count;
     size_t sequence_room;
+
+    struct database_run *databases; /* as in options */
+    char **incomplete;              /* what --keep-going left out */
+    uint32_t incomplete_count;
 
     /* the pool: all below is guarded by lock */
     struct vv_mutex lock;
@@ -204,6 +216,26 @@ MUST_CHECK enum vv_rc tree_run(struct backup *b, struct tree_root *ret, struct v
 /** sequences_check(o, err): VV_EUSAGE if commands' outputs would be in each other's place. */
 MUST_CHECK enum vv_rc sequences_check(const struct backup_options *o, struct vv_error *err);
 MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct vv_error *err);
+
+/** sequence_read(b, w, s, archive, err): all items of a sequence, kept in b->sequence. */
+MUST_CHECK enum vv_rc sequence_read(struct backup *b, struct worker *w, struct source *s,
+                                    bool archive, struct vv_error *err);
+/** sequence_left_out(b, name, before, rc, err): a source of the sequence has failed.  With --keep-going
+ *  and trouble of the source: forget its entries from ${before} on, name it as missing, VV_OK; else
+ *  ${rc} as it is. */
+MUST_CHECK enum vv_rc sequence_left_out(struct backup *b, const char *name, size_t before,
+                                        enum vv_rc rc, struct vv_error *err);
+
+/* backup_database.c */
+/** databases_check(o, err): VV_EUSAGE if names are no names, or two of the same. */
+MUST_CHECK enum vv_rc databases_check(const struct backup_options *o, struct vv_error *err);
+/** databases_open(b, err): connect to all of them, before anything is read; VV_EREFUSED if one is
+ *  another database system than the last time. */
+MUST_CHECK enum vv_rc databases_open(struct backup *b, struct vv_error *err);
+MUST_CHECK enum vv_rc databases_read(struct backup *b, struct worker *w, struct vv_error *err);
+/** databases_remember(b): after the commit: whom we have met. */
+void databases_remember(struct backup *b);
+void databases_free(struct backup *b);
 
 /* baseline.c: the parent's tree and checkpoints of interrupted runs as one sorted sequence */
 MUST_CHECK enum vv_rc baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err);

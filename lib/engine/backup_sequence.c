@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands and archives: read one after the other before the walk.  Their entries are kept, sorted,
- * and merged into the walk; if any of them fails, nothing is committed.
+ * Commands, databases and archives: read one after the other before the walk.  Their entries are kept,
+ * sorted, and merged into the walk; if any of them fails, nothing is committed (or, with --keep-going,
+ * the snapshot names it as missing).
  */
 
 #include <stdlib.h>
@@ -114,11 +115,46 @@ hides_output(const struct backup *b, const struct source_item *item)
             return true;
         }
     }
+    for (size_t i = 0; i < b->options->database_count; i++) {
+        struct vv_span root = vv_span(b->databases[i].root, strlen(b->databases[i].root));
+        if (path_compare(item->entry.path, root) == 0 || path_is_below(item->entry.path, root) ||
+            (item->entry.type != ENTRY_DIRECTORY && path_is_below(root, item->entry.path))) {
+            return true;
+        }
+    }
     return false;
 }
 
-static enum vv_rc
-read_sequence(struct backup *b, struct worker *w, struct source *s, bool archive,
+enum vv_rc
+sequence_left_out(struct backup *b, const char *name, size_t before, enum vv_rc rc,
+                  struct vv_error *err)
+{
+    const struct vv_error why = err != NULL ? *err : (struct vv_error){0};
+    char **grown;
+
+    if (!b->options->keep_going || rc == VV_ECANCELLED || why.origin != VV_ORIGIN_SOURCE) {
+        return rc;
+    }
+    grown = vv_realloc_array(b->incomplete, b->incomplete_count + 1, sizeof(*grown));
+    if (grown == NULL) {
+        return vv_error_nomem(err);
+    }
+    b->incomplete = grown;
+    grown[b->incomplete_count] = vv_strdup(name);
+    if (grown[b->incomplete_count] == NULL) {
+        return vv_error_nomem(err);
+    }
+    b->incomplete_count++;
+    b->sequence_count = before;
+    vv_emit(repo_events(b->repo), VV_EVENT_PROBLEM, "source-left-out", vv_span(name, strlen(name)),
+            "%s%s%s", why.message, why.hint[0] != '\0' ? "; " : "", why.hint);
+    backup_add(b, &b->statistics.problems, 1);
+    vv_error_clear(err);
+    return VV_OK;
+}
+
+enum vv_rc
+sequence_read(struct backup *b, struct worker *w, struct source *s, bool archive,
               struct vv_error *err)
 {
     bool end = false;
@@ -134,8 +170,8 @@ read_sequence(struct backup *b, struct worker *w, struct source *s, bool archive
         vv_progress_current(b->progress, item.entry.path);
         if (archive && hides_output(b, &item)) {
             backup_problem(b, &item, "name-taken",
-                           "a command's output has this name, or goes below it; the member was "
-                           "left out");
+                           "a command's output or a database has this name, or goes below it; the "
+                           "member was left out");
             source_item_release(s, &item);
             continue;
         }
@@ -317,8 +353,13 @@ read_commands(struct backup *b, struct worker *w, struct vv_error *err)
                                            .allow_empty = b->options->allow_empty,
                                            .cancel = repo_cancel(b->repo)};
         VV_CLEANUP(source_freep) struct source *s = NULL;
+        size_t before = b->sequence_count;
         VV_TRY(source_command_new(&o, &s, err));
-        VV_TRY(read_sequence(b, w, s, false, err));
+        enum vv_rc rc = sequence_read(b, w, s, false, err);
+        if (rc != VV_OK) {
+            VV_TRY(sequence_left_out(b, c->name, before, rc, err));
+            continue;
+        }
         VV_TRY(compare_with_parent(b, c->name, err));
     }
     return VV_OK;
@@ -336,11 +377,32 @@ add_root(struct backup *b, struct vv_error *err)
     return keep_entry(b, &e, err);
 }
 
+/** A command's output in a database's place, below or above it? */
+static enum vv_rc
+check_against_databases(const struct backup_options *o, const char *name, struct vv_error *err)
+{
+    struct vv_span one = vv_span(name, strlen(name));
+
+    for (size_t i = 0; i < o->database_count; i++) {
+        VV_CLEANUP(vv_buf_release) struct vv_buf root = {0};
+        vv_buf_printf(&root, "postgres/%s", o->databases[i].name);
+        VV_TRY(vv_buf_check(&root, err));
+        if (path_compare(one, vv_buf_span(&root)) == 0 || path_is_below(one, vv_buf_span(&root)) ||
+            path_is_below(vv_buf_span(&root), one)) {
+            return vv_error_set(err, VV_EUSAGE, "'%s' is in the place of database '%s'", name,
+                                o->databases[i].name);
+        }
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 sequences_check(const struct backup_options *o, struct vv_error *err)
 {
+    VV_TRY(databases_check(o, err));
     for (size_t i = 0; i < o->command_count; i++) {
         struct vv_span one = vv_span(o->commands[i].name, strlen(o->commands[i].name));
+        VV_TRY(check_against_databases(o, o->commands[i].name, err));
         for (size_t j = 0; j < o->command_count; j++) {
             struct vv_span other = vv_span(o->commands[j].name, strlen(o->commands[j].name));
             if (j < i && path_compare(one, other) == 0) {
@@ -365,20 +427,35 @@ empty_archive(const char *path, struct vv_error *err)
     return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_ENOTFOUND);
 }
 
+static enum vv_rc
+read_archive(struct backup *b, struct worker *w, struct vv_error *err)
+{
+    VV_CLEANUP(source_freep) struct source *s = NULL;
+    size_t before = b->sequence_count;
+    uint64_t problems = b->statistics.problems;
+    enum vv_rc rc;
+
+    VV_TRY(source_archive_new(b->options->archive, repo_cancel(b->repo), &s, err));
+    rc = sequence_read(b, w, s, true, err);
+    if (rc == VV_OK && b->sequence_count == before && b->statistics.problems == problems &&
+        !b->options->allow_empty) {
+        rc = empty_archive(b->options->archive, err);
+    }
+    return rc == VV_OK ? VV_OK : sequence_left_out(b, b->options->archive, before, rc, err);
+}
+
 enum vv_rc
 sequences_read(struct backup *b, struct worker *w, struct vv_error *err)
 {
     VV_TRY(read_commands(b, w, err));
+    VV_TRY(databases_read(b, w, err));
     if (b->options->archive != NULL) {
-        VV_CLEANUP(source_freep) struct source *s = NULL;
-        VV_TRY(source_archive_new(b->options->archive, repo_cancel(b->repo), &s, err));
-        size_t before = b->sequence_count;
-        uint64_t problems = b->statistics.problems;
-        VV_TRY(read_sequence(b, w, s, true, err));
-        if (b->sequence_count == before && b->statistics.problems == problems &&
-            !b->options->allow_empty) {
-            return empty_archive(b->options->archive, err);
-        }
+        VV_TRY(read_archive(b, w, err));
+    }
+    if (b->source == NULL && b->sequence_count == 0 && b->incomplete_count > 0) {
+        (void)vv_error_set(err, VV_EIO, "all that was to be backed up failed");
+        vv_error_hint(err, "no snapshot was made");
+        return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_EIO);
     }
     VV_TRY(sort_entries(b, err));
     drop_what_is_below_files(b);

@@ -218,7 +218,7 @@ covers(const struct snapshot *s, struct vv_span path)
             source = vv_span(source.data + 1, source.len - 1);
         } else if (colon != NULL && source.len > 8 && memcmp(source.data, "archive:", 8) == 0) {
             return true;            /* what an archive holds is not known beforehand */
-        } else if (colon != NULL) { /* "exec:NAME", "stdin:NAME" */
+        } else if (colon != NULL) { /* "exec:NAME", "stdin:NAME", "database:NAME" */
             size_t kind = (size_t)(colon - source.data) + 1;
             source = vv_span(source.data + kind, source.len - kind);
         }

@@ -103,6 +103,10 @@ VV_DEFINE_CLEANUP(struct postgres_rows, postgres_rows_free);
 /** postgres_show(p, name, out, err): append a setting's value. */
 MUST_CHECK enum vv_rc postgres_show(struct postgres *p, const char *name, struct vv_buf *out,
                                     struct vv_error *err);
+/** postgres_show_size(p, name, ret, err): a setting that is a size ("1GB"), in bytes; of one without a
+ *  unit, the number. */
+MUST_CHECK enum vv_rc postgres_show_size(struct postgres *p, const char *name, uint64_t *ret,
+                                         struct vv_error *err);
 /** postgres_segment_size(p, ret, err): wal_segment_size in bytes. */
 MUST_CHECK enum vv_rc postgres_segment_size(struct postgres *p, uint32_t *ret,
                                             struct vv_error *err);

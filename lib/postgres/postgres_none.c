@@ -133,6 +133,15 @@ postgres_show(struct postgres *p, const char *name, struct vv_buf *out, struct v
 }
 
 enum vv_rc
+postgres_show_size(struct postgres *p, const char *name, uint64_t *ret, struct vv_error *err)
+{
+    (void)p;
+    (void)name;
+    (void)ret;
+    return left_out(err);
+}
+
+enum vv_rc
 postgres_segment_size(struct postgres *p, uint32_t *ret, struct vv_error *err)
 {
     (void)p;

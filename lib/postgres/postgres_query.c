@@ -113,8 +113,11 @@ parse_size(const char *text, uint64_t *ret)
     static const struct {
         const char *unit;
         uint64_t bytes;
-    } units[] = {
-        {"B", 1}, {"kB", UINT64_C(1) << 10}, {"MB", UINT64_C(1) << 20}, {"GB", UINT64_C(1) << 30}};
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"kB", UINT64_C(1) << 10},
+                 {"MB", UINT64_C(1) << 20},
+                 {"GB", UINT64_C(1) << 30}};
     char *end = NULL;
     unsigned long long n = strtoull(text, &end, 10);
 
@@ -128,14 +131,23 @@ parse_size(const char *text, uint64_t *ret)
 }
 
 enum vv_rc
-postgres_segment_size(struct postgres *p, uint32_t *ret, struct vv_error *err)
+postgres_show_size(struct postgres *p, const char *name, uint64_t *ret, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+
+    VV_TRY(postgres_show(p, name, &text, err));
+    return parse_size(vv_buf_text(&text), ret)
+               ? VV_OK
+               : postgres_violation(p, "a setting that is a size cannot be read", err);
+}
+
+enum vv_rc
+postgres_segment_size(struct postgres *p, uint32_t *ret, struct vv_error *err)
+{
     uint64_t size = 0;
 
-    VV_TRY(postgres_show(p, "wal_segment_size", &text, err));
-    if (!parse_size(vv_buf_text(&text), &size) || size < 1u << 20 || size > 1u << 30 ||
-        (size & (size - 1)) != 0) {
+    VV_TRY(postgres_show_size(p, "wal_segment_size", &size, err));
+    if (size < 1u << 20 || size > 1u << 30 || (size & (size - 1)) != 0) {
         return postgres_violation(p, "wal_segment_size is no size a segment can have", err);
     }
     *ret = (uint32_t)size;

@@ -19,6 +19,8 @@
  *   administrator   the administrator's public key, as first seen (text)
  *   replicas        destinations of past replications, plain text, one URL or absolute path a line;
  *                   a person may edit it
+ *   databases       identifiers of database systems under their names, "IDENTIFIER NAME" a line; a
+ *                   person may remove a line
  *   replica-<site id>  journals of replicas: repo/replica_journal.h
  * Losing it is never fatal: the next commit draws a new client, freshness is "not checked".
  */
@@ -110,5 +112,14 @@ MUST_CHECK enum vv_rc local_state_add_replica(struct local_state *s, const char 
  *  newline; nothing if there is none.  Lines of another form (see above) are left out. */
 MUST_CHECK enum vv_rc local_state_replicas(struct local_state *s, struct vv_buf *out,
                                            struct vv_error *err);
+
+/** local_state_database(s, name, ret, err): the identifier remembered of a database system; 0 if there
+ *  is none. */
+MUST_CHECK enum vv_rc local_state_database(struct local_state *s, const char *name, uint64_t *ret,
+                                           struct vv_error *err);
+/** local_state_set_database(s, name, system, err): remember it, durably; one that is known stays.  Not
+ *  with the lock held. */
+MUST_CHECK enum vv_rc local_state_set_database(struct local_state *s, const char *name,
+                                               uint64_t system, struct vv_error *err);
 
 #endif

@@ -267,7 +267,7 @@ exit_code__of_results(void **state)
     assert_int_equal(exit_code_of(VV_ECANCELLED, VV_ORIGIN_NONE), 130);
     /* Trouble of the source or of this host is never called damage of the repository. */
     assert_int_equal(exit_code_of(VV_ECORRUPT, VV_ORIGIN_SOURCE), 1);
-    assert_int_equal(exit_code_of(VV_ETRANSIENT, VV_ORIGIN_SOURCE), 1);
+    assert_int_equal(exit_code_of(VV_ETRANSIENT, VV_ORIGIN_SOURCE), 13);
     assert_int_equal(exit_code_of(VV_ECORRUPT, VV_ORIGIN_LOCAL), 1);
 }
 

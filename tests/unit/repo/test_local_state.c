@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a host remembers: client keys, numbers and heads. */
+#include "core/file.h"
 #include "helper_repository.h"
 
 #include <stdio.h>
@@ -256,6 +257,45 @@ local_state__remembers_replicas_once(void **state)
     world_end(&w);
 }
 
+static void
+local_state__remembers_database_systems(void **state)
+{
+    struct world w;
+    struct repo *repo;
+    struct local_state *s;
+    const char *directory;
+    uint64_t system = 1;
+
+    (void)state;
+    world_begin(&w);
+    repo = world_open(&w, "a");
+    s = open_state(&w, repo);
+    must(local_state_database(s, "db", &system, E));
+    assert_int_equal(system, 0);
+    must(local_state_set_database(s, "db", 7712484556135646751, E));
+    must(local_state_set_database(s, "db-5433", 3, E));
+    must(local_state_set_database(s, "db", 4, E)); /* what is known stays */
+    must(local_state_database(s, "db", &system, E));
+    assert_int_equal(system, 7712484556135646751);
+    must(local_state_database(s, "db-5433", &system, E));
+    assert_int_equal(system, 3);
+    must(local_state_database(s, "d", &system, E));
+    assert_int_equal(system, 0);
+    /* As a person may leave it. */
+    must(vv_file_replace(local_state_directory(s, &directory), "databases",
+                         vv_span("garbage\n\n5 db", 13), 0600, E));
+    must(local_state_database(s, "db", &system, E));
+    assert_int_equal(system, 5);
+    must(local_state_set_database(s, "other", 6, E));
+    must(local_state_database(s, "db", &system, E));
+    assert_int_equal(system, 5);
+    must(local_state_database(s, "other", &system, E));
+    assert_int_equal(system, 6);
+    local_state_free(s);
+    repo_free(repo);
+    world_end(&w);
+}
+
 int
 main(void)
 {
@@ -266,6 +306,7 @@ main(void)
         cmocka_unit_test(local_state__remembers_heads_by_site),
         cmocka_unit_test(local_state__pins_the_administrator),
         cmocka_unit_test(local_state__remembers_replicas_once),
+        cmocka_unit_test(local_state__remembers_database_systems),
         cmocka_unit_test(local_state__that_cannot_be_written_does_not_stop_readers),
     };
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# A base backup under load, restored plainly: it starts, verifies, and no acknowledged order is lost.
+# shellcheck source=tests/e2e/postgres.sh
+. "$E2E/postgres.sh"
+pg_need
+
+export VARVE_REPO=$WORK/repo VARVE_KEY_FILE=$WORK/key
+assert_exit 0 varve init --key-file "$VARVE_KEY_FILE" >/dev/null
+
+pg_init db
+pg_start db
+pg_shop db
+pg_sql db "create table ballast as select n, md5(n::text) as text from generate_series(1, 100000) n"
+mkdir files
+echo kept >files/file
+
+# ---- files and database in one snapshot, while orders come in ----
+pg_load db orders --clients 2
+wait_for 20 test -s orders
+before=$(wc -l <orders)
+url=$(pg_url db)
+assert_exit 0 varve backup files "$url" >out 2>problems
+[ ! -s problems ] || fail "a warning: $(cat problems)"
+acknowledged=$(wc -l <orders)
+[ "$acknowledged" -gt "$before" ] || fail "no order came in meanwhile"
+began=$(sed -n "${before}p" orders | cut -d' ' -f3)
+pg_load_stop
+assert_exit 0 varve snapshots --json >list
+assert_grep '"database:postgres/local"' list
+
+# No slot stays behind, and nothing was left out or added but what the manual says.
+assert_eq "$(pg_sql db "select count(*) from pg_replication_slots")" 0 "number of slots"
+assert_exit 0 varve ls latest:postgres/local >listing
+assert_grep 'data' listing
+
+# ---- a plain restore is a data directory that starts ----
+assert_exit 0 varve restore latest:postgres/local/data --target copy/data >/dev/null
+pg_own copy
+pg_run pg_verifybackup "$PWD/copy/data" >verified 2>&1 || fail "pg_verifybackup: $(cat verified)"
+for segment in copy/data/pg_wal/0*; do
+    assert_eq "$(stat -c %s "$segment")" 16777216 "size of $segment"
+    assert_exists "copy/data/pg_wal/archive_status/$(basename "$segment").done"
+done
+pg_configure copy
+pg_start copy
+pg_check_shop copy orders "$began"
+assert_eq "$(pg_sql copy "select count(*) from ballast")" 100000 "rows"
+assert_eq "$(pg_sql copy "select pg_is_in_recovery()")" f "in recovery"
+pg_stop copy
+pg_run pg_checksums -c -D "$PWD/copy/data" >/dev/null
+assert_exit 0 varve restore latest --target whole >/dev/null
+assert_eq "$(cat "whole$PWD/files/file")" kept
+assert_exists whole/postgres/local/data/PG_VERSION
+
+# ---- a second one of an unchanged cluster is nearly free ----
+stored() { varve stats --storage --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["storage"]["bytes"])'; }
+assert_exit 0 varve backup "$url" >/dev/null
+first=$(du -s --apparent-size -B1 "$VARVE_REPO" | cut -f1)
+assert_exit 0 varve backup "$url" >/dev/null
+second=$(du -s --apparent-size -B1 "$VARVE_REPO" | cut -f1)
+assert_le $((second - first)) 400000 "bytes a second backup adds"
+assert_exit 0 varve verify --data >/dev/null
+assert_exit 0 varve diff latest~1 latest >changed
+refute_grep 'base/' changed
+pg_stop db

@@ -122,6 +122,7 @@ run(struct verify *v, struct vv_error *err)
 {
     VV_TRY(choose_snapshots(v, err));
     VV_TRY(looker_open(&v->look, v->repo, err));
+    chunk_reader_strict(v->look.chunks);
     enter_phase(v, VERIFY_OBJECTS);
     VV_TRY(verify_small_objects(v, err));
     VV_TRY(verify_index(v, err));

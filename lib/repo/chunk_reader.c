@@ -74,29 +74,6 @@ chunk_reader_keys(struct chunk_reader *c)
     return c->keys;
 }
 
-/** Say once that a place is damaged. */
-static void
-report_bad(struct chunk_reader *c, const struct chunk_location *loc, const char *text)
-{
-    uint64_t hash = chunk_reader_block_hash(&loc->pack, loc->block_number);
-    char object[PACK_OBJECT_TEXT];
-    bool known = false;
-
-    vv_mutex_lock(&c->lock);
-    for (unsigned i = 0; i < c->bad_count && !known; i++) {
-        known = c->bad[i] == hash;
-    }
-    if (!known && c->bad_count < BAD_MAX) {
-        c->bad[c->bad_count++] = hash;
-    }
-    vv_mutex_unlock(&c->lock);
-    if (!known) {
-        pack_object_text(&loc->pack, object);
-        vv_emit(repo_events(c->repo), VV_EVENT_PROBLEM, "block-damaged",
-                vv_span(object, strlen(object)), "%s", text);
-    }
-}
-
 /** Copy the chunk out of a block that is pinned, which ends. */
 static enum vv_rc
 copy_chunk(struct chunk_reader *c, struct cached_block *b, const struct chunk_location *loc,
@@ -154,32 +131,60 @@ is_of_place(enum vv_rc rc)
            rc == VV_EUNSUPPORTED;
 }
 
-/** Copy the chunk out of a place, or the same place in another instance of the pack, or out of what
- *  parity makes of it.  Fails with
- *  what the instance named fails with. */
+/** Is it the bytes that are wrong, rather than that there are none? */
+static bool
+is_damaged(enum vv_rc rc)
+{
+    return is_of_place(rc) && rc != VV_ENOTFOUND && rc != VV_ETRANSIENT;
+}
+
+/** Copy the chunk out of a place, or the same place in another instance of the pack.  Fails with what
+ *  the instance named fails with; *ret_damaged: some instance was found damaged. */
 static enum vv_rc
 read_place(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
-           const struct vv_id *id, struct vv_buf *out, struct vv_error *err)
+           const struct vv_id *id, struct vv_buf *out, struct vv_buf *failed, bool *ret_damaged,
+           struct vv_error *err)
 {
     struct chunk_location other = *loc;
+    size_t before = failed->len;
     enum vv_rc rc = read_instance(c, loc, type, id, out, err);
 
     if (!is_of_place(rc)) {
         return rc;
     }
-    if (rc != VV_ENOTFOUND && rc != VV_ETRANSIENT) {
-        report_bad(c, loc, err->message);
+    if (is_damaged(rc)) {
+        chunk_reader_note_failed(failed, loc, err->message);
+        *ret_damaged = true;
     }
     for (uint32_t nth = 0; index_instance(c->index, &loc->pack, nth, &other.pack, NULL) == VV_OK;
          nth++) {
-        if (read_instance(c, &other, type, id, out, NULL) == VV_OK) {
+        struct vv_error why = {0};
+        enum vv_rc other_rc = read_instance(c, &other, type, id, out, &why);
+        if (other_rc == VV_OK) {
+            chunk_reader_tell_failed(c, failed, before, VV_EVENT_WARNING);
             return VV_OK;
         }
-    }
-    if ((rc == VV_ECORRUPT || rc == VV_EIO) && read_healed(c, loc, type, id, out, NULL) == VV_OK) {
-        return VV_OK;
+        if (is_damaged(other_rc)) {
+            chunk_reader_note_failed(failed, &other, why.message);
+            *ret_damaged = true;
+        }
     }
     return rc;
+}
+
+/** The same out of what parity makes of the pack, or of another instance of it. */
+static bool
+read_place_healed(struct chunk_reader *c, const struct chunk_location *loc, enum chunk_type type,
+                  const struct vv_id *id, struct vv_buf *out)
+{
+    struct chunk_location other = *loc;
+    bool good = read_healed(c, loc, type, id, out, NULL) == VV_OK;
+
+    for (uint32_t nth = 0;
+         !good && index_instance(c->index, &loc->pack, nth, &other.pack, NULL) == VV_OK; nth++) {
+        good = read_healed(c, &other, type, id, out, NULL) == VV_OK;
+    }
+    return good;
 }
 
 /** Was the look-up of ${generation} made after this pack was first found missing?  Prune deletes a
@@ -210,16 +215,18 @@ struct round {
     bool stale; /* a pack was gone that may have been moved since the look-up */
 };
 
-/** Try every place one view of the index knows. */
+/** Try every copy one view of the index knows, then what parity makes of the damaged ones. */
 static enum vv_rc
 read_in_view(struct chunk_reader *c, const struct index_view *v, enum chunk_type type,
-             const struct vv_id *id, struct vv_buf *out, struct round *ret, struct vv_error *err)
+             const struct vv_id *id, struct vv_buf *out, struct vv_buf *failed, struct round *ret,
+             struct vv_error *err)
 {
     struct chunk_location loc;
+    bool damaged = false;
 
     for (uint32_t nth = 0; index_view_pick(v, type, id, nth, &loc); nth++) {
         struct vv_error why = {0};
-        enum vv_rc rc = read_place(c, &loc, type, id, out, &why);
+        enum vv_rc rc = read_place(c, &loc, type, id, out, failed, &damaged, &why);
         if (!is_of_place(rc)) {
             if (rc != VV_OK && err != NULL) {
                 *err = why;
@@ -232,11 +239,17 @@ read_in_view(struct chunk_reader *c, const struct index_view *v, enum chunk_type
         }
         ret->found = true;
         ret->transient = ret->transient || rc == VV_ETRANSIENT;
-        ret->damaged = ret->damaged || (rc != VV_ENOTFOUND && rc != VV_ETRANSIENT);
+        ret->damaged = ret->damaged || is_damaged(rc);
         if (rc == VV_ENOTFOUND && !looked_up_since_gone(c, &loc.pack, v->generation)) {
             ret->stale = true;
         } else if (rc == VV_ENOTFOUND) {
-            report_bad(c, &loc, "the pack is missing");
+            chunk_reader_note_failed(failed, &loc, "the pack is missing");
+        }
+    }
+    for (uint32_t nth = 0; damaged && index_view_pick(v, type, id, nth, &loc); nth++) {
+        if (read_place_healed(c, &loc, type, id, out)) {
+            chunk_reader_tell_failed(c, failed, 0, VV_EVENT_PROBLEM);
+            return VV_OK;
         }
     }
     return VV_ENOTFOUND;
@@ -271,17 +284,19 @@ chunk_read_instances(struct chunk_reader *c, const struct chunk_location *loc, e
             if (!is_of_place(rc) || rc == VV_ETRANSIENT) {
                 return rc;
             }
-            report_bad(c, &other, err != NULL ? err->message : "damaged");
+            chunk_reader_report_bad(c, VV_EVENT_PROBLEM, &other,
+                                    err != NULL ? err->message : "damaged");
             rc = VV_OK;
         }
     }
     return rc;
 }
 
-/** Everything this repository can do; on failure *ret_last is what the last look-up led to. */
+/** Look up and read until it is sure that no copy will do. */
 static enum vv_rc
-read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
-          struct round *ret_last, struct vv_error *err)
+read_all_copies(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id,
+                struct vv_buf *out, struct vv_buf *failed, struct round *ret_last,
+                struct vv_error *err)
 {
     bool more = true;
 
@@ -293,7 +308,7 @@ read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, 
         VV_TRY(vv_cancel_check(repo_cancel(c->repo), err));
         VV_TRY(index_view_open(c->index, &v, err));
         generation = v.generation;
-        rc = read_in_view(c, &v, type, id, out, &round, err);
+        rc = read_in_view(c, &v, type, id, out, failed, &round, err);
         index_view_close(c->index, &v);
         *ret_last = round;
         if (rc != VV_ENOTFOUND) {
@@ -310,6 +325,19 @@ read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, 
             return give_up(&round, err);
         }
     }
+}
+
+/** Everything this repository can do; on failure *ret_last is what the last look-up led to. */
+static enum vv_rc
+read_here(struct chunk_reader *c, enum chunk_type type, const struct vv_id *id, struct vv_buf *out,
+          struct round *ret_last, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf failed = {0};
+    enum vv_rc rc = read_all_copies(c, type, id, out, &failed, ret_last, err);
+
+    chunk_reader_tell_failed(c, &failed, 0,
+                             rc == VV_OK && !c->strict ? VV_EVENT_WARNING : VV_EVENT_PROBLEM);
+    return rc;
 }
 
 enum vv_rc

@@ -57,6 +57,7 @@ struct chunk_reader {
     struct pack_keys *keys;
     struct chunk_healer *healer; /* guards itself */
     atomic_bool any_lost;
+    bool strict;
     struct vv_mutex lock; /* guards all below */
     struct cached_block *table[TABLE_SIZE];
     struct cached_block *newest, *oldest;
@@ -98,6 +99,17 @@ MUST_CHECK enum vv_rc chunk_reader_pin_healed(struct chunk_reader *c,
                                               const struct chunk_location *loc,
                                               struct cached_block **ret, struct vv_error *err);
 void chunk_reader_unpin(struct chunk_reader *c, struct cached_block *b);
+
+/** chunk_reader_report_bad(c, kind, loc, text): say once (of each kind) that a place is damaged. */
+void chunk_reader_report_bad(struct chunk_reader *c, enum vv_event_kind kind,
+                             const struct chunk_location *loc, const char *text);
+/** chunk_reader_note_failed(failed, at, text): a copy cannot be read; what is to be said of it depends
+ *  on whether another one serves.  chunk_reader_tell_failed(c, failed, from, kind): say it, of those
+ *  noted since there were ${from} bytes of them, which are forgotten. */
+void chunk_reader_note_failed(struct vv_buf *failed, const struct chunk_location *at,
+                              const char *text);
+void chunk_reader_tell_failed(struct chunk_reader *c, struct vv_buf *failed, size_t from,
+                              enum vv_event_kind kind);
 
 MUST_CHECK enum vv_rc chunk_healer_new(struct chunk_healer **ret, struct vv_error *err);
 void chunk_healer_free(struct chunk_healer *h);

@@ -64,11 +64,16 @@ struct chunk_reader;
 MUST_CHECK enum vv_rc chunk_reader_new(struct repo *r, struct chunk_index *x, size_t cache_bytes,
                                        struct chunk_reader **ret, struct vv_error *err);
 void chunk_reader_free(struct chunk_reader *c);
+/** chunk_reader_strict(c): before anything is read: a damaged place is a problem also where a copy in
+ *  another pack served; for whoever asks how the repository is, rather than for what is in it. */
+void chunk_reader_strict(struct chunk_reader *c);
 VV_DEFINE_CLEANUP(struct chunk_reader, chunk_reader_free);
 /** chunk_read(c, type, id, out, err): append the chunk's bytes to ${out}.  VV_ECORRUPT if every
  *  location is damaged, VV_ENOTFOUND if there is none or its packs are gone; both only after a
  *  look-up begun after the failure (X4) and after every replica has been asked (replicas.h).
- *  Damaged places are reported once (event "block-damaged"), also where another copy served. */
+ *  Every copy in a pack that is there is tried, also in other instances of a pack, and after all of
+ *  them what parity makes of the damaged ones.  Damaged places are reported once (event
+ *  "block-damaged"): as a problem, or, where another copy served, as a warning. */
 MUST_CHECK enum vv_rc chunk_read(struct chunk_reader *c, enum chunk_type type,
                                  const struct vv_id *id, struct vv_buf *out, struct vv_error *err);
 /** chunk_read_here(c, type, id, out, err): the same without replicas. */

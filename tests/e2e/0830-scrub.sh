@@ -106,6 +106,9 @@ assert_eq "$(json summary 'd["superseded"], d["packs_healed"]')" "(1, 0)"
 assert_exit 0 keyed verify
 assert_exit 0 keyed --json verify --data >summary
 assert_eq "$(json summary 'd["objects_damaged"]')" 0
+# a restore that meets it first takes the good one: all is there, and that is no problem
+assert_exit 0 keyed restore "latest:$PWD/source" --target superseded
+cmp superseded/large source/large
 # and when the new one rots as well, it is healed again
 flip "$(find "$VARVE_REPO/packs" -name "$hash-*" ! -path "$largest")" 5
 assert_exit 3 varve --json scrub >summary

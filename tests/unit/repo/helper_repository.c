@@ -39,6 +39,7 @@ note_event(struct vv_events *self, const struct vv_event *event)
 {
     struct world_events *e = (struct world_events *)self;
 
+    e->problems += event->kind == VV_EVENT_PROBLEM;
     if (e->count < 256) {
         (void)snprintf(e->names[e->count++], sizeof(e->names[0]), "%s", event->name);
     }
@@ -175,10 +176,17 @@ world_told(const struct world *w, const char *name)
     return count;
 }
 
+unsigned
+world_problems(const struct world *w)
+{
+    return w->events.problems;
+}
+
 void
 world_forget_events(struct world *w)
 {
     w->events.count = 0;
+    w->events.problems = 0;
 }
 
 struct name_list

@@ -32,6 +32,7 @@ struct world_events {
     struct vv_events base;
     char names[256][32];
     unsigned count;
+    unsigned problems;
 };
 struct world {
     char dir[64]; /* state and cache directories are below */
@@ -61,6 +62,8 @@ void world_second_site(struct world *w);
 /** world_told(w, name): how many events of that name there were; world_forget_events(w). */
 unsigned world_told(const struct world *w, const char *name);
 void world_forget_events(struct world *w);
+/** world_problems(w): how many of them were problems (exit 3 or worse). */
+unsigned world_problems(const struct world *w);
 /** Names in a directory, sorted; name_list_release. */
 struct name_list world_names(struct world *w, const char *directory);
 /** world_flip(w, object, at): change one bit (offset from the end if negative). */

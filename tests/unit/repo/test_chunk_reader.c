@@ -148,7 +148,8 @@ chunk_reader__takes_another_copy(void **state)
     pack_object_text(&copy, object);
     must(read_text(s.repo, &s.id, text));
     world_flip(&s.w, s.object, 260);
-    must(read_text(s.repo, &s.id, text)); /* the other record's pack */
+    must(read_text(s.repo, &s.id, text));      /* the other record's pack */
+    assert_int_equal(world_problems(&s.w), 0); /* what was asked for is there: a warning, if any */
     world_flip(&s.w, s.object, 260);
     world_flip(&s.w, object, 260);
     must(read_text(s.repo, &s.id, text));
@@ -180,6 +181,9 @@ chunk_reader__takes_another_instance(void **state)
     world_poke(&s.w, object, bytes.data, bytes.len);
     world_flip(&s.w, s.object, 260);
     must(read_text(s.repo, &s.id, text));
+    assert_int_equal(world_told(&s.w, "block-damaged"),
+                     2); /* that named, and the one listed first */
+    assert_int_equal(world_problems(&s.w), 0);
     remove_pack(&s.w, &s.pack);
     must(read_text(s.repo, &s.id, text));
     world_flip(&s.w, object, 260);

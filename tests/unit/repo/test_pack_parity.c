@@ -170,6 +170,37 @@ chunk_read__heals_a_damaged_block_by_itself(void **state)
     world_end(&w);
 }
 
+/* The pack the index names is gone; another instance is damaged, but there is parity. */
+static void
+chunk_read__heals_another_instance(void **state)
+{
+    struct world w;
+    struct repo *r;
+    struct vv_id id;
+    struct pack_name pack;
+    char object[PACK_OBJECT_TEXT];
+    struct vv_buf bytes;
+
+    (void)state;
+    world_begin(&w);
+    r = world_open(&w, "host");
+    must(parity_decide(r, true, E));
+    id = store(r, "a text that is to be read again");
+    pack = pack_of(r, &id);
+    pack_object_text(&pack, object);
+    bytes = world_bytes(&w, object);
+    world_drop(&w, object);
+    pack.suffix.b[0] ^= 1;
+    pack_object_text(&pack, object);
+    world_poke(&w, object, bytes.data, bytes.len);
+    world_flip(&w, object, 260);
+    must(read_text(r, &id, "a text that is to be read again"));
+    assert_int_equal(world_told(&w, "block-healed"), 1);
+    vv_buf_release(&bytes);
+    repo_free(r);
+    world_end(&w);
+}
+
 /** The 16 KiB in which a byte lies cannot be read from the device. */
 static enum fault_verdict
 bad_sector(void *ctx, enum storage_op op, const char *name)
@@ -225,6 +256,7 @@ main(void)
         cmocka_unit_test(pack_writer__stores_parity_where_it_is_wanted),
         cmocka_unit_test(pack_writer__goes_on_when_parity_cannot_be_stored),
         cmocka_unit_test(chunk_read__heals_a_damaged_block_by_itself),
+        cmocka_unit_test(chunk_read__heals_another_instance),
         cmocka_unit_test(pack_parity_heal__reads_around_what_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

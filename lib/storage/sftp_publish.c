@@ -44,6 +44,39 @@ exists(const struct sftp *s, const struct publication *p, struct vv_error *err)
     return vv_error_set(err, VV_EEXISTS, "'%s/%s' exists already", s->url, p->name);
 }
 
+/* Why writing the temporary failed: OpenSSH says FAILURE (VV_EIO) of a full disk, a quota and a broken
+ * disk alike.  Asked before the temporary is deleted; what others are writing at the moment needs
+ * space as well. */
+static enum vv_rc
+explain_write(struct sftp *s, struct sftp_channel *c, const struct publication *p, enum vv_rc rc,
+              struct vv_error *err)
+{
+    struct sftp_attributes a;
+    struct vv_error why = {0};
+    bool status = err == NULL || err->sys == SFTP_FAILURE;
+
+    if (rc != VV_EIO) {
+        return rc;
+    }
+    if (sftp_no_space(s, c, sftp_pool_load(s))) {
+        return vv_error_set(err, VV_ENOSPACE, "no space left for '%s/%s'", s->url, p->name);
+    }
+    if (!status || sftp_lstat(c->client, p->temporary, &a, NULL) != VV_OK) {
+        return rc; /* it was not opened, or something else is odd */
+    }
+    if (err != NULL) {
+        why = *err;
+    }
+    rc = vv_error_set(err, VV_ENOSPACE,
+                      "the server of '%s' did not take the bytes of '%s', most likely because of a "
+                      "quota, for its disk has space left: %s",
+                      s->url, p->name, why.message);
+    vv_error_hint(err,
+                  "is the account's quota used up, or a limit on the size of files reached?  If "
+                  "neither, its disk may fail: see the server's log");
+    return rc;
+}
+
 /* Step 1. */
 static enum vv_rc
 write_temporary(struct sftp *s, struct sftp_channel *c, struct publication *p, struct vv_error *err)
@@ -64,17 +97,9 @@ write_temporary(struct sftp *s, struct sftp_channel *c, struct publication *p, s
     if (sftp_client_failed(c->client) || rc == VV_ECANCELLED) {
         return rc;
     }
-    /* before it is deleted; what others are writing at the moment needs space as well */
-    bool full = rc == VV_EIO && sftp_no_space(s, c, sftp_pool_load(s));
+    rc = explain_write(s, c, p, rc, err);
     (void)!sftp_remove(c->client, p->temporary, NULL);
     p->temporary[0] = '\0';
-    if (full) {
-        rc = vv_error_set(err, VV_ENOSPACE, "no space left for '%s/%s'", s->url, p->name);
-    } else if (rc == VV_EIO) {
-        vv_error_hint(err,
-                      "the disk there has space left; if the account has a quota, is that used "
-                      "up? The server's log may say more");
-    }
     return rc;
 }
 

@@ -105,3 +105,24 @@ assert_exit 0 varve -q replicate --to "sftp://$user@127.0.0.1:$second$WORK/small
 assert_exit 0 env VARVE_STATE_DIR="$WORK/elsewhere" varve -r "$WORK/small/replica" verify --data >/dev/null
 assert_exit 0 varve -r "$WORK/small/replica" -q restore "latest:$PWD/source" --target out >/dev/null
 diff -r source out
+
+# --- a quota there: the disk has space, and every write fails ---------------------------------------
+# (A limit on the size of files looks the same from here: EFBIG, like EDQUOT, is "Failure" in SFTP.)
+if [ -x "$server" ]; then
+    cat >quota.sh <<END
+#!/bin/bash
+trap '' XFSZ
+ulimit -f 1024
+exec $server
+END
+    chmod +x quota.sh
+    start_sshd quota "ForceCommand $PWD/quota.sh"
+    assert_exit 15 varve --json replicate --to "sftp://$user@127.0.0.1:$SSHD_PORT$WORK/limited" >run.json 2>errors
+    assert_grep 'most likely because of a quota' errors
+    assert_eq "$(json run.json 'd["destinations"][0]["done"]')" false
+    assert_eq "$(find "$WORK/limited/tmp" -type f | wc -l)" 0 "temporaries left"
+    assert_exit 0 env VARVE_STATE_DIR="$WORK/elsewhere" varve -r "$WORK/limited" verify --data >/dev/null
+    # once there is room
+    assert_exit 0 varve -q replicate --to "sftp://$user@127.0.0.1:$second$WORK/limited" >/dev/null
+    assert_exit 0 env VARVE_STATE_DIR="$WORK/elsewhere" varve -r "$WORK/limited" verify --data >/dev/null
+fi

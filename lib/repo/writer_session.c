@@ -249,113 +249,6 @@ writer_session_refresh(struct writer_session *s, struct vv_error *err)
     return admin_records_conclusive(&s->admin, err);
 }
 
-enum vv_rc
-writer_session_begin(struct repo *r, enum session_kind kind, struct writer_session **ret,
-                     struct vv_error *err)
-{
-    VV_CLEANUP(writer_session_freep) struct writer_session *s = vv_alloc_array(1, sizeof(*s));
-    /* Copying and healing sign nothing; with a key, repair signs what it makes. */
-    bool signs = kind != SESSION_REPLICATE && !(kind == SESSION_REPAIR && repo_is_keyless(r));
-    char text[VV_UUID_TEXT];
-
-    if (s == NULL) {
-        return vv_error_nomem(err);
-    }
-    s->repo = r;
-    s->kind = kind;
-    vv_mutex_init(&s->lock);
-    vv_cond_init(&s->wake);
-    if (repo_state(r) == NULL && signs) {
-        return vv_error_set(err, VV_EUSAGE, "a state directory is needed to write snapshots");
-    }
-    if (vv_uuid_is_zero(
-            &repo_site(r)->id)) { /* graves of this site could not be told from others */
-        (void)vv_error_set(err, VV_EREFUSED,
-                           "'site' is missing or damaged: nothing can be written");
-        vv_error_hint(err, "snapshots can be restored from here, and copied to a new place");
-        return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EREFUSED);
-    }
-    if (signs) {
-        VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
-    }
-    vv_random(s->id.b, sizeof(s->id.b));
-    vv_uuid_text(&s->id, text);
-    storage_set_session(repo_storage(r), text);
-    s->last_beat = repo_clock(r)->monotonic(repo_clock(r));
-    VV_TRY(publish_session(s, 0, err)); /* W1 */
-    s->parent_reuse = true;
-    VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
-    if (s->client != NULL) {
-        VV_TRY(ensure_certificate(s, err));
-    }
-    if (s->client != NULL) {
-        VV_TRY(take_epoch(s, err));
-    }
-    VV_TRY(vv_thread_start(&s->heart, "heartbeat", heart, s, err));
-    *ret = TAKE(s);
-    return VV_OK;
-}
-
-static void
-stop_heart(struct writer_session *s)
-{
-    vv_mutex_lock(&s->lock);
-    s->stop = true;
-    vv_cond_broadcast(&s->wake);
-    vv_mutex_unlock(&s->lock);
-    vv_thread_join(&s->heart);
-}
-
-void
-writer_session_free(struct writer_session *s)
-{
-    if (s == NULL) {
-        return;
-    }
-    stop_heart(s);
-    condemned_set_release(&s->condemned);
-    admin_records_release(&s->admin);
-    vv_cond_release(&s->wake);
-    vv_mutex_release(&s->lock);
-    vv_free(s);
-}
-
-const struct vv_uuid *
-writer_session_id(const struct writer_session *s)
-{
-    return &s->id;
-}
-
-const struct condemned_set *
-writer_session_condemned(const struct writer_session *s)
-{
-    return &s->condemned;
-}
-
-const struct admin_records *
-writer_session_admin(const struct writer_session *s)
-{
-    return &s->admin;
-}
-
-bool
-writer_session_parent_reuse(const struct writer_session *s)
-{
-    return s->parent_reuse;
-}
-
-const struct client_keys *
-writer_session_client(const struct writer_session *s)
-{
-    return s->client;
-}
-
-const char *
-writer_session_certificate(const struct writer_session *s)
-{
-    return s->certificate;
-}
-
 static enum vv_rc
 fenced(struct vv_error *err)
 {
@@ -420,6 +313,123 @@ create_slot(struct writer_session *s, struct vv_span records, uint32_t count, st
     }
     vv_buf_release(&object);
     return rc;
+}
+
+/** W2, and may this client write at all? */
+static enum vv_rc
+look_around(struct writer_session *s, struct vv_error *err)
+{
+    VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
+    if (s->client != NULL) {
+        VV_TRY(ensure_certificate(s, err));
+        VV_TRY(take_epoch(s, err));
+    }
+    return vv_thread_start(&s->heart, "heartbeat", heart, s, err);
+}
+
+enum vv_rc
+writer_session_begin(struct repo *r, enum session_kind kind, struct writer_session **ret,
+                     struct vv_error *err)
+{
+    VV_CLEANUP(writer_session_freep) struct writer_session *s = vv_alloc_array(1, sizeof(*s));
+    /* Copying and healing sign nothing; with a key, repair signs what it makes. */
+    bool signs = kind != SESSION_REPLICATE && !(kind == SESSION_REPAIR && repo_is_keyless(r));
+    char text[VV_UUID_TEXT];
+    enum vv_rc rc;
+
+    if (s == NULL) {
+        return vv_error_nomem(err);
+    }
+    s->repo = r;
+    s->kind = kind;
+    vv_mutex_init(&s->lock);
+    vv_cond_init(&s->wake);
+    if (repo_state(r) == NULL && signs) {
+        return vv_error_set(err, VV_EUSAGE, "a state directory is needed to write snapshots");
+    }
+    if (vv_uuid_is_zero(
+            &repo_site(r)->id)) { /* graves of this site could not be told from others */
+        (void)vv_error_set(err, VV_EREFUSED,
+                           "'site' is missing or damaged: nothing can be written");
+        vv_error_hint(err, "snapshots can be restored from here, and copied to a new place");
+        return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_EREFUSED);
+    }
+    if (signs) {
+        VV_TRY(local_state_client(repo_state(r), 1, &s->client, err));
+    }
+    vv_random(s->id.b, sizeof(s->id.b));
+    vv_uuid_text(&s->id, text);
+    storage_set_session(repo_storage(r), text);
+    s->last_beat = repo_clock(r)->monotonic(repo_clock(r));
+    VV_TRY(publish_session(s, 0, err)); /* W1 */
+    s->parent_reuse = true;
+    rc = look_around(s, err);
+    if (rc != VV_OK) { /* nobody need wait for it */
+        (void)!create_slot(s, vv_span(NULL, 0), 0, NULL);
+        return rc;
+    }
+    *ret = TAKE(s);
+    return VV_OK;
+}
+
+static void
+stop_heart(struct writer_session *s)
+{
+    vv_mutex_lock(&s->lock);
+    s->stop = true;
+    vv_cond_broadcast(&s->wake);
+    vv_mutex_unlock(&s->lock);
+    vv_thread_join(&s->heart);
+}
+
+void
+writer_session_free(struct writer_session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    stop_heart(s);
+    condemned_set_release(&s->condemned);
+    admin_records_release(&s->admin);
+    vv_cond_release(&s->wake);
+    vv_mutex_release(&s->lock);
+    vv_free(s);
+}
+
+const struct vv_uuid *
+writer_session_id(const struct writer_session *s)
+{
+    return &s->id;
+}
+
+const struct condemned_set *
+writer_session_condemned(const struct writer_session *s)
+{
+    return &s->condemned;
+}
+
+const struct admin_records *
+writer_session_admin(const struct writer_session *s)
+{
+    return &s->admin;
+}
+
+bool
+writer_session_parent_reuse(const struct writer_session *s)
+{
+    return s->parent_reuse;
+}
+
+const struct client_keys *
+writer_session_client(const struct writer_session *s)
+{
+    return s->client;
+}
+
+const char *
+writer_session_certificate(const struct writer_session *s)
+{
+    return s->certificate;
 }
 
 enum vv_rc

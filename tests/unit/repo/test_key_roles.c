@@ -7,6 +7,7 @@
 
 #include "crypto/asymmetric.h"
 #include "crypto/secret.h"
+#include "repo/open_sessions.h"
 
 /** How many snapshots of a list have a body this key opened. */
 static size_t
@@ -242,6 +243,21 @@ reader__does_not_take_damage_for_a_missing_key(void **state)
     world_end(&w);
 }
 
+static size_t
+open_sessions_of(struct repo *admin)
+{
+    struct admin_records records = {0};
+    struct open_sessions open = {0};
+    size_t count;
+
+    must(admin_records_read(admin, &records, E));
+    must(open_sessions_read(admin, &records, &open, E));
+    count = open.count;
+    open_sessions_release(&open);
+    admin_records_release(&records);
+    return count;
+}
+
 static void
 revoke__a_writer_is_believed_up_to_then(void **state)
 {
@@ -265,6 +281,7 @@ revoke__a_writer_is_believed_up_to_then(void **state)
     client_list_release(&clients);
     assert_int_equal(readable(admin, &count), 1);
     assert_int_equal(writer_session_begin(writer, SESSION_BACKUP, &s, E), VV_EREFUSED);
+    assert_int_equal(open_sessions_of(admin), 0); /* no prune waits for what was refused */
     must(client_list_read(admin, &clients, E));
     assert_true(clients.clients[0].revoked);
     assert_int_equal(clients.clients[0].revoked_since, 2);

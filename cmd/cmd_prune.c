@@ -19,6 +19,7 @@ struct prune_command_line {
     uint64_t budget;
     bool dry_run;
     bool fence;
+    bool reencrypt;
 };
 static const struct option_spec specs[] = {
     {"dry-run", '\0', OPTION_FLAG, offsetof(struct prune_command_line, dry_run), NULL,
@@ -33,6 +34,8 @@ static const struct option_spec specs[] = {
      "how long to wait for runs that are at work (default: 10min)", NULL},
     {"fence", '\0', OPTION_FLAG, offsetof(struct prune_command_line, fence), NULL,
      "end runs that are at work instead of waiting for them", NULL},
+    {"reencrypt", '\0', OPTION_FLAG, offsetof(struct prune_command_line, reencrypt), NULL,
+     "copy all that is still under the keys of older epochs (see 'varve key rotate')", NULL},
     OPTION_END,
 };
 
@@ -72,6 +75,7 @@ make_options(struct app *app, const struct prune_command_line *o, struct prune_o
 
     ret->dry_run = o->dry_run;
     ret->fence = o->fence;
+    ret->reencrypt = o->reencrypt;
     ret->budget = o->budget;
     ret->level = LEVEL;
     VV_TRY(parse_percent(app, o->max_waste, &ret->max_waste));
@@ -113,6 +117,8 @@ report_json(struct json *j, const struct prune_summary *s)
     json_put_u64(j, "lists_adopted", s->lists_adopted);
     json_put_u64(j, "lists_left", s->lists_left);
     json_put_u64(j, "rounds", s->rounds);
+    json_put_u64(j, "packs_reencrypted", s->packs_reencrypted);
+    json_put_u64(j, "bytes_old_epochs", s->bytes_old_epochs);
     json_put_bool(j, "reserve_used", s->reserve_used);
     json_put_real(j, "seconds", (double)s->duration_ns / 1e9);
 }
@@ -140,6 +146,13 @@ report(const struct prune_summary *s)
     put_packs(s->packs_dead, "of which nothing is needed");
     put_packs(s->packs_emptied, "partly needed");
     put_packs(s->packs_written, "written with what is needed of them");
+    put_packs(s->packs_reencrypted, s->dry_run ? "of older epochs would be encrypted anew"
+                                               : "of older epochs encrypted anew");
+    if (s->bytes_old_epochs > 0) {
+        printf("  ");
+        render_size(s->bytes_old_epochs, stdout);
+        printf(" stay under the keys of older epochs\n");
+    }
     put_packs(s->packs_damaged, "kept, because something in them is damaged (named above)");
     if (s->lists_left > 0) {
         printf("  what was condemned waits for the next prune, after runs that are at work now\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve stats [--storage]: sizes and ratios. */
+#include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
@@ -7,6 +8,7 @@
 #include "core/text.h"
 #include "engine/look.h"
 #include "render.h"
+#include "repo/pack_epochs.h"
 #include "report/table.h"
 
 struct stats_options {
@@ -55,6 +57,42 @@ put_text(const struct repo_statistics *s)
     put_size("unique", s->unique_bytes, "distinct chunks, before compression");
     put_size("stored", s->stored_bytes, "all packs");
     printf("%-10s%11.2f  logical to stored\n", "ratio", ratio(s));
+}
+
+/** What is stored under the keys of which epoch. */
+static enum vv_rc
+put_epochs(struct app *app, const struct snapshot_list *l, struct json *j)
+{
+    VV_CLEANUP(vv_freep) struct epoch_share *shares = NULL;
+    size_t count = 0;
+
+    VV_TRY(pack_epochs_count(app->repo, l->admin.newest_epoch, &shares, &count, &app->err));
+    if (j != NULL) {
+        json_put_array(j, "epochs");
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct epoch_share *s = &shares[i];
+        char text[64] = "under an epoch that cannot be told";
+        if (s->epoch != PACK_EPOCH_UNKNOWN) {
+            (void)snprintf(text, sizeof(text), "under the keys of epoch %u%s", (unsigned)s->epoch,
+                           s->epoch == l->admin.newest_epoch ? ", the newest" : "");
+        }
+        if (j != NULL) {
+            json_put_object(j, NULL);
+            if (s->epoch != PACK_EPOCH_UNKNOWN) {
+                json_put_u64(j, "epoch", s->epoch);
+            }
+            json_put_u64(j, "packs", s->packs);
+            json_put_u64(j, "bytes", s->bytes);
+            json_put_end(j);
+        } else if (l->admin.newest_epoch > 0) {
+            put_size("epoch", s->bytes, text);
+        }
+    }
+    if (j != NULL) {
+        json_put_end(j);
+    }
+    return VV_OK;
 }
 
 /** What the driver tells of itself, a line each. */
@@ -177,6 +215,7 @@ stats(struct app *app, const struct stats_options *o, const struct snapshot_list
     }
     if (o->storage) {
         put_storage(app, &s, j);
+        VV_TRY(put_epochs(app, l, j));
         return put_description(app, j);
     }
     if (j != NULL) {

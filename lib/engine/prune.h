@@ -63,6 +63,7 @@ struct prune_options {
     int64_t grace_ns; /* a forget's grace is at most that; INT64_MAX: as it says itself */
     uint64_t wait_ns; /* patience with open sessions (P3) */
     bool fence;       /* open sessions are fenced at once */
+    bool reencrypt;   /* packs of older epochs are copied whole, within the budget */
     int level;        /* zstd level of new blocks; 0: off */
 };
 
@@ -84,9 +85,11 @@ struct prune_summary {
     uint64_t sessions_fenced;
     uint64_t sessions_open; /* that this run did not wait for any longer */
     uint64_t lists_adopted;
-    uint64_t lists_left;    /* that wait for the next prune */
-    uint64_t packs_damaged; /* condemned, and kept because something live cannot be read (I4) */
-    uint64_t rounds;        /* more than one where space is scarce */
+    uint64_t lists_left;        /* that wait for the next prune */
+    uint64_t packs_damaged;     /* condemned, and kept because something live cannot be read (I4) */
+    uint64_t rounds;            /* more than one where space is scarce */
+    uint64_t packs_reencrypted; /* that had to be copied for their epoch alone */
+    uint64_t bytes_old_epochs;  /* with options.reencrypt: of packs of older epochs that stay */
     uint64_t duration_ns;
     bool reserve_used; /* the reserve was dropped to make room */
     bool dry_run;

@@ -4,6 +4,7 @@
 
 #include "core/alloc.h"
 #include "engine/prune_internal.h"
+#include "repo/pack_epochs.h"
 
 #define SMALL_PACK (4u << 20)
 #define SMALL_MANY 8u /* small packs of one class worth merging */
@@ -194,6 +195,72 @@ take_wasteful(struct choosing *c, struct vv_error *err)
     return VV_OK;
 }
 
+/** A live pack whose keys are those of an older epoch. */
+struct old_pack {
+    uint32_t epoch;
+    size_t pack;
+};
+
+static int
+compare_old(const void *a, const void *b)
+{
+    const struct old_pack *x = a;
+    const struct old_pack *y = b;
+
+    return x->epoch != y->epoch ? (x->epoch < y->epoch ? -1 : 1)
+                                : (x->pack < y->pack ? -1 : x->pack > y->pack);
+}
+
+/** Those of the candidates, oldest epoch first; what is to be chosen otherwise has been. */
+static enum vv_rc
+find_old(struct choosing *c, struct old_pack *ret, size_t *ret_count, struct vv_error *err)
+{
+    VV_CLEANUP(vv_freep) uint32_t *epochs = vv_alloc_array(c->order_count + 1, sizeof(*epochs));
+    VV_CLEANUP(vv_freep)
+    const struct pack_list_item **packs = vv_alloc_array(c->order_count + 1, sizeof(*packs));
+    struct repo *r = c->round->p->repo;
+
+    if (epochs == NULL || packs == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < c->order_count; i++) {
+        packs[i] = &c->round->packs.items[c->order[i].pack];
+    }
+    VV_TRY(pack_epochs_read(r, packs, c->order_count, epochs, err));
+    for (size_t i = 0; i < c->order_count; i++) {
+        if (epochs[i] < repo_epoch(r)) {
+            ret[(*ret_count)++] = (struct old_pack){epochs[i], c->order[i].pack};
+        }
+    }
+    if (*ret_count > 0) {
+        qsort(ret, *ret_count, sizeof(*ret), compare_old);
+    }
+    return VV_OK;
+}
+
+/** On request: what is live in packs of older epochs is copied, which puts it under the newest. */
+static enum vv_rc
+take_old(struct choosing *c, struct vv_error *err)
+{
+    struct prune *p = c->round->p;
+    VV_CLEANUP(vv_freep) struct old_pack *old = vv_alloc_array(c->order_count + 1, sizeof(*old));
+    size_t count = 0;
+
+    if (old == NULL) {
+        return vv_error_nomem(err);
+    }
+    VV_TRY(find_old(c, old, &count, err));
+    p->s.bytes_old_epochs = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct prune_pack *item = &c->round->items[old[i].pack];
+        bool before = item->victim;
+        VV_TRY(take_live(c, old[i].pack, err));
+        p->s.packs_reencrypted += item->victim && !before;
+        p->s.bytes_old_epochs += item->victim ? 0 : c->round->packs.items[old[i].pack].size;
+    }
+    return VV_OK;
+}
+
 static bool
 is_small(const struct choosing *c, size_t pack, unsigned class)
 {
@@ -237,6 +304,9 @@ choose(struct choosing *c, struct vv_error *err)
     VV_TRY(take_unindexed(c, err));
     VV_TRY(take_wasteful(c, err));
     VV_TRY(take_small(c, err));
+    if (round->p->options->reencrypt) {
+        VV_TRY(take_old(c, err));
+    }
     round->p->s.bytes_waste = c->waste;
     return VV_OK;
 }

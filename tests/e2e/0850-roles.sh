@@ -169,3 +169,25 @@ assert_exit 11 other drill snapshots 2>errors
 assert_exit 0 varve -r "$WORK/replica" key remove "$(json drill.json 'd["id"]')" >/dev/null 2>&1
 assert_exit 11 other drill -r "$WORK/replica" snapshots 2>errors
 assert_eq "$VARVE_KEY_FILE" "$admin"
+
+# Old packs come under the newest keys on request, and a reader of old epochs reads nothing any more.
+assert_exit 0 varve --json stats --storage >stats.json
+assert_eq "$(json stats.json 'sorted(e["epoch"] for e in d["epochs"])[0]')" 0
+cp -p slots/* "$VARVE_REPO/keys/"
+assert_exit 3 other guest restore "$snapshot" --target by-guest >/dev/null 2>&1
+assert_exit 0 varve --json prune --reencrypt --dry-run >told.json
+assert_exit 0 varve --json prune --reencrypt >pruned.json
+assert_eq "$(json pruned.json 'd["bytes_old_epochs"]')" 0
+assert_ge "$(json pruned.json 'd["packs_reencrypted"]')" 1
+assert_eq "$(json pruned.json 'd["bytes_deleted"]')" "$(json told.json 'd["bytes_deleted"]')"
+assert_exit 0 varve --json stats --storage >stats.json
+assert_eq "$(json stats.json '[e["epoch"] for e in d["epochs"]]')" '[3]'
+assert_eq "$(json stats.json 'd["epochs"][0]["bytes"] == d["stored_bytes"]')" true
+find "$VARVE_REPO/packs" -type f | while read -r pack; do
+    assert_eq "$(od -An -tu4 -j28 -N4 "$pack" | tr -d ' ')" 3 "epoch of $pack"
+done
+assert_exit 0 varve verify --data >/dev/null
+assert_exit 11 other guest restore "$snapshot" --target by-guest-2 >/dev/null 2>errors
+assert_grep "no key of epoch 3" errors
+assert_exit 0 varve restore "latest:$PWD/source" --target at-last >/dev/null
+assert_same_tree source at-last

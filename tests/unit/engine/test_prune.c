@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/alloc.h"
 #include "engine/helper_prune.h"
+#include "repo/key_roles.h"
+#include "repo/pack_epochs.h"
 
 static struct prune_world w;
 
@@ -134,6 +137,74 @@ prune_between(void *ctx, enum storage_op op, const char *name)
         repo_free(other);
     }
     return FAULT_PASS;
+}
+
+/** How many packs there are of that epoch. */
+static size_t
+packs_of_epoch(uint32_t epoch)
+{
+    struct epoch_share *shares = NULL;
+    size_t count = 0;
+    size_t packs = 0;
+
+    pw_must(&w, pack_epochs_count(w.admin, 1, &shares, &count, &w.err));
+    for (size_t i = 0; i < count; i++) {
+        packs += shares[i].epoch == epoch ? shares[i].packs : 0;
+    }
+    vv_free(shares);
+    return packs;
+}
+
+/* After a rotation: nothing is touched unless it is asked for; then all of it ends under the new keys,
+ * in as many runs as the budget makes of it, with the bytes the dry run told. */
+static void
+prune__puts_old_packs_under_the_newest_epoch(void **state)
+{
+    struct prune_summary told;
+    size_t clients;
+    size_t packs;
+    uint32_t epoch;
+    unsigned runs = 0;
+
+    (void)state;
+    w.options.max_waste = 1;
+    pw_prune(&w);
+    packs = packs_of_epoch(0);
+    assert_true(packs > 1);
+    pw_must(&w, key_rotate(w.admin, &epoch, &clients, &w.err));
+    pw_prune(&w);
+    assert_int_equal(packs_of_epoch(0), packs);
+    assert_int_equal(w.s.packs_reencrypted, 0);
+
+    w.options.reencrypt = true;
+    w.options.budget = 0;
+    pw_prune(&w);
+    assert_int_equal(packs_of_epoch(0), packs);
+    assert_true(w.s.bytes_old_epochs > 0);
+    w.options.budget = 700000;
+    w.options.dry_run = true;
+    pw_prune(&w);
+    told = w.s;
+    assert_true(told.packs_reencrypted > 0 && told.bytes_old_epochs > 0);
+    w.options.dry_run = false;
+    for (; packs_of_epoch(0) > 0; runs++) {
+        assert_true(runs < packs);
+        pw_prune(&w);
+        if (runs == 0) {
+            assert_int_equal(w.s.packs_reencrypted, told.packs_reencrypted);
+            assert_int_equal(w.s.bytes_written, told.bytes_written);
+            assert_int_equal(w.s.bytes_deleted, told.bytes_deleted);
+            assert_int_equal(w.s.bytes_old_epochs, told.bytes_old_epochs);
+        }
+    }
+    assert_true(runs > 1);
+    assert_true(packs_of_epoch(1) > 0);
+    assert_int_equal(pw_sound(&w), 6);
+    w.options.budget = UINT64_MAX;
+    pw_prune(&w); /* and no more to do */
+    assert_int_equal(w.s.packs_reencrypted, 0);
+    assert_int_equal(w.s.bytes_copied, 0);
+    assert_int_equal(w.s.bytes_old_epochs, 0);
 }
 
 static void
@@ -292,6 +363,7 @@ main(void)
         CASE(prune__frees_what_only_forgotten_snapshots_needed),
         CASE(prune__without_waste_changes_nothing),
         CASE(prune__with_a_budget_of_nothing_copies_nothing),
+        CASE(prune__puts_old_packs_under_the_newest_epoch),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
         CASE(prune__takes_nothing_for_lost_that_another_moved),
         CASE(prune__interrupted_before_it_deletes_is_no_damage),

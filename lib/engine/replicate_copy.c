@@ -5,7 +5,7 @@
 #include "core/alloc.h"
 #include "engine/replicate_internal.h"
 
-#define THREADS_MAX 48u
+#define THREADS_MAX 64u
 #define LOCAL_THREADS 2u /* one reads and hashes while the other waits for its disk */
 #define IN_FLIGHT_BYTES (256ull << 20)
 

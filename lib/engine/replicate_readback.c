@@ -7,7 +7,7 @@
 
 #define DAY_NS (INT64_C(86400) * 1000000000)
 #define MONTH_NS (30 * DAY_NS)
-#define THREADS_MAX 48u
+#define THREADS_MAX 64u
 
 struct candidate {
     const struct site_pack *pack;

@@ -6,7 +6,9 @@
  *
  * On a long line it is plain when: the least loaded channel has more to do than its window carries
  * in the time that opening another one takes, and what the channels move is what their windows
- * allow (nothing was measured yet: up to FEW).  Else, while every channel is busy, measure for a few
+ * allow (nothing was measured yet: up to FEW).  When as many calls are under way as the driver asks
+ * for, as much again is expected to come: many small objects have little to do each, and wait for
+ * one another.  Else, while every channel is busy, measure for a few
  * seconds; add one; measure again; go on as long as each brought at least 15 % more.  If one did
  * not, try again much later: the line may have changed.
  */
@@ -19,14 +21,14 @@ enum {
     MEASURE_BYTES = 1 << 20, /* at least: less than this is no load at all */
     SETTLE_S = 120,          /* before trying again after one that did not help */
     REFUSED_S = 300,         /* after the server would not have another */
-    FEW = 4,                 /* channels without a measurement, on a long line */
+    FEW = 6,                 /* channels without a measurement, on a long line */
     OPENING_TRIPS = 9,       /* round trips until a channel can be used */
     LONG_TRIP_NS = 8000000,  /* from there on the window is what limits a channel */
     SHORT_MEASURE_MS = 500,
 };
 #define GAIN 1.15
 #define CHANNEL_WINDOW (UINT64_C(2) << 20)
-#define WINDOW_SHARE 0.6 /* of what windows allow: then they are what limits */
+#define WINDOW_SHARE 0.45 /* of what windows allow: then they are what limits */
 
 uint64_t
 sftp_pool_bytes(const struct sftp_pool *p)
@@ -80,6 +82,14 @@ sftp_grow_long(const struct sftp *s, uint64_t load)
     return load > OPENING_TRIPS * CHANNEL_WINDOW && round_trip_ns(&s->pool) >= LONG_TRIP_NS;
 }
 
+/* The same for what is to be expected. */
+static bool
+has_long_to_do(const struct sftp *s, uint64_t load)
+{
+    bool saturated = s->pool.under_way >= SFTP_PARALLEL / 4 * 3;
+    return sftp_grow_long(s, saturated ? 2 * load : load);
+}
+
 /* All channels have long to do on a long line, and their windows are what holds them. */
 static bool
 windows_are_full(const struct sftp *s, uint64_t now)
@@ -87,7 +97,7 @@ windows_are_full(const struct sftp *s, uint64_t now)
     const struct sftp_pool *p = &s->pool;
     const struct sftp_growth *g = &p->growth;
     for (unsigned i = 0; i < p->count; i++) {
-        if (!sftp_grow_long(s, p->channels[i]->load)) {
+        if (!has_long_to_do(s, p->channels[i]->load)) {
             return false;
         }
     }

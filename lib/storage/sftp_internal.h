@@ -33,11 +33,11 @@
 
 enum {
     SFTP_CHANNELS_MAX = 8,
-    SFTP_OPENING_MOST = 3,
+    SFTP_OPENING_MOST = 4,
     SFTP_KEPT_DIRECTORIES = 48, /* open directories of one channel */
     SFTP_KEPT_FILES = 48,       /* open packs of one channel */
     SFTP_WAIT_STEP_MS = 100,
-    SFTP_PARALLEL = 48,
+    SFTP_PARALLEL = 64,
     SFTP_PATH_MAX = 4096,
     SFTP_READ_UNIT = 65536, /* reads of packs are rounded to it, so that their sizes tell less */
 };
@@ -94,6 +94,7 @@ struct sftp_pool {
     unsigned count;
     unsigned retired;       /* channels out of the pool that still have users */
     unsigned opening;       /* threads that are about it */
+    unsigned under_way;     /* calls that have a channel or wait for one */
     bool reached;           /* there was a channel once */
     unsigned failures;      /* in a row */
     uint64_t successes;     /* calls that the server answered */

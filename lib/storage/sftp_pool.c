@@ -243,6 +243,7 @@ acquire(struct sftp *s, uint64_t bytes, struct sftp_channel **ret, struct vv_err
     enum vv_rc rc = VV_OK;
     struct sftp_channel *c = NULL;
     vv_mutex_lock(&p->lock);
+    p->under_way++;
     while (rc == VV_OK && c == NULL) {
         rc = vv_cancel_check(s->cancel, err);
         if (rc != VV_OK) {
@@ -270,6 +271,8 @@ acquire(struct sftp *s, uint64_t bytes, struct sftp_channel **ret, struct vv_err
         c->users++;
         c->load += bytes;
         *ret = c;
+    } else {
+        p->under_way--;
     }
     vv_mutex_unlock(&p->lock);
     free_gone(&gone);
@@ -285,6 +288,7 @@ release(struct sftp *s, struct sftp_channel *c, uint64_t bytes)
     vv_mutex_lock(&p->lock);
     c->users--;
     c->load -= bytes;
+    p->under_way--;
     if (!c->retired && sftp_client_failed(c->client)) {
         for (unsigned i = 0; i < p->count; i++) {
             if (p->channels[i] == c) {
@@ -448,6 +452,7 @@ sftp_pool_each(struct sftp *s, void (*fn)(struct sftp_channel *c, void *ctx), vo
     for (unsigned i = 0; i < count; i++) {
         all[i] = p->channels[i];
         all[i]->users++;
+        p->under_way++;
     }
     vv_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < count; i++) {

@@ -67,7 +67,7 @@ for round in $(seq "$rounds"); do
             done
         else
             ours "$transport-4" $((size / 32)) 32768 8 "transport=$transport" channels=4
-            ours "$transport-small" 256 1024 48 "transport=$transport"
+            ours "$transport-small" 256 1024 64 "transport=$transport"
         fi
     done
 done

@@ -110,25 +110,48 @@ set_name(struct postgres *p, struct vv_error *err)
     return p->name != NULL ? VV_OK : vv_error_nomem(err);
 }
 
+/* Keywords and values for libpq. */
+struct parameters {
+    const char *keywords[96];
+    const char *values[96];
+    size_t count;
+};
+
+static void
+put(struct parameters *p, const char *keyword, const char *value)
+{
+    if (p->count + 1 < VV_COUNT(p->keywords)) {
+        p->keywords[p->count] = keyword;
+        p->values[p->count++] = value;
+    }
+}
+
+/* What is put before the target gives way to what the target says; what is put after does not. */
 static enum vv_rc
 start(struct postgres *p, const struct postgres_options *o, struct vv_error *err)
 {
+    VV_CLEANUP(postgres_options_freep) PQconninfoOption *target = NULL;
     const bool replication = o->use == POSTGRES_REPLICATION;
-    /* What comes before dbname gives way to what the target says; what comes after does not. */
-    const char *const keywords[] = {"keepalives_idle",
-                                    "keepalives_interval",
-                                    "keepalives_count",
-                                    "tcp_user_timeout",
-                                    "dbname",
-                                    "client_encoding",
-                                    "fallback_application_name",
-                                    replication ? "replication" : NULL,
-                                    NULL};
-    const char *const values[] = {
-        "30",   "10", "3", "60000", o->target, "UTF8", o->program != NULL ? o->program : "varve",
-        "true", NULL};
+    struct parameters list = {0};
 
-    p->connection = PQconnectStartParams(keywords, values, 1);
+    VV_TRY(postgres_target_parse(o->target, &target, err));
+    put(&list, "keepalives_idle", "30");
+    put(&list, "keepalives_interval", "10");
+    put(&list, "keepalives_count", "3");
+    put(&list, "tcp_user_timeout", "60000");
+    for (const PQconninfoOption *t = target; t->keyword != NULL; t++) {
+        if (t->val != NULL && !(replication && strcmp(t->keyword, "dbname") == 0)) {
+            put(&list, t->keyword, t->val);
+        }
+    }
+    put(&list, "client_encoding", "UTF8");
+    put(&list, "fallback_application_name", o->program != NULL ? o->program : "varve");
+    if (replication) {
+        /* The server has no use for a database; in ~/.pgpass this stands in the place of one. */
+        put(&list, "dbname", "replication");
+        put(&list, "replication", "true");
+    }
+    p->connection = PQconnectStartParams(list.keywords, list.values, 0);
     if (p->connection == NULL) {
         return vv_error_nomem(err);
     }

@@ -49,7 +49,16 @@ struct postgres {
     uint64_t next_start;
 };
 
-/** postgres_state_error(p, state, hint text, ...): category of an SQLSTATE; "" is a lost connection. */
+/** postgres_target_parse(target, ret, err): all keywords, with values or without (PQconninfoFree). */
+MUST_CHECK enum vv_rc postgres_target_parse(const char *target, PQconninfoOption **ret,
+                                            struct vv_error *err);
+static inline void
+postgres_options_freep(PQconninfoOption **options)
+{
+    PQconninfoFree(*options);
+}
+
+/** postgres_category(sqlstate): "" is a lost connection. */
 enum vv_rc postgres_category(const char *sqlstate);
 /** postgres_fail(p, result, what, err): write down why ${what} ("cannot ...") failed: from the
  *  result, or (NULL) from the connection. */

@@ -12,12 +12,6 @@ postgres_available(void)
     return true;
 }
 
-static void
-options_freep(PQconninfoOption **options)
-{
-    PQconninfoFree(*options);
-}
-
 static const char *
 value_of(const PQconninfoOption *options, const char *keyword)
 {
@@ -29,8 +23,8 @@ value_of(const PQconninfoOption *options, const char *keyword)
     return NULL;
 }
 
-static enum vv_rc
-parse(const char *target, PQconninfoOption **ret, struct vv_error *err)
+enum vv_rc
+postgres_target_parse(const char *target, PQconninfoOption **ret, struct vv_error *err)
 {
     char *text = NULL;
 
@@ -52,9 +46,9 @@ parse(const char *target, PQconninfoOption **ret, struct vv_error *err)
 enum vv_rc
 postgres_target_check(const char *target, struct vv_error *err)
 {
-    VV_CLEANUP(options_freep) PQconninfoOption *options = NULL;
+    VV_CLEANUP(postgres_options_freep) PQconninfoOption *options = NULL;
 
-    VV_TRY(parse(target, &options, err));
+    VV_TRY(postgres_target_parse(target, &options, err));
     if (value_of(options, "password") != NULL || value_of(options, "sslpassword") != NULL) {
         (void)vv_error_set(err, VV_EUSAGE, "a password stands in the connection to PostgreSQL");
         vv_error_hint(err,
@@ -103,13 +97,13 @@ is_unusual(const char *port)
 enum vv_rc
 postgres_target_name(const char *target, struct vv_buf *out, struct vv_error *err)
 {
-    VV_CLEANUP(options_freep) PQconninfoOption *given = NULL;
-    VV_CLEANUP(options_freep) PQconninfoOption *defaults = PQconndefaults();
+    VV_CLEANUP(postgres_options_freep) PQconninfoOption *given = NULL;
+    VV_CLEANUP(postgres_options_freep) PQconninfoOption *defaults = PQconndefaults();
     const char *service;
     const char *host;
     const char *port;
 
-    VV_TRY(parse(target, &given, err));
+    VV_TRY(postgres_target_parse(target, &given, err));
     service = value_of(given, "service");
     if (service == NULL && value_of(given, "host") == NULL) {
         service = value_of(defaults, "service");

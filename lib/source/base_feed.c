@@ -72,8 +72,10 @@ base_feed_piece(struct base_source *b, struct vv_error *err)
         return VV_OK;
     case POSTGRES_BASE_WARNING:
         /* Which file is meant is told by where it stands: the text may be in any language. */
-        if (b->member_open && b->checksums && strcmp(piece.function, "sendFile") == 0) {
-            base_pages_complain(&b->pages, b->file.read);
+        if (b->checksums && strcmp(piece.function, "sendFile") == 0) {
+            if (b->member_open) { /* else it sums up what was said */
+                base_pages_complain(&b->pages, b->file.read);
+            }
         } else {
             vv_emit(b->options.events, VV_EVENT_WARNING, "server-warning", vv_span(NULL, 0),
                     "'%s' warns: %s", postgres_name(b->server), piece.text);

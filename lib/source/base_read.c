@@ -53,7 +53,11 @@ end_member(struct base_source *b, struct vv_error *err)
 
     b->member_open = false;
     VV_TRY(base_feed_padding(b, err));
-    vv_buf_printf(&path, "%s/data/%s", b->root, b->path);
+    if (b->feed.is_base) {
+        vv_buf_printf(&path, "%s/data/%s", b->root, b->member.name);
+    } else {
+        vv_buf_printf(&path, "%s/tablespaces/%u/%s", b->root, b->feed.tablespace, b->member.name);
+    }
     VV_TRY(vv_buf_check(&path, err));
     VV_TRY(base_pages_end(&b->pages, b->path, b->options.events, vv_buf_span(&path), err));
     b->facts.bad_pages = b->pages.total;

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# postgres-base.sh [SIZE-MIB [ROUNDS]]: base backups of a cluster of that size (default 2048):
+#   - speed against pg_basebackup to /dev/null (>= 0.8x with --compression off) and through
+#     `zstd -3 -T2` (>= 1.2x with defaults), interleaved, medians of ratios; CPU seconds beside;
+#   - what a second backup stores: < 0.5 % of an unchanged cluster, < 10 % with 1 % of its pages dirty;
+#   - peak memory of varve (<= 200 MiB);
+#   - after all that: the last snapshot is restored, verified by pg_verifybackup, and starts.
+# Size counts the repository without parity, which is optional (and printed with it beside).
+# shellcheck source=tests/acceptance/common.sh
+. "$(dirname "$0")/common.sh"
+size=${1:-2048}
+rounds=${2:-3}
+VARVE_SOURCE=$(realpath "$here/../..")
+VARVE=$(realpath "$VARVE")
+export VARVE_SOURCE
+mkdir -p "$WORK/bin"
+chmod 755 "$WORK"
+ln -sf "$VARVE" "$WORK/bin/varve"
+PATH=$WORK/bin:$PATH
+cd "$WORK"
+
+skip() { fail "$*"; }
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
+        sleep 0.1
+    done
+}
+# shellcheck source=tests/e2e/postgres.sh
+. "$VARVE_SOURCE/tests/e2e/postgres.sh"
+pg_need
+finish() {
+    pg_clean_up
+    cd /
+    rm -rf "$WORK"
+}
+trap finish EXIT
+
+pg_init db
+pg_set db 'shared_buffers = 256MB'
+pg_set db 'max_wal_size = 8GB'
+pg_start db
+pg_shop db
+# Rows that compress some twofold, with room on each page for one more version of a row.
+pg_sql db "create table big (n bigint, k int, t text) with (fillfactor = 90)" \
+    "insert into big select n, n % 1000, md5(n::text) || md5((n + 1)::text) || 'some article ' || n % 100
+     from generate_series(1, $size::bigint * 6100) n" \
+    "alter table big add primary key (n)" "vacuum (freeze, analyze) big" "checkpoint"
+url=$(pg_url db)
+cluster=$(du -sb --exclude=pg_wal db/data | cut -f1)
+say "cluster: $((cluster >> 20)) MiB without WAL"
+find db/data -type f -print0 | xargs -0 cat >/dev/null
+
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a / b }'; }
+stored() { du -sb --exclude=parity "$WORK/repo" | cut -f1; }
+plain() { pg_run pg_basebackup -h "$WORK/db/socket" -U backup -c fast -Ft -X none -D - >/dev/null; }
+squeezed() { pg_run pg_basebackup -h "$WORK/db/socket" -U backup -c fast -Ft -X none -D - | zstd -q -3 -T2 >/dev/null; }
+# measure COMMAND...: wall seconds into $wall, CPU seconds of its processes into $cpu.
+measure() {
+    local out
+    out=$({ TIMEFORMAT='%R %U %S'; time "$@" >/dev/null 2>"$WORK/measured"; } 2>&1) ||
+        fail "$*: $(cat "$WORK/measured")"
+    wall=${out%% *}
+    cpu=$(awk '{ printf "%.2f", $2 + $3 }' <<<"$out")
+}
+: >off && : >default
+for round in $(seq "$rounds"); do
+    new_repository "$WORK/repo"
+    measure varve -r "$WORK/repo" backup --compression off "$url"
+    ours=$wall ours_cpu=$cpu
+    measure plain
+    ratio "$wall" "$ours" >>off
+    say "round $round, no compression: varve $ours s (CPU $ours_cpu), pg_basebackup $wall s (CPU $cpu)"
+    new_repository "$WORK/repo"
+    measure varve -r "$WORK/repo" backup "$url"
+    ours=$wall ours_cpu=$cpu
+    measure squeezed
+    ratio "$wall" "$ours" >>default
+    say "round $round, compressed: varve $ours s (CPU $ours_cpu), pg_basebackup | zstd $wall s (CPU $cpu)"
+done
+first=$(stored)
+with=$(du -sb "$WORK/repo" | cut -f1)
+/usr/bin/time -f %M -o peak varve -r "$WORK/repo" backup "$url" >/dev/null
+second=$(stored)
+pages=$(pg_sql db "select relpages from pg_class where relname = 'big'")
+dirty=$(pg_sql db "with u as (update big set k = k + 1 where ctid in
+    (select ('(' || b || ',1)')::tid from generate_series(0, $pages - 1) b where random() < 0.0112)
+    returning 1) select count(*) from u")
+pg_sql db checkpoint
+varve -r "$WORK/repo" backup "$url" >/dev/null
+third=$(stored)
+percent() { awk -v a="$1" -v b="$cluster" 'BEGIN { printf "%.3f", 100 * a / b }'; }
+printf 'speed, no compression   %s of pg_basebackup\n' "$(median <off)"
+printf 'speed, compressed       %s of pg_basebackup | zstd -3 -T2\n' "$(median <default)"
+printf 'first backup            %s %% of the cluster (%s bytes; with parity %s)\n' "$(percent "$first")" "$first" "$with"
+printf 'second, unchanged       %s %%\n' "$(percent $((second - first)))"
+printf 'third, %s of %s pages dirty   %s %%\n' "$dirty" "$((cluster / 8192))" "$(percent $((third - second)))"
+printf 'peak memory             %s KiB\n' "$(cat peak)"
+
+pg_stop db
+varve -r "$WORK/repo" restore latest:postgres/local/data --target "$WORK/copy/data" --quiet
+pg_own copy
+pg_run pg_verifybackup "$WORK/copy/data" >/dev/null
+pg_configure copy
+pg_start copy
+[ "$(pg_sql copy "select count(*) from big")" = $((size * 6100)) ] || fail "rows are missing"
+pg_stop copy
+say "the last one was restored, verified, and started"
+check() { awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }" || fail "$4: $1, wanted $2 $3"; }
+check "$(percent $((second - first)))" '<' 0.5 "second backup, per cent"
+check "$(percent $((third - second)))" '<' 10 "third backup, per cent"
+check "$(cat peak)" '<=' 204800 "peak memory, KiB"
+check "$(median <off)" '>=' 0.8 "speed without compression"
+check "$(median <default)" '>=' 1.2 "speed with compression"

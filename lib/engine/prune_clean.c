@@ -6,6 +6,7 @@
 #include "engine/prune_internal.h"
 #include "repo/bury.h"
 #include "repo/repo_mend.h"
+#include "storage/removal.h"
 
 #define EMPTY_SLOTS_MANY 32u /* slots without a snapshot that are worth a grave */
 #define GRAVES_MANY 16u      /* records of graves before they are merged */
@@ -44,12 +45,14 @@ is_still(struct prune *p, const char *name, uint64_t value, bool *ret, struct vv
 static enum vv_rc
 clean_sessions(struct prune *p, const struct open_sessions *open, struct vv_error *err)
 {
+    VV_CLEANUP(removal_release) struct removal gone = {.storage = repo_storage(p->repo)};
+
     for (size_t i = 0; i < open->sessions.count; i++) {
         const char *file = open->sessions.names[i];
         const struct open_session *s;
         struct vv_uuid id;
         uint64_t beat;
-        bool gone = false;
+        bool ended = false;
         if (!session_name_parse(file, &id, &beat)) {
             continue;
         }
@@ -57,15 +60,15 @@ clean_sessions(struct prune *p, const struct open_sessions *open, struct vv_erro
         if (s != NULL && s->kind == SESSION_READER) {
             char text[VV_UUID_TEXT];
             vv_uuid_text(&id, text);
-            VV_TRY(is_still(p, text, s->beat, &gone, err));
+            VV_TRY(is_still(p, text, s->beat, &ended, err));
         } else {
-            gone = s == NULL;
+            ended = s == NULL;
         }
-        if (gone) {
-            VV_TRY(remove_one(p, "sessions", file, err));
+        if (ended) {
+            VV_TRY(removal_add(&gone, "sessions", file, err));
         }
     }
-    return VV_OK;
+    return removal_finish(&gone, err);
 }
 
 /** Does an open session own the temporary file (its name begins with the session's), or did a repair

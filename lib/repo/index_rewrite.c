@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "crypto/hash.h"
+#include "storage/removal.h"
 
 #define SMALL_BYTES (INDEX_SEGMENT_TARGET / 8u)
 #define SMALL_MANY 8u /* small segments worth merging */
@@ -292,20 +293,15 @@ index_rewrite_publish(struct index_rewrite *w, const struct pack_name *go, size_
 enum vv_rc
 index_rewrite_drop(struct index_rewrite *w, struct vv_error *err)
 {
+    VV_CLEANUP(removal_release) struct removal gone = {.storage = repo_storage(w->repo)};
+
     for (size_t i = 0; i < w->count; i++) {
         const struct old_segment *s = &w->segments[i];
-        char name[6 + 65] = "index/";
-        enum vv_rc rc;
-        if (!s->rewrite || s->published_again) {
-            continue;
+        char file[65];
+        if (s->rewrite && !s->published_again) {
+            vv_hex(file, s->id.b, 32);
+            VV_TRY(removal_add(&gone, "index", file, err));
         }
-        vv_hex(name + 6, s->id.b, 32);
-        rc = storage_remove(repo_storage(w->repo), name, err);
-        if (rc == VV_ENOTFOUND) {
-            vv_error_clear(err);
-            rc = VV_OK;
-        }
-        VV_TRY(rc);
     }
-    return VV_OK;
+    return removal_finish(&gone, err);
 }

@@ -247,6 +247,19 @@ local_list(struct storage *s, const char *directory, storage_list_fn *fn, void *
     }
 }
 
+/* Remove object ${name} of the directory that is open as ${fd}; not durable yet. */
+static enum vv_rc
+unlink_object(struct local *l, int fd, const char *name, struct vv_error *err)
+{
+    if (l->calls->unlink(fd, storage_leaf(name)) == 0) {
+        return VV_OK;
+    }
+    if (errno == EISDIR) {
+        return vv_error_set(err, VV_ENOTFOUND, "'%s/%s' is a directory", l->path, name);
+    }
+    return local_error(l, err, errno, "remove", name);
+}
+
 static enum vv_rc
 local_remove(struct storage *s, const char *name, struct vv_error *err)
 {
@@ -255,14 +268,29 @@ local_remove(struct storage *s, const char *name, struct vv_error *err)
     VV_TRY(local_directory_of(l, name, &directory, err));
     VV_CLEANUP(vv_fd_closep) int fd = -1;
     VV_TRY(local_directory_begin_sync(l, &directory, name, &fd, err));
-    if (l->calls->unlink(fd, storage_leaf(name)) != 0) {
-        if (errno == EISDIR) {
-            return vv_error_set(err, VV_ENOTFOUND, "'%s/%s' is a directory", l->path, name);
-        }
-        return local_error(l, err, errno, "remove", name);
-    }
+    VV_TRY(unlink_object(l, fd, name, err));
     int sys = local_directory_sync(l, fd);
     return sys == 0 ? VV_OK : local_error(l, err, sys, "make durable the removal of", name);
+}
+
+static enum vv_rc
+local_remove_many(struct storage *s, const char *const *names, size_t count, struct vv_error *err)
+{
+    struct local *l = (struct local *)s;
+    VV_CLEANUP(local_directory_releasep) struct local_directory directory = LOCAL_NO_DIRECTORY;
+    VV_TRY(local_directory_of(l, names[0], &directory, err));
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    VV_TRY(local_directory_begin_sync(l, &directory, names[0], &fd, err));
+    for (size_t i = 0; i < count; i++) {
+        enum vv_rc rc = unlink_object(l, fd, names[i], err);
+        if (rc != VV_ENOTFOUND) {
+            VV_TRY(rc);
+        }
+        vv_error_clear(err);
+    }
+    int sys = local_directory_sync(l, fd);
+    return sys == 0 ? VV_OK
+                    : local_error(l, err, sys, "make durable removals like that of", names[0]);
 }
 
 static enum vv_rc
@@ -332,6 +360,7 @@ static const struct storage_ops local_ops = {
     .size = local_size,
     .list = local_list,
     .remove = local_remove,
+    .remove_many = local_remove_many,
     .make_layout = local_make_layout,
     .complete_layout = local_complete_layout,
     .abilities = local_abilities,

@@ -218,6 +218,37 @@ storage_remove(struct storage *s, const char *name, struct vv_error *err)
     return noted(err, s->ops->remove(s, name, err));
 }
 
+static bool
+same_directory(const char *a, const char *b)
+{
+    size_t len = storage_directory_len(a);
+
+    return storage_directory_len(b) == len && memcmp(a, b, len) == 0;
+}
+
+enum vv_rc
+storage_remove_many(struct storage *s, const char *const *names, size_t count, struct vv_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        TRY_NOTED(check_name(names[i], err));
+        if (!same_directory(names[0], names[i])) {
+            return noted(err, vv_error_set(err, VV_EUSAGE, "'%s' and '%s' are not in one directory",
+                                           names[0], names[i]));
+        }
+    }
+    if (s->ops->remove_many != NULL && count > 0) {
+        return noted(err, s->ops->remove_many(s, names, count, err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum vv_rc rc = s->ops->remove(s, names[i], err);
+        if (rc != VV_ENOTFOUND) {
+            TRY_NOTED(rc);
+        }
+        vv_error_clear(err);
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 storage_make_layout(struct storage *s, struct vv_error *err)
 {

@@ -85,6 +85,9 @@ struct storage_ops {
      * ctxs[i] is given to ${fn} for what is in shard i */
     enum vv_rc (*list_shards)(struct storage *s, const char *directory, storage_list_fn *fn,
                               void *const ctxs[STORAGE_SHARDS], struct vv_error *err);
+    /* optional: remove for several objects of one directory; one that is gone is no failure */
+    enum vv_rc (*remove_many)(struct storage *s, const char *const *names, size_t count,
+                              struct vv_error *err);
     /* optional: make the directories that are missing; NULL: make_layout serves */
     enum vv_rc (*complete_layout)(struct storage *s, struct vv_error *err);
     /* optional: one line about each thing worth knowing (transport, server's extensions, what
@@ -123,6 +126,11 @@ MUST_CHECK enum vv_rc storage_list(struct storage *s, const char *directory, sto
 /** storage_remove(s, name, err): delete; VV_ENOTFOUND if it is gone already.  Durable on return
  *  where the driver can (fsync of the directory). */
 MUST_CHECK enum vv_rc storage_remove(struct storage *s, const char *name, struct vv_error *err);
+/** storage_remove_many(s, names, count, err): delete objects of one directory; those that are gone
+ *  already are no failure.  Durable on return, as after storage_remove, which where the driver can is
+ *  one fsync for all of them.  If it fails some may be gone. */
+MUST_CHECK enum vv_rc storage_remove_many(struct storage *s, const char *const *names, size_t count,
+                                          struct vv_error *err);
 /** storage_make_layout(s, err): create the root and every directory (keys, admin, sessions,
  *  snapshots, condemned, packs/00..ff, index, parity/00..ff, tmp), durably.  A root that exists
  *  must be empty (VV_EREFUSED, with a hint); its parent must exist. */

@@ -586,6 +586,28 @@ remove__leaves_directories_alone(void **state)
     must_publish(f->s, "packs/ab/x", "x");
 }
 
+static void
+remove_many__deletes_what_is_there(void **state)
+{
+    static const char *const names[] = {"keys/a", "keys/none", "keys/b"};
+    static const char *const spread[] = {"keys/c", "admin/c"};
+    static const char *const directories[] = {"packs/ab"};
+    struct fixture *f = *state;
+    struct vv_error err = {0};
+    must_publish(f->s, "keys/a", "a");
+    must_publish(f->s, "keys/b", "b");
+    must_publish(f->s, "keys/c", "c");
+    must_succeed(storage_remove_many(f->s, names, 3, &err), &err);
+    must_lack(f->s, "keys/a");
+    must_lack(f->s, "keys/b");
+    must_succeed(storage_remove_many(f->s, names, 3, &err), &err);
+    must_succeed(storage_remove_many(f->s, names, 0, &err), &err);
+    must_succeed(storage_remove_many(f->s, directories, 1, &err), &err);
+    must_publish(f->s, "packs/ab/x", "x");
+    must_fail(storage_remove_many(f->s, spread, 2, &err), VV_EUSAGE, &err);
+    must_hold_text(f->s, "keys/c", "c");
+}
+
 /* --- several threads --- */
 
 struct race {
@@ -865,6 +887,7 @@ conformance_run(const struct conformance_driver *driver)
         CASE(remove__deletes_one_object),
         CASE(remove__frees_the_name),
         CASE(remove__leaves_directories_alone),
+        CASE(remove_many__deletes_what_is_there),
         CASE(publish__lets_exactly_one_of_sixteen_win),
         CASE(list__while_publishing_has_all_earlier_names),
         CASE(abilities__allow_everything_a_repository_needs),

@@ -305,6 +305,23 @@ local_remove__syncs_the_directory(void **state)
     must_fail(storage_remove(fixture.s, "keys/b", &err), VV_EIO, &err);
 }
 
+static void
+local_remove_many__syncs_the_directory_once(void **state)
+{
+    static const char *const names[] = {"keys/a", "keys/none", "keys/b"};
+    struct vv_error err = {0};
+
+    (void)state;
+    must_publish(fixture.s, "keys/a", "a");
+    must_publish(fixture.s, "keys/b", "b");
+    trap.log[0] = '\0';
+    assert_int_equal(storage_remove_many(fixture.s, names, 3, &err), VV_OK);
+    assert_string_equal(trap.log, "open:keys/ unlink:keys/ unlink:keys/ unlink:keys/ fsync:keys/");
+    must_publish(fixture.s, "keys/b", "b");
+    trap.always[FSYNC] = EIO;
+    must_fail(storage_remove_many(fixture.s, names + 2, 1, &err), VV_EIO, &err);
+}
+
 /* --- failures --- */
 
 /* What must hold when call number trap.fail_at of a publication has failed. */
@@ -611,6 +628,7 @@ main(void)
         CASE(local_publish__renames_where_there_are_no_hard_links),
         CASE(local_publish__says_when_nothing_is_exclusive),
         CASE(local_remove__syncs_the_directory),
+        CASE(local_remove_many__syncs_the_directory_once),
         CASE(local_publish__survives_each_call_failing),
         CASE(local_publish__completes_short_writes),
         CASE(local_publish__repeats_interrupted_opens_and_writes),

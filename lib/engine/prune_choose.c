@@ -7,7 +7,9 @@
 #include "repo/pack_epochs.h"
 
 #define SMALL_PACK (4u << 20)
-#define SMALL_MANY 8u /* small packs of one class worth merging */
+#define SMALL_MANY 8u /* small packs of one class worth merging... */
+#define SMALL_SHARE                                                                                \
+    4u /* ... if they are such a part of all: merging copies much and wins nothing */
 #define CLASSES 4u
 #define SPACE_KEPT (8u << 20) /* for the index, lists and slots */
 
@@ -268,16 +270,22 @@ is_small(const struct choosing *c, size_t pack, unsigned class)
            c->round->packs.items[pack].size < SMALL_PACK;
 }
 
-/** Many small packs become few. */
+/** Many small packs become few, where they are many among all. */
 static enum vv_rc
 take_small(struct choosing *c, struct vv_error *err)
 {
     for (unsigned class = 0; class < CLASSES; class ++) {
         size_t count = 0;
+        size_t all = 0;
         for (size_t i = 0; i < c->order_count; i++) {
+            const struct prune_pack *item = &c->round->items[c->order[i].pack];
             count += is_small(c, c->order[i].pack, class);
+            all += item->class == class;
         }
-        for (size_t i = 0; count >= SMALL_MANY && i < c->order_count; i++) {
+        if (count < SMALL_MANY || count * SMALL_SHARE < all) {
+            continue;
+        }
+        for (size_t i = 0; i < c->order_count; i++) {
             if (is_small(c, c->order[i].pack, class)) {
                 VV_TRY(take_live(c, c->order[i].pack, err));
             }

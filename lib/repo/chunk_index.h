@@ -103,6 +103,8 @@ void index_writer_free(struct index_writer *w);
 /** index_writer_dry_run(w): from now on records are counted and nothing is published; needs no
  *  client.  index_writer_bytes(w): sizes of the segments so far. */
 void index_writer_dry_run(struct index_writer *w);
+/** index_writer_gather(w, records): before anything is added: a segment for so many records. */
+void index_writer_gather(struct index_writer *w, uint32_t records);
 uint64_t index_writer_bytes(struct index_writer *w);
 MUST_CHECK enum vv_rc index_writer_add(struct index_writer *w, const struct pack_name *name,
                                        uint64_t file_size, enum pack_class class,

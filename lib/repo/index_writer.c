@@ -17,6 +17,7 @@ struct index_writer {
     struct repo *repo;
     const struct client_keys *client; /* NULL: records are only attached */
     bool dry_run;                     /* segments are counted and thrown away */
+    uint32_t gathered;                /* records a segment; 0: by WAITING_SHARE */
     struct vv_mutex lock;             /* guards everything below */
     struct vv_cond idle;
     struct vv_buf records; /* waiting */
@@ -49,6 +50,12 @@ void
 index_writer_dry_run(struct index_writer *w)
 {
     w->dry_run = true;
+}
+
+void
+index_writer_gather(struct index_writer *w, uint32_t records)
+{
+    w->gathered = records;
 }
 
 uint64_t
@@ -196,8 +203,10 @@ publish_waiting(struct index_writer *w, struct vv_error *err)
 static bool
 due(const struct index_writer *w)
 {
-    return (uint64_t)w->count * WAITING_SHARE > w->published ||
-           w->records.len >= INDEX_SEGMENT_TARGET;
+    bool many = w->gathered != 0 ? w->count >= w->gathered
+                                 : (uint64_t)w->count * WAITING_SHARE > w->published;
+
+    return many || w->records.len >= INDEX_SEGMENT_TARGET;
 }
 
 /** Append a record, which is released, and publish when it is time.  While another thread publishes,

@@ -98,6 +98,19 @@ publish_image(struct pack_writer *w, const struct pack_image *image, const struc
     return w->read_back ? read_back(w, image, object, err) : VV_OK;
 }
 
+/** Wait until the index knows all images that were handed to uploaders before this one.  Each of them
+ *  is with an uploader.  Once the writer has failed the order does not matter any more: what is stored
+ *  is told all the same. */
+static void
+wait_for_turn(struct pack_writer *w, const struct pack_image *image)
+{
+    vv_mutex_lock(&w->lock);
+    while (w->uploader_count > 0 && w->indexed != image->order && w->failure_rc == VV_OK) {
+        vv_cond_wait(&w->room, &w->lock);
+    }
+    vv_mutex_unlock(&w->lock);
+}
+
 /** Finish, check, store, and only then (P5) tell the index. */
 static enum vv_rc
 store_image(struct pack_writer *w, struct pack_image *image, struct image_checker *checker,
@@ -114,6 +127,7 @@ store_image(struct pack_writer *w, struct pack_image *image, struct image_checke
         VV_TRY(name_and_check(w, image, checker, &name, &found, err));
         VV_TRY(publish_image(w, image, &name, err));
     }
+    wait_for_turn(w, image);
     VV_TRY(index_writer_add(w->index_writer, &name, image->len, image->class,
                             w->dry_run ? &image->directory : &found, err));
     atomic_fetch_add(
@@ -148,6 +162,7 @@ void
 pack_writer_publish(struct pack_writer *w, struct pack_image *image, struct image_checker *checker)
 {
     struct image_memory memory = {0};
+    uint64_t order = image->order;
     struct vv_error err = {0};
     enum vv_rc rc = pack_writer_check(w, &err);
 
@@ -157,6 +172,7 @@ pack_writer_publish(struct pack_writer *w, struct pack_image *image, struct imag
     }
     pack_image_free(image, &memory); /* with its key */
     vv_mutex_lock(&w->lock);
+    w->indexed = order + 1;
     w->images--;
     keep_memory(w, &memory);
     if (rc != VV_OK) {

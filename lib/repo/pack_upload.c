@@ -95,6 +95,7 @@ pack_writer_hand_over(struct pack_writer *w, struct pack_image *image,
     for (end = &w->finished; *end != NULL; end = &(*end)->next) {
     }
     image->next = NULL;
+    image->order = w->handed++;
     *end = image;
     vv_cond_broadcast(&w->room);
     vv_mutex_unlock(&w->lock);

@@ -37,7 +37,8 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     w->dry_run = o->dry_run;
     w->target = o->target;
     if (!o->dry_run && (o->behind || storage_parallel(repo_storage(r)) > 1)) {
-        unsigned uploaders = storage_parallel(repo_storage(r)) > 1 ? PACK_UPLOADERS : 1;
+        bool far = storage_parallel(repo_storage(r)) > 1;
+        unsigned uploaders = far ? PACK_UPLOADERS : PACK_PUBLISHERS;
         VV_TRY(pack_uploaders_start(w, uploaders, err));
         w->images_max += uploaders;
     }
@@ -49,6 +50,9 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
     VV_TRY(index_writer_new(r, s != NULL ? writer_session_client(s) : NULL, &w->index_writer, err));
     if (o->dry_run) {
         index_writer_dry_run(w->index_writer);
+    }
+    if (o->behind) {
+        index_writer_gather(w->index_writer, PACK_RECORDS);
     }
     if (!o->own_only) {
         chunk_index_for_writing(x, writer_session_condemned(s), writer_session_admin(s),

@@ -23,8 +23,8 @@
  *     publication of any pack fails the session never commits, so a claim never outlives a missing
  *     pack.
  * P7  images in memory: at most threads + 1 and no less than 3, and where publishing is mostly waiting
- *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that; one
- *     more and one thread if the caller asks for it (behind).  Pack
+ *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that;
+ *     2 more and as many threads if the caller asks for it (behind).  Pack
  *     target grows with what the session has stored: a 256th of it, at least 4 MiB, at most 32 MiB
  *     (from 8 GiB), so that a killed run loses little and a small one needs little memory.
  *     Metadata packs: 2 MiB, which a run after a kill may have to find again; one that holds lists
@@ -41,7 +41,8 @@ struct pack_writer_options {
     /* For whoever moves chunks out of packs that are going to be deleted: */
     bool own_only;   /* only what was stored (or trusted) in this session is known */
     bool read_back;  /* a published pack is read from the storage and compared */
-    bool behind;     /* a thread of its own publishes, in order, while builders go on */
+    bool behind;     /* threads of their own publish while builders go on; index records are made in
+                      * the order of packs, eight a segment, so that a dry run foretells them */
     bool dry_run;    /* finished packs are counted and thrown away */
     uint64_t target; /* size of packs of all classes; 0: as P7 says */
 };

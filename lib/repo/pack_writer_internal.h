@@ -19,6 +19,8 @@
 #define PACK_LISTS_MIN (16u << 20)
 #define PACK_TARGET_SHARE 256u /* P7: a pack is at most this part of what the session has stored */
 #define PACK_UPLOADERS 4u      /* where the storage is far away */
+#define PACK_PUBLISHERS 2u     /* elsewhere, if asked for: one waits while another computes */
+#define PACK_RECORDS 8u        /* and so many records to an index segment */
 #define PACK_CLASSES 4u        /* arrays by enum pack_class */
 
 /* --- one pack in memory ----------------------------------------------------------------------- */
@@ -53,6 +55,7 @@ struct pack_image {
     bool closed;             /* no more blocks */
     bool spoiled;            /* a block failed: never published (P1) */
     struct pack_image *next; /* finished and waiting for an uploader */
+    uint64_t order;          /* how many were handed to uploaders before */
 };
 
 /** What an image is made from. */
@@ -156,6 +159,8 @@ struct pack_writer {
     uint64_t stored[PACK_CLASSES]; /* sizes of closed images */
     struct image_memory spare[SPARE_MEMORIES];
     struct pack_image *finished; /* first of those no uploader has taken yet */
+    uint64_t handed;             /* to uploaders so far */
+    uint64_t indexed;            /* of these, in order */
     bool closing;                /* the uploaders end when that is empty */
     enum vv_rc failure_rc;
     struct vv_error failure;

@@ -132,11 +132,18 @@ printf 'packs         %s before, %s after, %s ideal: %s of what could come back\
     "$before" "$after" "$ideal" "$share"
 printf 'time          %s of restic, %s of borg\n' "$to_restic" "$to_borg"
 awk -v s="$share" 'BEGIN { exit !(s >= 0.95) }' || fail "less than 95 % came back"
-awk -v r="$to_restic" -v b="$to_borg" 'BEGIN { exit !(r <= 0.33 && b <= 0.33) }' ||
-    fail "more than 0.33 of the time of restic or borg"
 
 # --- 0 bytes free ---
-[ "$(id -u)" = 0 ] || { say "0 bytes free: needs root"; exit 0; }
+# All that is left to say is whether it was fast enough.
+judge_time() {
+    awk -v r="$to_restic" -v b="$to_borg" 'BEGIN { exit !(r <= 0.33 && b <= 0.33) }' ||
+        fail "more than 0.33 of the time of restic or borg"
+}
+[ "$(id -u)" = 0 ] || {
+    say "0 bytes free: needs root"
+    judge_time
+    exit 0
+}
 mkdir -p "$WORK/small"
 truncate -s 200M "$WORK/image"
 mkfs.ext4 -q -F -m 0 "$WORK/image"
@@ -165,3 +172,4 @@ printf '0 bytes free  %s bytes freed in %s rounds\n' "$(json "$WORK/full.json" '
 umount "$WORK/small"
 trap - EXIT
 rm -rf "$WORK"
+judge_time

@@ -8,7 +8,7 @@
 #include "engine/prune.h"
 #include "render.h"
 
-#define MAX_WASTE_DEFAULT 0.02
+#define MAX_WASTE_DEFAULT 0.03
 #define WAIT_DEFAULT (INT64_C(600) * 1000000000)
 #define LEVEL 3 /* of blocks that are compressed again, as in a backup */
 
@@ -25,7 +25,7 @@ static const struct option_spec specs[] = {
     {"dry-run", '\0', OPTION_FLAG, offsetof(struct prune_command_line, dry_run), NULL,
      "only tell what would be deleted and written", NULL},
     {"max-waste", '\0', OPTION_TEXT, offsetof(struct prune_command_line, max_waste), "PERCENT",
-     "packs with no more waste than that stay as they are (default: 2%)", NULL},
+     "packs with no more waste than that stay as they are (default: 3%)", NULL},
     {"budget", '\0', OPTION_SIZE, offsetof(struct prune_command_line, budget), "SIZE",
      "copy at most this much out of packs that are partly waste", NULL},
     {"grace", '\0', OPTION_TEXT, offsetof(struct prune_command_line, grace), "DURATION",

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Read a varve repository without varve.
 
-Written from the manual page varve-format(5) alone, as its proof and as a last resort: it is made to
-be read next to that page, short rather than fast.  It changes nothing in the repository.  Needs
-Debian's python3-nacl, python3-cryptography, python3-zstandard; for recovery words also that page.
+Written from the manual page varve-format(5) alone, to be read next to it, short rather than fast.
+Needs Debian's python3-nacl, python3-cryptography, python3-zstandard; for recovery words that page.
 
 Exit code: 0 all is well; 1 what was named on standard error is damaged or could not be made, the
 rest was done; 2 nothing could be done.
@@ -30,11 +29,11 @@ import types
 
 import nacl.bindings
 import nacl.exceptions
-import nacl.public
 import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from nacl.public import PrivateKey, SealedBox
 from nacl.signing import VerifyKey
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -46,15 +45,14 @@ FILE_TYPE = (None, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFIFO, stat.
 TORN, MAY_CHANGE, NO_OWNER, IMPLIED = 1 << 9, 1 << 10, 1 << 11, 1 << 12  # flags of entries
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, INODE_FLAGS = 0x80086601, 0x40086602, 0x2083c4fc
 ALONE = os.O_NOFOLLOW | os.O_CLOEXEC
-ADMIN = "certificate", "revocation", "epoch", "grave", "suspect", "forget", "forget", "pin", "listed", "accepted"
+ADMIN = "certificate revocation epoch grave suspect forget forget pin listed accepted".split()
 AEAD = {1: AESGCM, 2: ChaCha20Poly1305}
 
 
 class Corrupt(Exception):
-    """A rule of the format is broken, or something is beyond version 1."""
+    """A rule of the format is broken, or something is beyond version 1.  BROKEN: and the like."""
 
 
-# What damage raises, whichever library notices it.
 BROKEN = (Corrupt, OSError, ValueError, LookupError, OverflowError, struct.error, InvalidTag,
           nacl.exceptions.CryptoError, zstandard.ZstdError)
 problems = []  # where damage was reported
@@ -67,10 +65,8 @@ def require(condition, message):
 
 def show(text):
     """Text or a path as one line without anything that could play tricks on a terminal."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "backslashreplace")
+    text = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
 
 def span(start, length):
     return "bytes %d-%d" % (start, start + length - 1)
@@ -140,7 +136,6 @@ def tagged_fields(data):
 def blake2b(data, key=b""):
     return hashlib.blake2b(data, key=key, digest_size=32).digest()
 
-
 def sha256(data):
     return hashlib.sha256(data).digest()
 
@@ -167,7 +162,6 @@ def open_envelope(sub_key, purpose, additional, data):
 
 
 # --- Secrets -------------------------------------------------------------------------------------
-
 def recovery_word_list():
     here = os.path.dirname(os.path.realpath(__file__))
     for folder in here, here + "/../man", "/usr/local/share/man/man5", "/usr/share/man/man5":
@@ -193,10 +187,9 @@ def read_secret(options):
     """Repository id (None: whichever it is), type of slot, secret."""
     with open(options.key_file or options.recovery_file or options.passphrase_file, "rb") as file:
         data = file.read(64 * KIB)
-    if options.recovery_file:
-        return None, WORDS, read_recovery_words(data)
-    if options.passphrase_file:
-        return None, PASSPHRASE, re.sub(rb"\r?\n\Z", b"", data)
+    if not options.key_file:
+        return ((None, WORDS, read_recovery_words(data)) if options.recovery_file else
+                (None, PASSPHRASE, re.sub(rb"\r?\n\Z", b"", data)))
     text = re.sub(rb"[ \t\r]+(\n|\Z)", rb"\1", data).rstrip(b"\n")
     match = re.fullmatch(rb"(varve key file 1\nrepository ([0-9a-f]{32})\nkey ([0-9a-f]{64})\n)"
                          rb"check ([0-9a-f]{8})", text)
@@ -205,7 +198,6 @@ def read_secret(options):
 
 
 # --- Packs ---------------------------------------------------------------------------------------
-
 class Pack:
     """One instance of a pack.  What it hands out is authenticated."""
 
@@ -223,9 +215,6 @@ class Pack:
         self.raw = attempt(name + ": " + footer, self.directory) or self.indexed
         require(self.raw, "no directory in index/ either")
         self.blocks = []  # (chunks, (offset, stored length, plaintext length, flags))
-        self.use_directory()
-
-    def use_directory(self):
         cursor, last = Cursor(self.raw), 256
         for number in range(cursor.one("I")):
             _, flags, offset, stored, plain, count = cursor.unpack("BBIIII")
@@ -242,8 +231,8 @@ class Pack:
             "<24sBBH4s32x80s32s80x", header)
         require(magic == b"varveP\1\0" + self.repository.id, "bad header")
         secret = self.repository.open_sealed(epoch, sealed)
-        key = blake2b(b"varve pack" + secret + self.repository.id,
-                      self.repository.sub_key(b"varve writer", epoch))
+        writer = self.repository.epoch_keys(epoch)[1]
+        key = blake2b(b"varve pack" + secret + self.repository.id, writer)
         require(blake2b(b"varve commitment" + header[:144], key) == commitment,
                 "commitment differs")
         self.id, self.key, self.cipher = blake2b(header), key, AEAD[suite](key)
@@ -293,7 +282,6 @@ class Pack:
 
 
 # --- Trees and streams ---------------------------------------------------------------------------
-
 def take_stream(cursor):
     height, size = cursor.varint(8), cursor.varint()
     items = [(size, cursor.take(32))] if height else [
@@ -308,7 +296,6 @@ def take_extents(cursor):
         end = start + cursor.varint()
         extents.append((start, end - start))
     return extents
-
 
 def take_attributes(cursor):
     return [(cursor.blob(), cursor.blob()) for _ in range(cursor.varint())]
@@ -359,24 +346,21 @@ def parse_node(data, height):
 def order(path):
     return path.replace(b"/", b"\0")  # which comes before every other byte
 
-
 def is_below(path, top):
     return not top or (path + b"/").startswith(top + b"/")
 
 
 # --- Repository ----------------------------------------------------------------------------------
-
 class Repository:
     def __init__(self, top):
         self.top = top
-        self.id = self.master = self.admin_key = self.config_hash = self.site = None
+        self.id = self.master = self.client = self.admin_key = self.config_hash = self.site = None
+        self.epochs = {}  # by epoch: reader secret and writer key
         self.certificates, self.revoked = {}, {}  # by client: key; first sequence not believed
-        self.buried = set()  # sessions and snapshots
+        self.buried, self.walked = set(), set()  # sessions and snapshots; nodes of trees
         self.hidden, self.ends = {}, {}  # by forget run: snapshots; how it ended
-        self.snapshots, self.packs = [], []
-        self.indexed = {}  # by hash of a pack: the directory index/ has
+        self.snapshots, self.packs, self.indexed = [], [], {}  # by hash: the directory index/ has
         self.good = {}  # by (type, id): the length of chunks that need not be read again
-        self.walked = set()  # nodes of trees
         self.chunks = collections.defaultdict(list)  # by (type, id): (pack, block, offset, length)
 
     def read(self, name):
@@ -386,8 +370,8 @@ class Repository:
         return data
 
     def names(self, folder, pattern):
-        return sorted(name for name in glob.glob(folder + "/*", root_dir=self.top)
-                      if re.fullmatch(pattern, os.path.basename(name)))
+        names = sorted(glob.glob(folder + "/*", root_dir=self.top))
+        return [name for name in names if re.fullmatch(pattern, os.path.basename(name))]
 
     def each(self, names, function):
         for name in names:
@@ -396,17 +380,21 @@ class Repository:
     def sub_key(self, label, epoch=b""):
         return blake2b(label + self.id + epoch, self.master)
 
+    def epoch_keys(self, epoch):
+        """Reader secret and writer key: an administrator's are derived, a reader's were given."""
+        if self.master:
+            return self.sub_key(b"varve reader", epoch), self.sub_key(b"varve writer", epoch)
+        require(epoch in self.epochs, "no key of epoch %d" % int.from_bytes(epoch, "little"))
+        return self.epochs[epoch]
+
     def open_sealed(self, epoch, data):
-        reader = nacl.public.PrivateKey(self.sub_key(b"varve reader", epoch))
-        return nacl.public.SealedBox(reader).decrypt(data)
+        return SealedBox(PrivateKey(self.epoch_keys(epoch)[0])).decrypt(data)
 
     def unlock(self, repository, kind, secret):
         self.id = repository
         slots = self.names("keys", "[0-9a-f]{16}-[ab]")
         require(any(attempt(name, self.open_slot, name, kind, secret) for name in slots),
                 "no key slot opens with this secret")
-        labels = {DATA: b"data", NODE: b"node", LIST: b"list", RECORD: b"record"}
-        self.id_keys = {kind: self.sub_key(b"varve id " + labels[kind]) for kind in labels}
 
     def open_slot(self, name, wanted, secret):
         data = self.read(name)
@@ -425,9 +413,19 @@ class Repository:
         fields = tagged_fields(open_envelope(secret, b"key slot", head, sealed))
         if not fields:
             return False
-        require(fields[1] == [struct.pack("<Q", 1)], "unsupported role of a key bundle")
-        self.id, (self.config_hash, self.admin_key, self.master) = data[8:24], (
-            fields[tag][0] for tag in (2, 3, 4))
+        role = int.from_bytes(fields[1][0], "little")
+        require(role in (1, 2), "role %d: it opens nothing" % role)
+        self.id, self.config_hash, self.admin_key = data[8:24], fields[2][0], fields[3][0]
+        if role == 1:
+            self.master, = fields[4]
+            keys = [self.sub_key(b"varve id " + of) for of in b"data node list record".split()]
+            self.index_key = self.sub_key(b"varve index")
+        else:
+            self.client, self.client_secret, self.index_key = (fields[tag][0] for tag in (6, 8, 10))
+            keys = [key for key, in struct.iter_unpack("32s", fields[9][0])]
+            for epoch, _, writer, reader in (struct.unpack("4s32s32s32s", f) for f in fields[11]):
+                self.epochs[epoch] = reader, writer
+        self.id_keys = dict(zip((DATA, NODE, LIST, RECORD), keys))
         return True
 
     def use_admin(self, name, data):
@@ -436,7 +434,7 @@ class Repository:
         site, kind, _, digits, length = body.unpack("16sBq16sI")
         payload = Cursor(body.take(length))
         word, run = re.fullmatch(r"admin/([a-z]+)-([0-9a-f]+).*", name).groups()
-        require(1 <= kind <= len(ADMIN) and word == ADMIN[kind - 1], "unsupported type, or another name")
+        require(1 <= kind <= 10 and word == ADMIN[kind - 1], "unsupported type, or another name")
         everywhere = not any(site)
         here = everywhere or site == self.site
         if kind == 1 and everywhere:
@@ -445,6 +443,11 @@ class Repository:
         elif kind == 2 and everywhere:
             client, sequence = payload.unpack("16sQ")
             self.revoked[client] = min(sequence, self.revoked.get(client, sequence))
+        elif kind == 3 and everywhere and self.client:
+            epoch, _ = payload.unpack("4s32s")
+            mine = {what: SealedBox(PrivateKey(self.client_secret)).decrypt(sealed)
+                    for client, what, sealed in payload.table("16sB80s") if client == self.client}
+            self.epochs.update({epoch: (mine[2], mine[1])} if len(mine) == 2 else {})
         elif kind == 4:
             for session, snapshot, _, _, _, _, _, reason in payload.table("16s16s16sQ32s32s16sB"):
                 if here or reason == 3:
@@ -461,8 +464,8 @@ class Repository:
         self.each(self.names("admin", "[a-z]+-[0-9a-f]+.*"), self.use_admin)
         self.each(self.names("snapshots", "[0-9a-f]{32}"), self.use_slot)
         hidden = set().union(*(self.hidden[run] for run in self.hidden if self.ends.get(run) != 2))
-        once = {snapshot.hash: snapshot for snapshot in self.snapshots}
-        self.snapshots = sorted(once.values(), key=lambda snapshot: snapshot.time)
+        once = {snapshot.hash: snapshot for snapshot in self.snapshots}.values()
+        self.snapshots = sorted(once, key=lambda snapshot: snapshot.time)
         for snapshot in self.snapshots:
             snapshot.forgotten = snapshot.id in hidden
 
@@ -500,8 +503,7 @@ class Repository:
     def find_snapshot(self, which):
         found = [snapshot for snapshot in self.snapshots if snapshot.id.hex().startswith(which)]
         if which == "latest":
-            found = [snapshot for snapshot in self.snapshots
-                     if not snapshot.forgotten and not snapshot.wal][-1:]
+            found = [one for one in self.snapshots if not one.forgotten and not one.wal][-1:]
         require(len(found) == 1, "%d snapshots are '%s'" % (len(found), which))
         return found[0]
 
@@ -517,7 +519,7 @@ class Repository:
         for _ in range(body.one("I")):
             pack, _, client, length = body.unpack("32s16s16sI")
             sealed, signature = body.take(length), body.take(64)
-            key = blake2b(b"varve index" + pack, self.sub_key(b"varve index"))
+            key = blake2b(b"varve index" + pack, self.index_key)
             plain = Cursor(open_envelope(key, b"index", pack, sealed))
             self.indexed[pack] = plain.take(plain.unpack("QBI")[2])
             signed = b"varve index record" + self.id + pack + client + sealed
@@ -634,11 +636,7 @@ class Repository:
 
 
 class Extractor:
-    """Makes the entries of a tree below a directory.
-
-    It follows no symbolic link, so nothing is made elsewhere; nothing is overwritten.  Directories
-    get their attributes when they are full; inode flags, which may forbid changes, come last.
-    """
+    """Makes the entries of a tree below a directory; follows no link, and overwrites nothing."""
 
     def __init__(self, repository, target):
         os.makedirs(target, exist_ok=True)
@@ -648,9 +646,9 @@ class Extractor:
     def extract(self, entries):
         for path, entry in entries:
             attempt(path, self.make, path, entry)
-        for path, entry in reversed(self.directories):
+        for path, entry in reversed(self.directories):  # when they are full
             attempt(path, self.finish, path, entry)
-        for path, entry in self.flagged:
+        for path, entry in self.flagged:  # which may forbid changes
             attempt(path, self.set_inode_flags, path, entry)
 
     @contextlib.contextmanager
@@ -740,7 +738,6 @@ def number_of(find, name, number):
 def show_time(nanoseconds):
     return time.strftime("%F %T", time.gmtime(max(-2**35, min(nanoseconds // 10**9, 2**37))))
 
-
 def print_snapshots(repository):
     for one in repository.snapshots:
         print(one.id.hex(), show_time(one.time), show(one.host), one.entries, "entries,",
@@ -795,8 +792,7 @@ def main():
         else:
             Extractor(repository, options.directory).extract(entries)
     except BROKEN as e:
-        damage("error", e)
-        return 2
+        return damage("error", e) or 2
     return 1 if problems else 0
 
 

@@ -52,6 +52,35 @@ assert_exit 0 reader ls "$first" "$WORK/tree" >/dev/null
 assert_grep 'new-at-off$' "$STDOUT"
 refute_grep 'new-at-1$' "$STDOUT"
 
+# A reader's key, too, before and after another epoch; a writer's reads nothing.
+admin=$VARVE_KEY_FILE
+assert_exit 0 varve key add --role reader --name drill --new-key-file "$WORK/drill.key" >/dev/null
+assert_exit 0 varve key add --role writer --name web --new-key-file "$WORK/web.key" >/dev/null
+secret=(--key-file "$WORK/drill.key")
+assert_reads "$WORK/tree"
+assert_exit 0 varve key rotate >/dev/null
+random_file "$WORK/tree/of-the-second-epoch" 300000 77
+assert_exit 0 varve backup "$WORK/tree" >/dev/null
+assert_reads "$WORK/tree"
+assert_exit 0 reader check >/dev/null
+assert_eq "$(reader snapshots | wc -l)" 4 "number of snapshots"
+secret=(--key-file "$WORK/web.key")
+assert_exit 2 reader snapshots 2>errors
+assert_grep 'role 3: it opens nothing' errors
+# What came after it was revoked is not for it, though its slot survived; what was before still is.
+mkdir "$WORK/slots"
+cp -p "$VARVE_REPO"/keys/* "$WORK/slots/"
+assert_exit 0 varve key revoke drill >/dev/null
+cp -p "$WORK"/slots/* "$VARVE_REPO/keys/"
+assert_exit 0 varve backup "$WORK/tree" >/dev/null
+secret=(--key-file "$WORK/drill.key")
+assert_exit 1 reader snapshots >listed 2>errors
+assert_eq "$(wc -l <listed)" 4 "number of snapshots"
+assert_grep 'no key of epoch 2' errors
+assert_exit 0 varve key remove "$(varve --json key list | python3 -c 'import json, sys
+print([s["id"] for s in json.load(sys.stdin)["slots"] if s["role"] == "reader"][0])')" >/dev/null
+secret=(--key-file "$admin")
+
 # Everything a file system holds, with holes, a big sparse file, many and large attributes.
 make_torture_tree "$WORK/torture" 2>/dev/null
 # What its owner cannot read is not backed up.

@@ -108,6 +108,22 @@ remove_object(struct prune *p, const char *name, struct vv_error *err)
     return rc;
 }
 
+/** A repair may have taken this session's list away because it was damaged: then others may refer to
+ *  what it named (admin_records.h, L4). */
+static enum vv_rc
+check_list_is_there(const struct prune_round *round, struct vv_error *err)
+{
+    char name[sizeof("condemned/") + VV_UUID_TEXT] = "condemned/";
+    uint64_t size;
+    enum vv_rc rc;
+
+    vv_uuid_text(writer_session_id(round->session), name + strlen(name));
+    rc = storage_size(repo_storage(round->p->repo), name, &size, err);
+    return rc == VV_ENOTFOUND
+               ? vv_error_set(err, VV_EREFUSED, "the list of what this prune deletes is gone")
+               : rc;
+}
+
 /** P6, one pack with its parity, which is nothing without it. */
 static enum vv_rc
 remove_pack(const struct prune_round *round, size_t number, struct vv_error *err)
@@ -117,6 +133,7 @@ remove_pack(const struct prune_round *round, size_t number, struct vv_error *err
     char object[PACK_OBJECT_TEXT];
     char parity[PACK_OBJECT_TEXT + 1] = "parity/";
 
+    VV_TRY(check_list_is_there(round, err));
     pack_object_text(&round->go[number], object);
     memcpy(parity + strlen("parity/"), object + strlen("packs/"),
            strlen(object) - strlen("packs/") + 1);
@@ -172,7 +189,9 @@ delete_packs(struct prune_round *round, struct vv_error *err)
 
     prune_phase(p, PRUNE_DELETING);
     if (!p->options->dry_run) {
-        VV_TRY(remove_packs(round, err));
+        enum vv_rc rc = remove_packs(round, err);
+        round->overtaken = rc == VV_EREFUSED;
+        VV_TRY(rc);
     }
     for (size_t i = 0; i < round->go_count; i++) {
         size_t at = pack_list_find(&round->packs, &round->go[i]);

@@ -310,6 +310,7 @@ survey(struct prune_round *round, uint64_t *ret_missing, struct vv_error *err)
 
     forget_survey(round);
     VV_TRY(condemned_read(p->repo, &round->condemned, err)); /* lists, index, listing: X1 */
+    VV_TRY(condemned_conclusive(&round->condemned, err));
     VV_TRY(admin_records_read(p->repo, &round->admin, err));
     VV_TRY(admin_records_conclusive(&round->admin, err));
     VV_TRY(chunk_index_reload(p->index, err));

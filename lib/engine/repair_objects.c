@@ -9,6 +9,7 @@
 #include "engine/repair_internal.h"
 #include "format/key_slot.h"
 #include "format/readme.h"
+#include "repo/open_sessions.h"
 #include "repo/pack_parity.h"
 #include "repo/repo_mend.h"
 
@@ -278,6 +279,38 @@ mend_session(struct repair *x, const char *name, struct vv_error *err)
                : VV_OK;
 }
 
+/** A damaged list of what a prune was to delete: that prune is ended, and the list goes (L4). */
+static enum vv_rc
+mend_condemned(struct repair *x, const char *name, struct vv_error *err)
+{
+    const char *file = name + strlen("condemned/");
+    struct vv_uuid session;
+    bool damaged;
+    enum vv_rc rc;
+
+    VV_TRY(condemned_damaged(x->repo, file, &damaged, err));
+    if (!damaged || !vv_uuid_parse(file, strlen(file), &session)) {
+        return VV_OK;
+    }
+    if (keyring_need_admin(repo_keyring(x->repo), "ending a prune", NULL) != VV_OK) {
+        repair_lost(x, name, "only an administrator's key can end its prune and take it away");
+        return VV_OK;
+    }
+    rc = session_fence(x->repo, &session, err);
+    if (rc == VV_EEXISTS) { /* it has ended, or is deleting: it stops when its list is gone */
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
+    VV_TRY(rc);
+    if (repo_set_aside(x->repo, name, NULL) !=
+        VV_OK) { /* told at the end: fenced, it counts for nothing */
+        return repair_note_aside(x, name, err);
+    }
+    x->s.objects_aside++;
+    repair_mended(x, name, "its prune was ended; the next one decides anew");
+    return VV_OK;
+}
+
 typedef enum vv_rc mend_fn(struct repair *x, const char *name, struct vv_error *err);
 
 static enum vv_rc
@@ -353,6 +386,7 @@ repair_objects(struct repair *x, struct vv_error *err)
     VV_TRY(mend_readme(x, err));
     VV_TRY(mend_site(x, err));
     VV_TRY(mend_each(x, "admin", mend_record, err));
+    VV_TRY(mend_each(x, "condemned", mend_condemned, err));
     VV_TRY(mend_each(x, "sessions", mend_session, err));
     VV_TRY(mend_each(x, "parity", mend_decision, err));
     return decide_again(x, err);

@@ -278,7 +278,9 @@ judge(struct recovery *v, const struct copy *c, const struct snapshot *s, struct
     if (other) {
         return VV_OK; /* a run that died; its number was given again */
     }
-    if (writer_session_condemned(v->session)->lists > 0) {
+    if (writer_session_condemned(v->session)->lists +
+            writer_session_condemned(v->session)->damaged >
+        0) {
         tell_not(v, s, "a prune is under way; run repair again when it is through");
         return VV_OK;
     }

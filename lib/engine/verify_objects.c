@@ -211,6 +211,7 @@ check_admin(struct verify *v, struct vv_buf *object, struct vv_error *err)
 
     VV_TRY(admin_records_read(v->repo, &v->admin, err));
     VV_TRY(condemned_read(v->repo, &v->condemned, err));
+    v->s.objects_damaged += v->condemned.damaged; /* reported */
     v->s.objects_damaged += v->admin.damaged;
     v->s.forged = v->s.forged || v->admin.forged > 0 || v->condemned.forged > 0;
     VV_TRY(repo_list(v->repo, "admin", &names, err));

@@ -121,18 +121,38 @@ MUST_CHECK enum vv_rc admin_publish_record(struct repo *r, const struct admin_re
 MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_type type,
                                     const char *name, struct vv_span payload, struct vv_error *err);
 
-/** All condemned lists together.  Only those signed by the administrator count; one of them that
- *  cannot be read fails the whole. */
+/**
+ * All condemned lists together.
+ *
+ * L1  an intact object that the administrator did not sign, or one that no prune could have made
+ *     (its name, its session), is ignored and reported (event "forged-record");
+ * L2  one under the name of a session whose bytes are not those that were published may be what a
+ *     prune that is at work published, and may name any pack: it is counted as damaged, and whoever
+ *     reads it must refer to nothing that was there before, and must not delete.  Anybody who can
+ *     create files can bring that about; it costs space, never data, and stops no backup;
+ * L3  a damaged list of a session that the administrator fenced is ignored: a fenced prune deletes
+ *     nothing (prune.h, I1), and who adopted the list has it in one of its own;
+ * L4  a repair fences the session of a damaged list, so that it falls under L3, and takes the list
+ *     away.  If that prune was faster, it is deleting: it looks for its list before each pack and ends
+ *     when it is gone.
+ */
 struct condemned_set {
     struct pack_name *packs; /* sorted */
     size_t count;
     size_t lists; /* pending lists */
     size_t forged;
+    size_t damaged; /* L2 */
 };
 void condemned_set_release(struct condemned_set *c);
 MUST_CHECK enum vv_rc condemned_read(struct repo *r, struct condemned_set *ret,
                                      struct vv_error *err);
 bool condemned_contains(const struct condemned_set *c, const struct pack_name *name);
+/** condemned_conclusive(c, err): VV_OK if it is known what is condemned; otherwise VV_ECORRUPT with the
+ *  remedy. */
+MUST_CHECK enum vv_rc condemned_conclusive(const struct condemned_set *c, struct vv_error *err);
+/** condemned_damaged(r, file, ret, err): is "condemned/<file>" a damaged list in the sense of L2? */
+MUST_CHECK enum vv_rc condemned_damaged(struct repo *r, const char *file, bool *ret,
+                                        struct vv_error *err);
 /** condemned_retire(r, gone, count, ret_retired, err): delete the lists all of whose packs are among
  *  those the caller has deleted itself (sorted): whoever else may still be at work on such a list
  *  can do no harm any more. */

@@ -5,12 +5,43 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "format/slot.h"
 #include "repo/admin_records.h"
 
 static int
 compare_names(const void *a, const void *b)
 {
     return pack_name_compare(a, b);
+}
+
+/** Did the administrator end the session from outside?  (L3) */
+static bool
+is_fenced(struct repo *r, const char *session)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+    struct vv_uuid id;
+    struct slot slot;
+
+    if (!vv_uuid_parse(session, strlen(session), &id)) {
+        return false;
+    }
+    memcpy(name + strlen(name), session, VV_UUID_TEXT);
+    return storage_read_all(repo_storage(r), name, LIMIT_SLOT, &object, NULL) == VV_OK &&
+           slot_decode(vv_buf_span(&object), repo_id(r), &slot, NULL) == VV_OK &&
+           slot.status == SLOT_FENCE && vv_uuid_equal(&slot.session, &id) &&
+           keyring_admin_verify_object(repo_keyring(r), vv_buf_span(&object));
+}
+
+/** May this be what a prune at work has published, though its bytes are not?  (L2)  ${rc} is what
+ *  reading it gave. */
+static bool
+may_be_genuine(struct repo *r, enum vv_rc rc, const char *file)
+{
+    struct vv_uuid id;
+
+    return (rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) &&
+           vv_uuid_parse(file, strlen(file), &id) && !is_fenced(r, file);
 }
 
 /** Is this object one the administrator signed?  ${rc} is what decoding it gave. */
@@ -20,7 +51,7 @@ list_counts(struct repo *r, enum vv_rc rc, struct vv_span object, const char *fi
 {
     char session[VV_UUID_TEXT];
 
-    if (rc == VV_ECORRUPT || rc == VV_ELIMIT ||
+    if (rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO ||
         ((rc == VV_OK || rc == VV_EUNSUPPORTED) &&
          !keyring_admin_verify_object(repo_keyring(r), object))) {
         return false;
@@ -68,6 +99,15 @@ read_condemned(struct repo *r, const char *file, struct condemned_set *c, struct
     if (rc == VV_OK) {
         rc = repo_read_object(r, vv_buf_text(&name), FORMAT_CONDEMNED, LIMIT_CONDEMNED, object,
                               &body, err);
+    }
+    if (rc != VV_OK && may_be_genuine(r, rc, file)) {
+        repo_report(r, "condemned-damaged", vv_buf_text(&name),
+                    "it may name any pack, so nothing stored before is referred to, and nothing is "
+                    "deleted, until 'varve repair' with the administrator's key has taken it away");
+        vv_error_clear(err);
+        c->damaged++;
+        vv_buf_release(&name);
+        return VV_OK;
     }
     if (rc == VV_OK) {
         rc = condemned_decode(vv_buf_span(object), repo_id(r), &list, err);
@@ -173,6 +213,43 @@ condemned_retire(struct repo *r, const struct pack_name *gone, size_t count, siz
     VV_TRY(rc);
     *ret_retired = retired;
     return VV_OK;
+}
+
+enum vv_rc
+condemned_conclusive(const struct condemned_set *c, struct vv_error *err)
+{
+    if (c->damaged == 0) {
+        return VV_OK;
+    }
+    (void)vv_error_set(err, VV_ECORRUPT,
+                       "a list of what a prune is deleting is damaged: it may name any pack");
+    vv_error_hint(err, "'varve repair' with the administrator's key ends that prune and takes the "
+                       "list away");
+    return vv_error_origin(err, VV_ORIGIN_REPOSITORY, VV_ECORRUPT);
+}
+
+enum vv_rc
+condemned_damaged(struct repo *r, const char *file, bool *ret, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
+    struct vv_reader body;
+    struct vv_uuid id;
+    enum vv_rc rc;
+
+    vv_buf_printf(&name, "condemned/%s", file);
+    (void)vv_buf_text(&name);
+    VV_TRY(vv_buf_check(&name, err));
+    rc = repo_read_object(r, vv_buf_text(&name), FORMAT_CONDEMNED, LIMIT_CONDEMNED, &object, &body,
+                          err);
+    *ret = (rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) &&
+           vv_uuid_parse(file, strlen(file), &id);
+    if (*ret || rc == VV_ENOTFOUND || rc == VV_EUNSUPPORTED || rc == VV_ECORRUPT ||
+        rc == VV_ELIMIT || rc == VV_EIO) {
+        vv_error_clear(err);
+        return VV_OK;
+    }
+    return rc;
 }
 
 bool

@@ -204,7 +204,7 @@ is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_
     enum vv_rc rc;
 
     *ret = false;
-    if (condemned_contains(x->condemned, &p->name) ||
+    if (x->condemned->damaged > 0 || condemned_contains(x->condemned, &p->name) ||
         (x->admin->suspect_count > 0 &&
          bsearch(&p->name, x->admin->suspects, x->admin->suspect_count, sizeof(p->name),
                  compare_names) != NULL)) {

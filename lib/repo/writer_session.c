@@ -222,7 +222,7 @@ read_condemned(void *ctx, struct vv_error *err)
     VV_TRY(condemned_read(s->repo, &condemned, err));
     condemned_set_release(&s->condemned);
     s->condemned = condemned;
-    if (s->condemned.lists > 0) {
+    if (s->condemned.lists + s->condemned.damaged > 0) {
         s->parent_reuse = false;
     }
     return VV_OK;
@@ -319,7 +319,10 @@ create_slot(struct writer_session *s, struct vv_span records, uint32_t count, st
 static enum vv_rc
 look_around(struct writer_session *s, struct vv_error *err)
 {
-    VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
+    VV_TRY(writer_session_refresh(s, err));                         /* W2; W8 */
+    if (s->kind == SESSION_REPLICATE || s->kind == SESSION_PRUNE) { /* all again; or delete */
+        VV_TRY(condemned_conclusive(&s->condemned, err));
+    }
     if (s->client != NULL) {
         VV_TRY(ensure_certificate(s, err));
         VV_TRY(take_epoch(s, err));

@@ -11,6 +11,8 @@
 
 #include "core/alloc.h"
 #include "crypto/secret.h"
+#include "engine/prune.h"
+#include "engine/repair.h"
 #include "format/pack.h"
 
 /** A tree with one of each kind; bytes of its files. */
@@ -710,6 +712,58 @@ backup__stores_again_what_is_condemned(void **state)
     bw_end(&w);
 }
 
+/* A damaged list may have named any pack: nothing is referred to, and the backup is whole all the
+ * same; nothing replicates or is deleted until a repair has taken the list away. */
+static void
+backup__refers_to_nothing_while_a_list_is_damaged(void **state)
+{
+    struct backup_world w;
+    struct pack_name packs[64];
+    struct vv_uuid prune = {{3}};
+    struct prune_options po = {.budget = UINT64_MAX, .grace_ns = INT64_MAX};
+    struct prune_summary ps;
+    struct repair_options ro = {.threads = 1};
+    struct repair_summary rs;
+    char list[64] = "condemned/";
+    struct vv_span bytes;
+    uint32_t count;
+    uint8_t *copy;
+
+    (void)state;
+    bw_begin(&w, NULL);
+    (void)make_tree(&w);
+    bw_backup(&w);
+    count = bw_packs(&w, packs, VV_COUNT(packs));
+    bw_must(&w, condemned_publish(w.repo, &prune, packs, count, &w.err));
+    vv_uuid_text(&prune, list + strlen(list));
+    assert_true(storage_memory_peek(w.memory, list, &bytes));
+    copy = vv_memdup(bytes.data, bytes.len);
+    bw_must(&w, storage_memory_poke(w.memory, list, vv_span(copy, bytes.len - 50), &w.err));
+    vv_free(copy);
+    bw_reopen(&w);
+    bw_backup(&w);
+    assert_true(bw_heard_count(&w, "condemned-damaged") > 0);
+    assert_true(w.summary.packs_data > 0);
+    for (uint32_t i = 0; i < count; i++) { /* as the prune is going to, which knows its list */
+        char object[PACK_OBJECT_TEXT];
+        pack_object_text(&packs[i], object);
+        bw_must(&w, storage_memory_poke(w.memory, object, vv_span(NULL, 0), &w.err));
+    }
+    bw_reopen(&w);
+    bw_assert_content(&w, "a");
+    bw_assert_content(&w, "big");
+    bw_assert_content(&w, "dir/b");
+    assert_int_equal(prune_run(w.repo, &po, NULL, &ps, &w.err), VV_ECORRUPT);
+    assert_non_null(strstr(w.err.hint, "varve repair"));
+    bw_must(&w, repair_run(w.repo, &ro, NULL, &rs, &w.err));
+    assert_false(storage_memory_peek(w.memory, list, &bytes));
+    bw_reopen(&w);
+    bw_backup(&w);
+    assert_int_equal(bw_heard_count(&w, "condemned-damaged"), 0);
+    assert_int_equal(w.summary.packs_data, 0); /* what is here is known again */
+    bw_end(&w);
+}
+
 /** Drop all packs of one class. */
 static void
 drop_packs(struct backup_world *w, enum pack_class class)
@@ -863,6 +917,7 @@ main(void)
         cmocka_unit_test(backup__may_be_killed_before_any_publication),
         cmocka_unit_test(backup__looks_everything_up_while_a_list_is_pending),
         cmocka_unit_test(backup__stores_again_what_is_condemned),
+        cmocka_unit_test(backup__refers_to_nothing_while_a_list_is_damaged),
         cmocka_unit_test(backup__reads_again_what_a_damaged_parent_does_not_tell),
         cmocka_unit_test(backup__stores_a_commands_output),
         cmocka_unit_test(backup__commits_nothing_when_a_command_fails),

@@ -354,6 +354,43 @@ prune__packs_that_are_needed_are_missed(void **state)
     storage_free(saved);
 }
 
+/** A repair takes the list away in the moment in which the first pack is to go. */
+static enum fault_verdict
+lose_list(void *ctx, enum storage_op op, const char *name)
+{
+    bool *lost = ctx;
+    struct vv_error err = {0};
+    static char list[128];
+
+    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0 && !*lost) {
+        (void)snprintf(list, sizeof(list), "%s", name);
+    } else if (op == STORAGE_REMOVE && strncmp(name, "index/", 6) == 0 && !*lost) {
+        *lost = true;
+        assert_int_equal(storage_memory_poke(w.b.memory, list, vv_span(NULL, 0), &err), VV_OK);
+    } else if (op == STORAGE_REMOVE && strncmp(name, "packs/", 6) == 0) {
+        struct vv_span bytes; /* whatever goes, its list is there */
+        assert_true(storage_memory_peek(w.b.memory, list, &bytes));
+    } else if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0) {
+        (void)snprintf(list, sizeof(list), "%s", name); /* of the session that begins again */
+    }
+    return FAULT_PASS;
+}
+
+static void
+prune__deletes_nothing_once_its_list_is_gone(void **state)
+{
+    bool lost = false;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    w.b.hook = lose_list;
+    w.b.hook_ctx = &lost;
+    pw_prune(&w); /* begins again */
+    assert_true(lost);
+    assert_true(w.s.packs_dead + w.s.packs_emptied > 0);
+    assert_int_equal(pw_sound(&w), 3);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -370,6 +407,7 @@ main(void)
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),
         CASE(prune__stale_index_records_are_no_damage_and_go),
         CASE(prune__packs_that_are_needed_are_missed),
+        CASE(prune__deletes_nothing_once_its_list_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

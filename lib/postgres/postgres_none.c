@@ -4,6 +4,8 @@
 
 #include "postgres/postgres.h"
 
+/* NOLINTBEGIN(readability-non-const-parameter): the signatures are those of the build with libpq. */
+
 bool
 postgres_available(void)
 {
@@ -257,3 +259,5 @@ postgres_stream_finish(struct postgres *p, struct vv_error *err)
     (void)p;
     return left_out(err);
 }
+
+/* NOLINTEND(readability-non-const-parameter) */

@@ -179,7 +179,7 @@ bury_empty_sessions(struct repo *r, size_t least, size_t *ret_buried, struct vv_
     VV_TRY(repo_list(r, "snapshots", &names, err));
     rc = VV_OK;
     for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
-        struct slot slot;
+        struct slot slot = {0};
         bool whole = false;
         if (names.sizes[i] <= EMPTY_SLOT_MAX) {
             rc = read_slot(r, names.names[i], &object, &slot, &whole, err);

@@ -176,6 +176,8 @@ read_sized(struct sftp_client *c, const struct sftp_handle *h, struct sftp_trans
     sftp_put_handle(&item.body, h);
     rc = vv_buf_check(&item.body, err);
     rc = rc == VV_OK ? sftp_perform(c, &t->call, err) : rc;
+    t->items = NULL;
+    t->item_count = 0;
     sftp_item_release(&item);
     return rc;
 }

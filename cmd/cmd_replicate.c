@@ -20,11 +20,14 @@ struct replicate_command_line {
     const char *host;
     uint64_t reserve;
     unsigned threads;
+    int verify_by;
     bool accept_shrunken;
     bool complete;
     bool keyless;
     bool check_append_only;
 };
+/* In the order of enum replicate_verify_by. */
+static const char *const verify_by_choices[] = {"read-back", "digest", "auto", NULL};
 static const struct option_spec specs[] = {
     {"to", '\0', OPTION_LIST, offsetof(struct replicate_command_line, to), "REPO",
      "bring this replica up to date; may be repeated", NULL},
@@ -34,6 +37,9 @@ static const struct option_spec specs[] = {
      "bytes a second for all destinations together: 10M, 08:00-18:00=2M; may be repeated", NULL},
     {"verify-share", '\0', OPTION_TEXT, offsetof(struct replicate_command_line, share), "SHARE",
      "read back all, none, or this percentage (default: so that all is read in 30 days)", NULL},
+    {"verify-by", '\0', OPTION_CHOICE, offsetof(struct replicate_command_line, verify_by), "WAY",
+     "read-back, digest (computed by the site's host) or auto (default: read-back)",
+     verify_by_choices},
     {"accept-shrunken-source", '\0', OPTION_FLAG,
      offsetof(struct replicate_command_line, accept_shrunken), NULL,
      "go on although the source has lost many snapshots", NULL},
@@ -304,6 +310,7 @@ replicate(struct app *app, const struct replicate_command_line *o, const struct 
     static const char *const phases[] = {"looking", "copying", "reading back", "done"};
     struct replicate_options options = {.accept_shrunken = o->accept_shrunken,
                                         .complete = o->complete,
+                                        .verify_by = (enum replicate_verify_by)o->verify_by,
                                         .reserve = o->reserve,
                                         .threads = o->threads};
     struct repo_options opening;

@@ -55,6 +55,8 @@ replicate_report_json(struct json *j, const struct replicate_destination *d)
     json_put_u64(j, "packs_unhealed", s->packs_unhealed);
     json_put_u64(j, "packs_read_back", s->packs_read);
     json_put_u64(j, "bytes_read_back", s->bytes_read);
+    json_put_u64(j, "packs_digested", s->packs_digested);
+    json_put_u64(j, "bytes_digested", s->bytes_digested);
     json_put_u64(j, "source_packs_damaged", s->source_damaged);
     json_put_u64(j, "source_packs_unindexed", s->source_unindexed);
     json_put_u64(j, "objects_copied", s->objects_copied);
@@ -117,6 +119,13 @@ put_there(const struct replicate_destination *d, FILE *file)
         fprintf(file, ") read back and compared\n");
     } else {
         fprintf(file, "nothing read back in this run\n");
+    }
+    if (s->packs_digested > 0) {
+        fprintf(file, "  ");
+        render_count(s->packs_digested, "pack", "packs", file);
+        fprintf(file, " (");
+        render_size(s->bytes_digested, file);
+        fprintf(file, "): right digest, computed by the site's host, not read from here\n");
     }
 }
 

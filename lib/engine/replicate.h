@@ -45,13 +45,18 @@ struct replicate_rate {
     uint64_t rate; /* 0: no limit */
 };
 
+/** How the share is looked at: its bytes are read back; the site's host is asked for digests; that where
+ *  it computes some, else reading. */
+enum replicate_verify_by { REPLICATE_READ_BACK, REPLICATE_DIGEST, REPLICATE_AUTO };
+
 enum replicate_share { REPLICATE_SHARE_MONTH, REPLICATE_SHARE_PART, REPLICATE_SHARE_ALL };
 
 struct replicate_options {
     const struct vv_uuid *snapshots; /* NULL: all; else the key is needed */
     size_t snapshot_count;
     enum replicate_share share; /* how much is read back: all in 30 days, a part each run, all */
-    double part;                /* 0 to 1 of the bytes there, for REPLICATE_SHARE_PART */
+    enum replicate_verify_by verify_by;
+    double part;                        /* 0 to 1 of the bytes there, for REPLICATE_SHARE_PART */
     const struct replicate_rate *rates; /* the last one that fits counts; shared by all */
     size_t rate_count;
     bool accept_shrunken; /* go on although the source lost many snapshots */
@@ -78,6 +83,8 @@ struct replicate_summary {
     uint64_t packs_unhealed; /* hashes that are still not intact there */
     uint64_t packs_read;     /* read back and found right or wrong */
     uint64_t bytes_read;
+    uint64_t packs_digested; /* the site's host said the right digest: nothing was read */
+    uint64_t bytes_digested;
     uint64_t source_damaged;   /* packs of the source that could not be read or have wrong bytes */
     uint64_t source_unindexed; /* packs no index segment of the source names: not copied */
     uint64_t objects_copied;   /* key slots and administrator's records */

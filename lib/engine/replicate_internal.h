@@ -237,6 +237,14 @@ MUST_CHECK enum vv_rc pack_read_back(struct destination *d, const struct pack_na
 /** batch_run(d, ret_more, err): one session, if there is anything to do. */
 MUST_CHECK enum vv_rc batch_run(struct destination *d, bool *ret_more, struct vv_error *err);
 
+/* replicate_digest.c */
+/** digest_packs(d, packs, count, ret_done, ret_bad, err): ask the site's host for digests, from
+ *  packs[*ret_done] on, which is counted up; what has another one, or none, is read back.
+ *  VV_EUNSUPPORTED if the host computes none. */
+MUST_CHECK enum vv_rc digest_packs(struct destination *d, const struct site_pack *const *packs,
+                                   size_t count, size_t *ret_done, bool *ret_bad,
+                                   struct vv_error *err);
+
 /* replicate_readback.c */
 /** read_back_share(d, c, ret_bad, err): as the options say; were bad packs found? */
 MUST_CHECK enum vv_rc read_back_share(struct destination *d, const struct site_catalog *c,

@@ -270,8 +270,8 @@ adopt(struct batch *b, const struct job *job, bool *ret_done, struct vv_error *e
         if (packs[i].flags != SITE_LISTED || (job->size != 0 && packs[i].size != job->size)) {
             continue;
         }
-        right = replica_journal_pack(d->journal, &packs[i].name, &known) &&
-                known.verified_at != 0 && !known.bad;
+        right = replica_journal_pack(d->journal, &packs[i].name, &known) && known.verified_at > 0 &&
+                !known.bad;
         if (!right) {
             VV_TRY(pack_read_back(d, &packs[i].name, packs[i].size, &right, err));
         }

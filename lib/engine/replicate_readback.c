@@ -126,6 +126,35 @@ budget(struct destination *d, uint64_t total, int64_t *ret, struct vv_error *err
     return replica_journal_note_budget(d->journal, now, *ret, err);
 }
 
+/** As the options say, by the site's host: *ret_done of the first ones need not be read. */
+static enum vv_rc
+ask_the_host(struct destination *d, const struct candidate *candidates, size_t count,
+             size_t *ret_done, bool *ret_bad, struct vv_error *err)
+{
+    VV_CLEANUP(vv_freep)
+    const struct site_pack **packs = vv_alloc_array(count + 1, sizeof(*packs));
+    enum vv_rc rc;
+
+    if (packs == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        packs[i] = candidates[i].pack;
+    }
+    rc = digest_packs(d, packs, count, ret_done, ret_bad, err);
+    if (rc != VV_EUNSUPPORTED) {
+        return rc;
+    }
+    if (d->run->options->verify_by == REPLICATE_DIGEST) {
+        vv_error_hint(err, "--verify-by auto reads back where the host computes no digests");
+        return rc;
+    }
+    vv_emit(d->run->events, VV_EVENT_NOTICE, "replica-no-digests", vv_span(NULL, 0),
+            "%s; reading back instead", err->message);
+    vv_error_clear(err);
+    return VV_OK;
+}
+
 /** How many of the first ones make up ${due} bytes, rounded up to whole packs. */
 static size_t
 count_due(const struct candidate *candidates, size_t count, int64_t *due)
@@ -150,6 +179,10 @@ collect(struct destination *d, const struct site_catalog *c, struct candidate *o
             continue;
         }
         (void)!replica_journal_pack(d->journal, &p->name, &known);
+        if (known.verified_at < 0) { /* the host's word is no reading */
+            bool reads = d->run->options->verify_by == REPLICATE_READ_BACK;
+            known.verified_at = reads ? 0 : -known.verified_at;
+        }
         out[*ret_count] = (struct candidate){.pack = p, .verified_at = known.verified_at};
         *ret_count += 1;
         *ret_bytes += p->size;
@@ -184,7 +217,13 @@ read_back_share(struct destination *d, const struct site_catalog *c, bool *ret_b
     if (d->run->progress != NULL) {
         atomic_store(&d->run->progress->phase, REPLICATE_READING);
     }
-    VV_TRY(read_candidates(d, candidates, count, ret_bad, err));
+    size_t done = 0;
+    bool bad = false;
+    if (d->run->options->verify_by != REPLICATE_READ_BACK) {
+        VV_TRY(ask_the_host(d, candidates, count, &done, &bad, err));
+    }
+    VV_TRY(read_candidates(d, candidates + done, count - done, ret_bad, err));
+    *ret_bad = *ret_bad || bad;
     if (d->run->options->share == REPLICATE_SHARE_MONTH) {
         return replica_journal_note_budget(d->journal, d->run->clock->realtime(d->run->clock), due,
                                            err);

@@ -20,9 +20,11 @@ struct replica_journal;
 /** A pack at the site. */
 struct replica_pack {
     struct pack_name name;
-    uint64_t size;       /* as published, or as the source has it */
-    int64_t verified_at; /* its bytes were read back and had the right hash; 0: never */
-    bool bad;            /* they had not */
+    uint64_t size; /* as published, or as the source has it */
+    int64_t
+        verified_at; /* its bytes were read back and had the right hash; 0: never; negative: then the
+                          * site's host said so, and nobody read them since */
+    bool bad;        /* they had not */
 };
 
 /** replica_journal_open(site, ret, err): of the repository that is the replica.  VV_ENOMEM only. */

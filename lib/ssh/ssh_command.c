@@ -111,7 +111,7 @@ start(const struct ssh_plan *p, const char *why, const char *host_key, struct ss
 {
     struct ssh_words words;
 
-    VV_TRY(ssh_command_words(p, host_key, &words, err));
+    VV_TRY(ssh_command_words(p, host_key, NULL, &words, err));
     enum vv_rc rc = stream_child_new((const char *const *)words.list, c->name, &c->child, err);
     ssh_words_release(&words);
     if (rc == VV_ENOTFOUND) {

@@ -53,10 +53,12 @@ struct ssh_words {
     size_t count;
     bool failed;
 };
-/** ssh_command_words(p, host_key, out, err): the whole command line.  ${host_key}: the one type of
- *  host key to ask for, NULL: as configured. */
+/** ssh_command_words(p, host_key, remote, out, err): the whole command line.  ${host_key}: the one
+ *  type of host key to ask for, NULL: as configured.  ${remote}: a command to be run there, NULL: the
+ *  SFTP subsystem. */
 MUST_CHECK enum vv_rc ssh_command_words(const struct ssh_plan *p, const char *host_key,
-                                        struct ssh_words *out, struct vv_error *err);
+                                        const char *remote, struct ssh_words *out,
+                                        struct vv_error *err);
 void ssh_words_release(struct ssh_words *w);
 
 #endif

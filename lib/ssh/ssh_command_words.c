@@ -104,8 +104,8 @@ add_options(const struct ssh_plan *p, const char *host_key, struct ssh_words *w)
 }
 
 enum vv_rc
-ssh_command_words(const struct ssh_plan *p, const char *host_key, struct ssh_words *out,
-                  struct vv_error *err)
+ssh_command_words(const struct ssh_plan *p, const char *host_key, const char *remote,
+                  struct ssh_words *out, struct vv_error *err)
 {
     struct ssh_words w = {0};
 
@@ -113,10 +113,15 @@ ssh_command_words(const struct ssh_plan *p, const char *host_key, struct ssh_wor
         add(&w, "%s", p->words[i]);
     }
     add_options(p, host_key, &w);
-    add(&w, "-s");
+    if (remote != NULL) {
+        add(&w, "-n"); /* it reads nothing */
+        add(&w, "-T");
+    } else {
+        add(&w, "-s");
+    }
     add(&w, "--");
     add(&w, "%s", p->target->host);
-    add(&w, "sftp");
+    add(&w, "%s", remote != NULL ? remote : "sftp");
     if (w.failed) {
         ssh_words_release(&w);
         return vv_error_nomem(err);

@@ -70,4 +70,12 @@ MUST_CHECK enum vv_rc ssh_connect_as(const struct ssh_target *target,
                                      const struct ssh_options *options, struct ssh_choice *choice,
                                      struct byte_stream **ret, struct vv_error *err);
 
+/** ssh_run(target, options, command, most, out, err): run ${command} there with the ssh command
+ *  (whatever transport was chosen: it must be installed and able to log in by itself) and append up to
+ *  ${most} bytes of what it prints.  VV_OK however it ended, also if the server runs something else
+ *  instead (ForceCommand): its output must tell.  VV_ETRANSIENT after ten minutes.  Thread-safe. */
+MUST_CHECK enum vv_rc ssh_run(const struct ssh_target *target, const struct ssh_options *options,
+                              const char *command, size_t most, struct vv_buf *out,
+                              struct vv_error *err);
+
 #endif

@@ -206,6 +206,7 @@ static const struct storage_ops sftp_ops = {
     .set_rate_limit = sftp_storage_set_rate_limit,
     .list_shards = sftp_storage_list_shards,
     .describe = sftp_storage_describe,
+    .digests = sftp_storage_digests,
 };
 
 /* A channel as the user asked for it. */

@@ -15,7 +15,7 @@
  * Inside of the SFTP driver: sftp.c (the driver), sftp_pool.c (channels: choosing, opening,
  * trying again), sftp_grow.c (how many), sftp_channel.c (one channel and what it keeps open),
  * sftp_publish.c, sftp_publish_link.c, sftp_read.c, sftp_list.c, sftp_layout.c, sftp_abilities.c,
- * sftp_describe.c.
+ * sftp_describe.c, sftp_digest.c.
  *
  * Invariants:
  * P1  a channel that failed is taken out of the pool at once and freed when its last user lets go;
@@ -239,6 +239,9 @@ MUST_CHECK enum vv_rc sftp_storage_complete_layout(struct storage *s, struct vv_
 uint32_t sftp_storage_abilities(struct storage *s);
 MUST_CHECK enum vv_rc sftp_storage_describe(struct storage *s, struct vv_buf *out,
                                             struct vv_error *err);
+
+MUST_CHECK enum vv_rc sftp_storage_digests(struct storage *s, struct storage_digest *items,
+                                           size_t count, struct vv_error *err);
 
 /* --- sftp_publish_link.c: giving the final name --- */
 

@@ -303,6 +303,20 @@ storage_set_session(struct storage *s, const char *session_text)
     }
 }
 
+enum vv_rc
+storage_digests(struct storage *s, struct storage_digest *items, size_t count, struct vv_error *err)
+{
+    assert(count <= STORAGE_DIGESTS_MOST);
+    if (s->ops->digests == NULL) {
+        return vv_error_set(err, VV_EUNSUPPORTED, "'%s' has no host that computes digests", s->url);
+    }
+    for (size_t i = 0; i < count; i++) {
+        items[i].told = false;
+        TRY_NOTED(check_name(items[i].name, err));
+    }
+    return noted(err, s->ops->digests(s, items, count, err));
+}
+
 unsigned
 storage_parallel(struct storage *s)
 {

@@ -56,6 +56,14 @@ typedef enum vv_rc storage_list_fn(void *ctx, const char *name, uint64_t size,
                                    struct vv_error *err);
 
 /** A driver.  Members marked optional may be NULL. */
+/** What the host of a storage says of an object. */
+enum { STORAGE_DIGESTS_MOST = 64 };
+struct storage_digest {
+    char name[STORAGE_NAME_MAX + 1];
+    bool told;
+    uint8_t sha256[32];
+};
+
 struct storage_ops {
     const char *scheme; /* "local", "memory", "fault", later "sftp", "s3" */
     enum vv_rc (*publish)(struct storage *s, const char *name, struct vv_span data,
@@ -93,6 +101,9 @@ struct storage_ops {
     /* optional: one line about each thing worth knowing (transport, server's extensions, what
      * cannot be promised), for `stats --storage` */
     enum vv_rc (*describe)(struct storage *s, struct vv_buf *out, struct vv_error *err);
+    /* optional: as storage_digests */
+    enum vv_rc (*digests)(struct storage *s, struct storage_digest *items, size_t count,
+                          struct vv_error *err);
 };
 struct storage {
     const struct storage_ops *ops;
@@ -167,6 +178,12 @@ MUST_CHECK enum vv_rc storage_list_shards(struct storage *s, const char *directo
 MUST_CHECK enum vv_rc storage_list_each_shard(struct storage *s, const char *directory,
                                               storage_list_fn *fn, void *const ctxs[STORAGE_SHARDS],
                                               struct vv_error *err);
+/** storage_digests(s, items, count, err): the SHA-256 of up to STORAGE_DIGESTS_MOST objects, computed
+ *  by the host they are on: nothing is read from here, and nothing is proven but what that host says.
+ *  Of what it does not say anything about (missing, say) `told` is false.  VV_EUNSUPPORTED where it
+ *  cannot be asked, or computes none. */
+MUST_CHECK enum vv_rc storage_digests(struct storage *s, struct storage_digest *items, size_t count,
+                                      struct vv_error *err);
 /** storage_describe(s, out, err): lines of text; nothing for a driver without. */
 MUST_CHECK enum vv_rc storage_describe(struct storage *s, struct vv_buf *out, struct vv_error *err);
 

@@ -268,7 +268,7 @@ command__line_says_what_was_asked_for(void **state)
     struct vv_error err = {0};
     (void)state;
     assert_int_equal(ssh_plan_make(&target, &options, &p, &err), VV_OK);
-    assert_int_equal(ssh_command_words(&p, NULL, &w, &err), VV_OK);
+    assert_int_equal(ssh_command_words(&p, NULL, NULL, &w, &err), VV_OK);
     assert_string_equal(w.list[0], "my-ssh");
     assert_string_equal(w.list[1], "-F");
     assert_string_equal(w.list[2], "none");

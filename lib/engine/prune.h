@@ -40,7 +40,10 @@
  * I6  a crash at any moment leaves a repository that the next prune finishes: an open session that
  *     is fenced in time, a list that is adopted, packs no segment names;
  * I7  memory does not depend on the repository but for one bit a chunk, some bytes a block and a
- *     pack, and 16 to 32 bytes a tree node.
+ *     pack, 16 to 32 bytes a tree node, and four packs' images;
+ * I8  which chunk goes into which new pack, and which records into which index segment, depends on
+ *     what is stored and on nothing else, no matter how many threads read, copy and publish (P4): a
+ *     dry run tells the very bytes of the run that follows.
  *
  * Blocks: a dead one is dropped; one of which at most the part max_waste is dead (and never more
  * than a quarter) moves as it is, compressed as it was, and its dead chunks stay listed and may be

@@ -7,10 +7,10 @@
 #include "engine/closure_internal.h"
 #include "engine/prune_ahead_internal.h"
 
+#define PACKS_LET_GO 16u /* read before the mapped index is let go of: a page or two a chunk (I7) */
 #define PACK_TARGET_MIN (8u << 20)
 #define PACK_TARGET_MAX (32u << 20)
-#define PACK_TARGET_SHARE                                                                          \
-    16u /* a pack is such a part of what is copied: its end is not waited for long */
+#define PACK_TARGET_SHARE 16u /* a pack is such a part of what is copied */
 
 /** A live chunk that could not be read where it was looked for. */
 struct unsecured {
@@ -393,9 +393,15 @@ close_tools(struct copying *c)
 static enum vv_rc
 copy_all(struct copying *c, struct vv_error *err)
 {
+    size_t read = 0;
+
     for (size_t i = 0; i < c->round->packs.count; i++) {
-        if (c->round->items[i].victim) {
-            VV_TRY(copy_pack(c, i, err));
+        if (!c->round->items[i].victim) {
+            continue;
+        }
+        VV_TRY(copy_pack(c, i, err));
+        if (++read % PACKS_LET_GO == 0) {
+            index_marks_trim(c->round->marks);
         }
     }
     if (c->writer == NULL) {

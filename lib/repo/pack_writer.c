@@ -40,7 +40,7 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
         bool far = storage_parallel(repo_storage(r)) > 1;
         unsigned uploaders = far ? PACK_UPLOADERS : PACK_PUBLISHERS;
         VV_TRY(pack_uploaders_start(w, uploaders, err));
-        w->images_max += uploaders;
+        w->images_max += far ? uploaders : 1; /* one is filled while two are published */
     }
     VV_TRY(parity_wanted(r, &parity, err));
     if (parity) {

@@ -24,7 +24,7 @@
  *     pack.
  * P7  images in memory: at most threads + 1 and no less than 3, and where publishing is mostly waiting
  *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that;
- *     2 more and as many threads if the caller asks for it (behind).  Pack
+ *     1 more and 2 threads if the caller asks for it (behind).  Pack
  *     target grows with what the session has stored: a 256th of it, at least 4 MiB, at most 32 MiB
  *     (from 8 GiB), so that a killed run loses little and a small one needs little memory.
  *     Metadata packs: 2 MiB, which a run after a kill may have to find again; one that holds lists

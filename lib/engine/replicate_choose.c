@@ -129,14 +129,16 @@ choose_records(struct batch *b, struct vv_error *err)
         rc = add_graves(&x, err);
     }
     if (rc == VV_OK) {
+        rc = check_lost(b, &x.there, err);
+    }
+    if (rc == VV_OK) {
         rc = choose(b, &x, err);
     }
     exclusion_release(&x);
     return rc;
 }
 
-/** What is there, and what the administrator has taken away: neither is lost. */
-static enum vv_rc
+enum vv_rc
 collect_explained(const struct record_scan *scan, struct id_table *t, struct vv_error *err)
 {
     struct id_slot *slot;

@@ -106,6 +106,7 @@ struct destination {
     unsigned vanished;          /* batches in a row that something vanished from */
     unsigned fenced;
     bool looked;                 /* shrinking was checked */
+    bool lost_checked;           /* so was what the source lost of its own */
     bool seen_site;              /* the site's packs were compared once */
     struct site_catalog catalog; /* as last seen, if nothing was published since */
     bool catalog_valid;
@@ -203,6 +204,18 @@ MUST_CHECK enum vv_rc check_shrunken(struct destination *d, const struct record_
                                      struct vv_error *err);
 MUST_CHECK enum vv_rc note_source(struct destination *d, const struct record_scan *scan,
                                   struct vv_error *err);
+
+/** collect_explained(scan, t, err): hashes of what is there, and of what the administrator has taken
+ *  away: neither is lost. */
+MUST_CHECK enum vv_rc collect_explained(const struct record_scan *scan, struct id_table *t,
+                                        struct vv_error *err);
+
+/* replicate_lost.c */
+/** check_lost(b, there, err): are there records at the destination (hashes) that were committed on the
+ *  source's site, and of which nothing at the source says what became of them?  Told (event
+ *  "source-lost-snapshot"), and the run goes on: only copying it back mends that.  Once a run. */
+MUST_CHECK enum vv_rc check_lost(struct batch *b, const struct id_table *there,
+                                 struct vv_error *err);
 
 /* replicate_closure.c */
 /** closure_collect(b, err): index and listing of the source; packs of the chosen snapshots to

@@ -195,6 +195,30 @@ find "$VARVE_REPO/snapshots" -type f -exec mv {} hidden/ \;
 mv hidden/* "$VARVE_REPO/snapshots/"
 restored "$WORK/b"
 
+# The newest one alone, which leaves no hole, seen by a machine without a memory, with and without a
+# key: the replica has it, made at this site.
+assert_exit 0 varve -q backup source
+assert_exit 0 varve -q replicate --to "$WORK/b"
+newest=$(find "$VARVE_REPO/snapshots" -type f -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+for candidate in $(find "$VARVE_REPO/snapshots" -type f -printf '%T@ %p\n' | sort -n | tail -n 3 | cut -d' ' -f2); do
+    if [ "$(stat -c %s "$candidate")" -gt 300 ]; then newest=$candidate; fi # not an empty slot
+done
+mv "$newest" hidden/
+(
+    unset VARVE_KEY_FILE
+    export VARVE_STATE_DIR=$WORK/forgetful VARVE_CACHE_DIR=$WORK/forgetful
+    assert_exit 14 varve -q replicate --to "$WORK/b" 2>errors
+    assert_grep 'it was made at the source and is at' errors
+)
+VARVE_STATE_DIR=$WORK/forgetful2 assert_exit 14 varve -q replicate --to "$WORK/b" 2>errors
+assert_grep 'it was made at the source and is at' errors
+VARVE_STATE_DIR=$WORK/forgetful2 assert_exit 0 varve -q replicate --to "$WORK/b" --accept-shrunken-source
+# It comes back from there, and the alarm ends.
+assert_exit 0 varve -q replicate --from "$WORK/b"
+rm -rf hidden
+VARVE_STATE_DIR=$WORK/forgetful3 assert_exit 0 varve -q replicate --to "$WORK/b"
+restored "$VARVE_REPO"
+
 # --- append-only -----------------------------------------------------------------------------------
 assert_exit 3 varve --json replicate --to "$WORK/b" --check-append-only >canary.json
 assert_eq "$(json canary.json 'd["destinations"][0]["overwritten"]')" false

@@ -9,6 +9,7 @@
 
 #include "core/alloc.h"
 #include "engine/restore_internal.h"
+#include "repo/reader_session.h"
 
 #define NODE_CACHE (32u << 20)
 
@@ -331,6 +332,7 @@ restore_run(struct repo *r, const struct snapshot *snap, const struct restore_op
     const struct vv_clock *clock = repo_clock(r);
     uint64_t start = clock->monotonic(clock);
     struct restore *x = vv_alloc_array(1, sizeof(*x));
+    struct reader_session *reader = NULL;
     enum vv_rc rc;
 
     memset(ret, 0, sizeof(*ret));
@@ -342,7 +344,11 @@ restore_run(struct repo *r, const struct snapshot *snap, const struct restore_op
     x->options = o;
     x->progress = progress;
     begin(x);
+    if (!o->dry_run) {
+        reader = reader_session_begin(r, &snap->id, 1);
+    }
     rc = run(x, err);
+    reader_session_end(reader, rc == VV_ETRANSIENT ? READER_LEAVE : READER_CLEAN);
     jobs_close(x);
     summarize(x, ret);
     ret->duration_ns = clock->monotonic(clock) - start;

@@ -8,6 +8,7 @@
 
 #include "core/alloc.h"
 #include "engine/verify_internal.h"
+#include "repo/reader_session.h"
 
 void
 verify_report(struct verify *v, const char *event, const char *object, const char *fmt, ...)
@@ -143,6 +144,27 @@ run(struct verify *v, struct vv_error *err)
     return VV_OK;
 }
 
+/** Reading everything takes its time. */
+static struct reader_session *
+register_reader(struct verify *v)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf ids = {0};
+    size_t count = v->options->snapshots != NULL ? v->options->snapshot_count : v->list->count;
+
+    if (!v->options->data) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct snapshot *s =
+            v->options->snapshots != NULL ? v->options->snapshots[i] : &v->list->snapshots[i];
+        vv_buf_put(&ids, &s->id, sizeof(s->id));
+    }
+    return ids.failed
+               ? NULL
+               : reader_session_begin(v->repo, (const struct vv_uuid *)(const void *)ids.data,
+                                      ids.len / sizeof(struct vv_uuid));
+}
+
 enum vv_rc
 verify_run(struct repo *r, const struct snapshot_list *l, const struct verify_options *o,
            struct vv_progress *progress, struct verify_summary *ret, struct vv_error *err)
@@ -151,12 +173,16 @@ verify_run(struct repo *r, const struct snapshot_list *l, const struct verify_op
     struct verify v = {.repo = r, .options = o, .list = l, .progress = progress};
     uint64_t start = clock->monotonic(clock);
     struct vv_error own = {0};
+    struct reader_session *reader;
     enum vv_rc rc;
 
     vv_mutex_init(&v.lock);
+    vv_mutex_init(&v.naming);
     v.s.objects_damaged = l->damaged;
     v.s.forged = l->forged > 0 || l->freshness == FRESHNESS_ROLLED_BACK;
+    reader = register_reader(&v);
     rc = run(&v, &own);
+    reader_session_end(reader, rc == VV_ETRANSIENT ? READER_LEAVE : READER_CLEAN);
     looker_close(&v.look);
     admin_records_release(&v.admin);
     condemned_set_release(&v.condemned);
@@ -166,6 +192,8 @@ verify_run(struct repo *r, const struct snapshot_list *l, const struct verify_op
     id_table_release(&v.seen);
     id_table_release(&v.bad);
     vv_free(v.snapshots);
+    vv_buf_release(&v.named);
+    vv_mutex_release(&v.naming);
     vv_mutex_release(&v.lock);
     if (rc != VV_OK) {
         if (err != NULL) {

@@ -48,7 +48,8 @@ struct verify_summary {
     uint64_t duration_ns;
     bool forged; /* missing or forged records: exit 14 */
 };
-/** verify_run: nothing is written (but with ${o->vouch}), nothing is taken from a cache.  What a replica supplies lets the
+/** verify_run: nothing is written (but with ${o->vouch}, and with data a registration as a reader while it
+ * runs), nothing is taken from a cache.  What a replica supplies lets the
  * walk go on and is damage of this repository all the same; of each damaged pack it is said which
  * replica has it whole (by size; with data: read and checked).  The index is a hint: a pack it
  * names that is gone is damage only if something needs it: a snapshot (with ${o->snapshots}, one of

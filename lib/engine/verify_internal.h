@@ -47,6 +47,9 @@ struct verify {
     struct verify_vouch *vouch; /* NULL: nothing is signed */
     bool unreadable;            /* a node or list could not be read */
     struct scrub_ledger *ledger;
+    struct vv_mutex naming; /* guards the next two */
+    struct vv_buf named;    /* struct pack_name, sorted: what the index names by now */
+    bool named_read;
     struct vv_mutex lock; /* reports and counts, while packs are read in parallel */
 };
 

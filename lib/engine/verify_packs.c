@@ -57,16 +57,70 @@ read_whole(struct verify *v, const char *object, uint64_t size, struct vv_buf *o
     return VV_OK;
 }
 
-/** Gone since it was listed: fine if a prune announced it. */
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+static enum vv_rc
+note_named(void *ctx, const struct pack_name *name, const struct index_body *body,
+           struct vv_error *err)
+{
+    struct verify *v = ctx;
+
+    (void)body;
+    vv_buf_put(&v->named, name, sizeof(*name));
+    return vv_buf_check(&v->named, err);
+}
+
+static bool
+is_named(const struct verify *v, const struct pack_name *name)
+{
+    return v->named.len > 0 && bsearch(name, v->named.data, v->named.len / sizeof(*name),
+                                       sizeof(*name), compare_names) != NULL;
+}
+
+/** Does the index, read after the pack was found missing, still name it?  Once looked up, what it does
+ *  not name it will never name again. */
+static enum vv_rc
+still_named(struct verify *v, const struct pack_name *name, bool *ret, struct vv_error *err)
+{
+    *ret = true;
+    if (v->named_read && !is_named(v, name)) {
+        *ret = false;
+        return VV_OK;
+    }
+    VV_TRY(chunk_index_reload(v->look.index, err));
+    vv_buf_reset(&v->named);
+    VV_TRY(chunk_index_each_pack(v->look.index, note_named, v, err));
+    if (v->named.len > 0) {
+        qsort(v->named.data, v->named.len / sizeof(*name), sizeof(*name), compare_names);
+    }
+    v->named_read = true;
+    *ret = is_named(v, name);
+    return VV_OK;
+}
+
+/** Gone since it was listed: fine if a prune announced it, or has dropped its name from the index,
+ *  which it does before it deletes anything and after what lived in the pack was copied. */
 static enum vv_rc
 was_pruned(struct verify *v, const struct verify_pack *p, bool *ret, struct vv_error *err)
 {
     struct condemned_set now;
+    bool named = true;
+    enum vv_rc rc = VV_OK;
 
     VV_TRY(condemned_read(v->repo, &now, err));
     *ret = condemned_contains(&now, &p->name) || condemned_contains(&v->condemned, &p->name);
     condemned_set_release(&now);
-    return VV_OK;
+    if (!*ret) {
+        vv_mutex_lock(&v->naming);
+        rc = still_named(v, &p->name, &named, err);
+        vv_mutex_unlock(&v->naming);
+        *ret = !named;
+    }
+    return rc;
 }
 
 /** What is known of an instance: 1 it is right, -1 it is wrong, 0 nothing. */

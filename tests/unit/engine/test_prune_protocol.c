@@ -6,6 +6,7 @@
 #include "core/thread.h"
 #include "engine/helper_prune.h"
 #include "repo/open_sessions.h"
+#include "repo/reader_session.h"
 #include "repo/retention_publish.h"
 
 #define HOUR_NS (UINT64_C(3600) * 1000000000)
@@ -87,6 +88,129 @@ prune__is_not_held_up_by_readers_and_keeps_what_they_read(void **state)
     pw_prune(&w); /* it has not shown a sign of life */
     assert_int_equal(w.s.snapshots_buried, 1);
     assert_int_equal(pw_sound(&w), 2);
+    pw_prune(&w);
+    assert_int_equal(pw_count(&w, "sessions"), 0);
+}
+
+/** A prune in between what a reader reads. */
+struct prune_beside {
+    unsigned reads; /* of packs, so far */
+    bool refuse;    /* nothing can be written: no registration */
+    bool pruning;
+    uint64_t buried;
+};
+
+static enum fault_verdict
+prune_beside(void *ctx, enum storage_op op, const char *name)
+{
+    struct prune_beside *b = ctx;
+
+    if (b->refuse && (op == STORAGE_PUBLISH || op == STORAGE_REMOVE) && !b->pruning) {
+        return FAULT_FAIL;
+    }
+    if (op == STORAGE_READ && strncmp(name, "packs/", 6) == 0 && !b->pruning && ++b->reads == 2) {
+        struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
+                                  .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
+        struct prune_options o = w.options;
+        struct prune_summary s = {0};
+        struct vv_error err = {0};
+        struct repo *other = NULL;
+        char state[128];
+        struct repo_options options = {.state_dir = state, .clock = &w.clock.base};
+        b->pruning = true;
+        (void)snprintf(state, sizeof(state), "%s/home/beside-state", w.b.base);
+        assert_int_equal(repo_open(w.b.memory, &key, &options, &other, &err), VV_OK);
+        if (prune_run(other, &o, NULL, &s, &err) != VV_OK) {
+            fail_msg("the prune beside: %s", err.message);
+        }
+        b->buried = s.snapshots_buried;
+        repo_free(other);
+        b->pruning = false;
+    }
+    return FAULT_PASS;
+}
+
+/** Verify all data of the forgotten snapshot, with a prune in between. */
+static struct verify_summary
+verify_beside_prune(struct prune_beside *b)
+{
+    struct snapshot_list l = {0};
+    struct verify_options o = {.data = true, .threads = 1, .snapshot_count = 1};
+    struct verify_summary s = {0};
+    const struct snapshot *forgotten;
+
+    pw_reopen(&w);
+    pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+    forgotten = &l.forgotten[0];
+    o.snapshots = &forgotten;
+    w.b.hook = prune_beside;
+    w.b.hook_ctx = b;
+    vv_buf_reset(&w.b.ear.lines);
+    pw_must(&w, verify_run(w.admin, &l, &o, NULL, &s, &w.err));
+    w.b.hook = NULL;
+    snapshot_list_release(&l);
+    return s;
+}
+
+static void
+prune__leaves_what_a_verify_reads(void **state)
+{
+    struct prune_beside b = {0};
+    struct verify_summary s;
+
+    (void)state;
+    pw_forget(&w, 0, 100);
+    s = verify_beside_prune(&b);
+    assert_true(b.reads >= 2);
+    assert_int_equal(b.buried, 0); /* it waits for the reader */
+    assert_int_equal(s.objects_damaged + s.paths_damaged + s.chunks_missing, 0);
+    pw_prune(&w); /* which is gone, and has left nothing */
+    assert_int_equal(w.s.snapshots_buried, 1);
+    assert_int_equal(pw_count(&w, "sessions"), 0);
+    pw_sound(&w);
+}
+
+/* Where nothing can be written the read goes on: what is deleted under it is missed, and said. */
+static void
+prune__a_reader_that_cannot_register_reads_all_the_same(void **state)
+{
+    struct prune_beside b = {.refuse = true, .reads = 1000}; /* no prune */
+    struct verify_summary s;
+    size_t sessions = pw_count(&w, "sessions");
+
+    (void)state;
+    pw_forget(&w, 0, 100);
+    s = verify_beside_prune(&b);
+    assert_int_equal(s.objects_damaged + s.paths_damaged + s.chunks_missing, 0);
+    assert_int_equal(bw_heard_count(&w.b, "reader-not-registered"), 1);
+    assert_int_equal(pw_count(&w, "sessions"), sessions);
+    b = (struct prune_beside){.refuse = true};
+    (void)verify_beside_prune(&b);
+    assert_int_equal(b.buried, 1);
+}
+
+static void
+reader_session__shows_signs_of_life(void **state)
+{
+    struct snapshot_list l = {0};
+    struct reader_session *reader;
+
+    (void)state;
+    pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+    reader = reader_session_begin(w.admin, &l.snapshots[0].id, 1);
+    snapshot_list_release(&l);
+    assert_non_null(reader);
+    pw_forget(&w, 0, 100);
+    for (unsigned i = 0; i < 3; i++) {
+        vv_clock_manual_advance(&w.clock, HOUR_NS + 1);
+        reader_session_beat(reader);
+        pw_prune(&w);
+        assert_int_equal(w.s.snapshots_buried, 0);
+    }
+    reader_session_end(reader, READER_LEAVE); /* as a killed one */
+    vv_clock_manual_advance(&w.clock, HOUR_NS + 1);
+    pw_prune(&w);
+    assert_int_equal(w.s.snapshots_buried, 1);
     pw_prune(&w);
     assert_int_equal(pw_count(&w, "sessions"), 0);
 }
@@ -360,6 +484,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(prune__waits_for_an_open_session_and_fences_it_after_an_hour),
         CASE(prune__is_not_held_up_by_readers_and_keeps_what_they_read),
+        CASE(prune__leaves_what_a_verify_reads),
+        CASE(prune__a_reader_that_cannot_register_reads_all_the_same),
+        CASE(reader_session__shows_signs_of_life),
         CASE(prune__copies_out_what_a_backup_has_come_to_need),
         CASE(prune__copies_out_what_a_session_before_it_has_come_to_need),
         CASE(prune__that_was_fenced_deletes_nothing_and_begins_again),

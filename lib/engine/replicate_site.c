@@ -306,7 +306,9 @@ judge_all(struct destination *d, const struct condemned_set *condemned,
     for (size_t i = 0; i < c->count && rc == VV_OK; i++) {
         struct site_pack *p = &c->packs[i];
         p->flags |=
-            condemned != NULL && condemned_contains(condemned, &p->name) ? SITE_CONDEMNED : 0u;
+            condemned != NULL && (condemned->damaged > 0 || condemned_contains(condemned, &p->name))
+                ? SITE_CONDEMNED
+                : 0u;
         p->flags |= is_suspect(admin, &p->name) ? SITE_SUSPECT : 0u;
         if ((p->flags & SITE_LISTED) != 0) {
             rc = judge_listed(&s, p, err);

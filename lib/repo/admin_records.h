@@ -126,10 +126,11 @@ MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_t
  *
  * L1  an intact object that the administrator did not sign, or one that no prune could have made
  *     (its name, its session), is ignored and reported (event "forged-record");
- * L2  one under the name of a session whose bytes are not those that were published may be what a
- *     prune that is at work published, and may name any pack: it is counted as damaged, and whoever
- *     reads it must refer to nothing that was there before, and must not delete.  Anybody who can
- *     create files can bring that about; it costs space, never data, and stops no backup;
+ * L2  one whose bytes are not those that were published, under the name of a session that is
+ *     registered or has a slot, may be what a prune that is at work published, and may name any pack:
+ *     it is counted as damaged, and whoever reads it must refer to nothing that was there before, and
+ *     must not delete.  Anybody who can create files can bring that about; it costs space, never data,
+ *     and stops neither backups nor replications;
  * L3  a damaged list of a session that the administrator fenced is ignored: a fenced prune deletes
  *     nothing (prune.h, I1), and who adopted the list has it in one of its own;
  * L4  a repair fences the session of a damaged list, so that it falls under L3, and takes the list

@@ -33,6 +33,25 @@ is_fenced(struct repo *r, const char *session)
            keyring_admin_verify_object(repo_keyring(r), vv_buf_span(&object));
 }
 
+/** Is there anything of a session of that name?  A prune registers before it condemns, and its
+ *  registration goes only when it has a slot. */
+static bool
+session_exists(struct repo *r, const char *file)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
+    uint64_t size;
+
+    vv_buf_printf(&name, "sessions/%s", file);
+    if (name.failed ||
+        storage_size(repo_storage(r), vv_buf_text(&name), &size, NULL) != VV_ENOTFOUND) {
+        return true;
+    }
+    vv_buf_reset(&name);
+    vv_buf_printf(&name, "snapshots/%s", file);
+    return name.failed ||
+           storage_size(repo_storage(r), vv_buf_text(&name), &size, NULL) != VV_ENOTFOUND;
+}
+
 /** May this be what a prune at work has published, though its bytes are not?  (L2)  ${rc} is what
  *  reading it gave. */
 static bool
@@ -41,7 +60,7 @@ may_be_genuine(struct repo *r, enum vv_rc rc, const char *file)
     struct vv_uuid id;
 
     return (rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) &&
-           vv_uuid_parse(file, strlen(file), &id) && !is_fenced(r, file);
+           vv_uuid_parse(file, strlen(file), &id) && session_exists(r, file) && !is_fenced(r, file);
 }
 
 /** Is this object one the administrator signed?  ${rc} is what decoding it gave. */

@@ -319,8 +319,8 @@ create_slot(struct writer_session *s, struct vv_span records, uint32_t count, st
 static enum vv_rc
 look_around(struct writer_session *s, struct vv_error *err)
 {
-    VV_TRY(writer_session_refresh(s, err));                         /* W2; W8 */
-    if (s->kind == SESSION_REPLICATE || s->kind == SESSION_PRUNE) { /* all again; or delete */
+    VV_TRY(writer_session_refresh(s, err)); /* W2; W8 */
+    if (s->kind == SESSION_PRUNE) {
         VV_TRY(condemned_conclusive(&s->condemned, err));
     }
     if (s->client != NULL) {

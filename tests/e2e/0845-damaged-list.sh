@@ -6,8 +6,11 @@ new_repo
 make_tree source
 random_file source/own 2000000 1
 assert_exit 0 varve backup source >/dev/null
-list=$VARVE_REPO/condemned/0123456789abcdef0123456789abcdef
+# A prune that was killed when it had registered and published its list, which has rotted since.
+prune=0123456789abcdef0123456789abcdef
+list=$VARVE_REPO/condemned/$prune
 head -c 300 /dev/urandom >"$list"
+echo >"$VARVE_REPO/sessions/$prune"
 before=$(object_bytes packs)
 assert_exit 3 varve backup source >/dev/null 2>errors
 assert_grep "varve repair" errors
@@ -23,8 +26,22 @@ assert_exit 0 varve prune --fence >/dev/null
 assert_exit 0 varve verify --data >/dev/null
 assert_exit 0 varve restore "latest:$PWD/source" --target out >/dev/null
 assert_same_tree source out
-# What somebody else signed, or nobody, under a name no prune has, costs nothing.
+# A replica with such a list takes new snapshots, and does not take old packs for granted.
+assert_exit 0 varve replicate --to "$WORK/replica" >/dev/null
+head -c 300 /dev/urandom >"$WORK/replica/condemned/$prune"
+echo >"$WORK/replica/sessions/$prune"
+echo more >>source/own
+assert_exit 0 varve backup source >/dev/null
+code=0
+timeout 60 varve replicate --to "$WORK/replica" >printed 2>errors || code=$?
+[ "$code" = 3 ] || fail "replicate: exit $code: $(cat errors)"
+assert_grep "varve repair" errors
+rm -rf out
+varve -r "$WORK/replica" restore "latest:$PWD/source" --target out >/dev/null 2>&1 || [ $? = 3 ]
+assert_same_tree source out
+# Rubbish under a name that no prune has, costs nothing.
 echo rubbish >"$VARVE_REPO/condemned/rubbish"
+echo rubbish >"$VARVE_REPO/condemned/00112233445566778899aabbccddeeff"
 before=$(object_bytes packs)
 varve backup source >/dev/null 2>errors || [ $? = 3 ]
 assert_grep "ignored" errors

@@ -725,6 +725,7 @@ backup__refers_to_nothing_while_a_list_is_damaged(void **state)
     struct repair_options ro = {.threads = 1};
     struct repair_summary rs;
     char list[64] = "condemned/";
+    char registered[64];
     struct vv_span bytes;
     uint32_t count;
     uint8_t *copy;
@@ -736,6 +737,8 @@ backup__refers_to_nothing_while_a_list_is_damaged(void **state)
     count = bw_packs(&w, packs, VV_COUNT(packs));
     bw_must(&w, condemned_publish(w.repo, &prune, packs, count, &w.err));
     vv_uuid_text(&prune, list + strlen(list));
+    (void)snprintf(registered, sizeof(registered), "sessions/%s", list + strlen("condemned/"));
+    bw_must(&w, storage_memory_poke(w.memory, registered, vv_span("x", 1), &w.err));
     assert_true(storage_memory_peek(w.memory, list, &bytes));
     copy = vv_memdup(bytes.data, bytes.len);
     bw_must(&w, storage_memory_poke(w.memory, list, vv_span(copy, bytes.len - 50), &w.err));

@@ -332,6 +332,7 @@ condemned_lists__that_cannot_be_read_may_name_any_pack(void **state)
     world_begin(&w);
     repo = world_open(&w, "a");
     must(condemned_publish(repo, &prune, &pack, 1, E));
+    world_poke(&w, "sessions/01000000000000000000000000000000", "x", 1);
     w.hook = fail_list;
     must(condemned_read(repo, &c, E));
     assert_int_equal(c.damaged, 1);

@@ -73,6 +73,10 @@ MUST_CHECK enum vv_rc postgres_open(const struct postgres_options *o, struct pos
 void postgres_free(struct postgres *p);
 VV_DEFINE_CLEANUP(struct postgres, postgres_free);
 
+/** postgres_set_cancel(p, cancel): listen to another request to stop from now on; for a connection that
+ *  is handed to a thread of its own.  May be NULL. */
+void postgres_set_cancel(struct postgres *p, struct vv_cancel *cancel);
+
 /** postgres_name(p): "db:5432" or a socket's path, for messages; borrowed. */
 const char *postgres_name(const struct postgres *p);
 /** postgres_on_socket(p): is the server on this machine, by a Unix socket? */

@@ -217,6 +217,12 @@ postgres_open(const struct postgres_options *o, struct postgres **ret, struct vv
     return VV_OK;
 }
 
+void
+postgres_set_cancel(struct postgres *p, struct vv_cancel *cancel)
+{
+    p->cancel = cancel;
+}
+
 const char *
 postgres_name(const struct postgres *p)
 {

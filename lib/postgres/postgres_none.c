@@ -49,6 +49,13 @@ postgres_free(struct postgres *p)
     (void)p;
 }
 
+void
+postgres_set_cancel(struct postgres *p, struct vv_cancel *cancel)
+{
+    (void)p;
+    (void)cancel;
+}
+
 const char *
 postgres_name(const struct postgres *p)
 {

@@ -61,7 +61,8 @@ begin(struct base_source *b, struct vv_error *err)
     struct base_wal_options wal = {.target = b->target,
                                    .temp_dir = b->temp_dir,
                                    .system = b->facts.system,
-                                   .segment_size = b->facts.segment_size};
+                                   .segment_size = b->facts.segment_size,
+                                   .cancel = b->options.cancel};
     struct postgres_base_options base = {
         .label = LABEL, .fast_checkpoint = true, .verify_checksums = true};
     struct postgres_base_start start;

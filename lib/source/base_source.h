@@ -90,6 +90,7 @@ struct base_wal_options {
     const char *temp_dir;
     uint64_t system;
     uint32_t segment_size;
+    struct vv_cancel *cancel; /* for what is done before the thread starts */
 };
 /** base_wal_reserve(o, ret, err): connect, and reserve WAL from now on by a temporary slot. */
 MUST_CHECK enum vv_rc base_wal_reserve(const struct base_wal_options *o, struct base_wal **ret,

@@ -79,7 +79,7 @@ base_wal_reserve(const struct base_wal_options *o, struct base_wal **ret, struct
     w->slots = RING_BYTES / o->segment_size < 2 ? 2 : RING_BYTES / o->segment_size;
     vv_random(&random, sizeof(random));
     (void)snprintf(w->slot_name, sizeof(w->slot_name), "varve_base_%016" PRIx64, random);
-    connect.cancel = &w->cancel;
+    connect.cancel = o->cancel;
     rc = vv_error_origin(err, VV_ORIGIN_LOCAL, vv_temp_file(o->temp_dir, &w->spool, err));
     rc = rc != VV_OK ? rc : postgres_open(&connect, &w->server, err);
     rc = rc != VV_OK ? rc : postgres_identify(w->server, &system, err);
@@ -287,6 +287,7 @@ base_wal_start(struct base_wal *w, uint64_t start, uint32_t timeline, struct vv_
     w->position = w->first * w->segment_size;
     w->status_due = now_ms() + STATUS_MS;
     VV_TRY(postgres_stream_begin(w->server, w->slot_name, w->position, timeline, err));
+    postgres_set_cancel(w->server, &w->cancel); /* base_wal_free ends the thread by it */
     return vv_thread_start(&w->thread, "wal", thread_main, w, err);
 }
 

@@ -322,6 +322,7 @@ end_body(struct backup *b, const struct tree_root *root, struct snapshot_body *b
     body->incomplete = TAKE(b->incomplete);
     body->incomplete_count = b->incomplete_count;
     b->incomplete_count = 0;
+    VV_TRY(databases_describe(b, body, err));
     b->statistics.bytes_new = atomic_load(&packs->bytes_new);
     b->statistics.bytes_stored = atomic_load(&packs->bytes_stored);
     b->statistics.chunks_new = atomic_load(&packs->chunks_new);

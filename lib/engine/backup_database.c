@@ -68,8 +68,8 @@ open_one(struct backup *b, const struct backup_database *d, struct database_run 
                                         .cancel = repo_cancel(b->repo)};
 
     VV_TRY(source_postgres_new(&o, &run->source, err));
-    run->system = source_postgres_facts(run->source).system;
-    return check_system(b, d->name, run->system, err);
+    run->wal.system = source_postgres_facts(run->source).system;
+    return check_system(b, d->name, run->wal.system, err);
 }
 
 enum vv_rc
@@ -110,10 +110,31 @@ databases_read(struct backup *b, struct worker *w, struct vv_error *err)
             continue; /* left out */
         }
         rc = sequence_read(b, w, run->source, false, err);
+        struct source_postgres_facts facts = source_postgres_facts(run->source);
+        run->wal = (struct snapshot_wal){.system = facts.system,
+                                         .segment_size = facts.segment_size,
+                                         .timeline = facts.timeline,
+                                         .from = facts.start,
+                                         .to = facts.end};
         source_free(TAKE(run->source));
         run->complete = rc == VV_OK;
         if (rc != VV_OK) {
             VV_TRY(sequence_left_out(b, run->root, before, rc, err));
+        }
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+databases_describe(struct backup *b, struct snapshot_body *body, struct vv_error *err)
+{
+    body->wal = vv_alloc_array(b->options->database_count + 1, sizeof(*body->wal));
+    if (body->wal == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < b->options->database_count; i++) {
+        if (b->databases[i].complete) {
+            body->wal[body->wal_count++] = b->databases[i].wal;
         }
     }
     return VV_OK;
@@ -126,7 +147,7 @@ databases_remember(struct backup *b)
         struct vv_error err = {0};
         if (repo_state(b->repo) != NULL && b->databases[i].complete &&
             local_state_set_database(repo_state(b->repo), b->options->databases[i].name,
-                                     b->databases[i].system, &err) != VV_OK) {
+                                     b->databases[i].wal.system, &err) != VV_OK) {
             vv_emit(repo_events(b->repo), VV_EVENT_WARNING, "database-not-remembered",
                     vv_span(NULL, 0), "%s", err.message);
         }

@@ -67,10 +67,10 @@ struct backup;
 
 /** A database of this run. */
 struct database_run {
-    struct source *source; /* NULL: not reached, or done with */
-    char *root;            /* "postgres/NAME" */
-    uint64_t system;
-    bool complete; /* its entries are in the sequence */
+    struct source *source;   /* NULL: not reached, or done with */
+    char *root;              /* "postgres/NAME" */
+    struct snapshot_wal wal; /* the system; if complete: the WAL that comes with the copy */
+    bool complete;           /* its entries are in the sequence */
 };
 
 /** Passes the source's events on, and counts the problems among them. */
@@ -233,6 +233,9 @@ MUST_CHECK enum vv_rc databases_check(const struct backup_options *o, struct vv_
  *  another database system than the last time. */
 MUST_CHECK enum vv_rc databases_open(struct backup *b, struct vv_error *err);
 MUST_CHECK enum vv_rc databases_read(struct backup *b, struct worker *w, struct vv_error *err);
+/** databases_describe(b, body, err): the fields of the snapshot's record. */
+MUST_CHECK enum vv_rc databases_describe(struct backup *b, struct snapshot_body *body,
+                                         struct vv_error *err);
 /** databases_remember(b): after the commit: whom we have met. */
 void databases_remember(struct backup *b);
 void databases_free(struct backup *b);

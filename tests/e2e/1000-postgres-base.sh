@@ -64,3 +64,16 @@ assert_exit 0 varve verify --data >/dev/null
 assert_exit 0 varve diff latest~1 latest >changed
 refute_grep 'base/' changed
 pg_stop db
+
+# What a restore to a point in time goes by.
+assert_exit 0 varve wal list --json >wal
+python3 - <<'END'
+import json, re
+bases = json.load(open("wal"))["base_backups"]
+label = open("copy/data/backup_label.old", encoding="utf-8").read()
+start = re.search(r"START WAL LOCATION: (\S+)", label).group(1)
+assert len(bases) == 3 and bases[0]["timeline"] == 1, bases
+assert bases[0]["start"] == start, (bases, label)
+manifest = json.load(open("copy/data/backup_manifest"))["WAL-Ranges"][0]
+assert bases[0]["consistent"] == manifest["End-LSN"], (bases, manifest)
+END

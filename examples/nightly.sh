@@ -43,7 +43,7 @@ export PATH
 
 repository=/backup/varve
 key_file=/etc/varve/key
-# What to back up, separated by blanks.
+# What to back up, separated by blanks; a PostgreSQL cluster by its URL: postgres://backup@db/
 paths="/etc /home /root /srv /usr/local /var"
 # One pattern a line, as in .gitignore; empty: none.
 exclude_from=
@@ -51,7 +51,6 @@ exclude_from=
 may_change="*.log"
 # A MariaDB or MySQL database to dump into the snapshot (as databases/NAME.sql); empty: none.  The
 # dump goes straight into the repository; there it shares what has not changed since yesterday.
-# For PostgreSQL, replace dump_command by: pg_dump "$1"
 database=
 dump_command()
 {

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# labels: threads
 # A base backup under load, restored plainly: it starts, verifies, and no acknowledged order is lost.
 # shellcheck source=tests/e2e/postgres.sh
 . "$E2E/postgres.sh"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # labels: threads
 # A base backup under load, restored plainly: it starts, verifies, and no acknowledged order is lost.
 # shellcheck source=tests/e2e/postgres.sh
@@ -67,10 +68,10 @@ refute_grep 'base/' changed
 pg_stop db
 
 # What a restore to a point in time goes by.
-assert_exit 0 varve wal list --json >wal
+assert_exit 0 varve wal list --json >bases
 python3 - <<'END'
 import json, re
-bases = json.load(open("wal"))["base_backups"]
+bases = json.load(open("bases"))["base_backups"]
 label = open("copy/data/backup_label.old", encoding="utf-8").read()
 start = re.search(r"START WAL LOCATION: (\S+)", label).group(1)
 assert len(bases) == 3 and bases[0]["timeline"] == 1, bases

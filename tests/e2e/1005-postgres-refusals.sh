@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # What a database that fails, refuses, or is another one does to a backup: nothing is committed, unless
 # --keep-going says so.
 # shellcheck source=tests/e2e/postgres.sh

@@ -79,14 +79,13 @@ end_stream(struct postgres *p, struct vv_error *err)
 
     p->doing = POSTGRES_IDLE;
     p->ended = true;
-    if (PQputCopyEnd(p->connection, NULL) <= 0) {
-        return postgres_fail(p, NULL, what, err);
-    }
+    /* After an error of the server (WAL that is gone) there is nothing to end: it is heard below. */
+    bool put = PQputCopyEnd(p->connection, NULL) > 0;
     for (;;) {
         VV_CLEANUP(postgres_clearp) PGresult *r = NULL;
         VV_TRY(postgres_result(p, p->silence_seconds, what, &r, err));
         if (r == NULL) {
-            return rc;
+            return rc != VV_OK || put ? rc : postgres_fail(p, NULL, what, err);
         }
         ExecStatusType status = PQresultStatus(r);
         if (status == PGRES_TUPLES_OK && rc == VV_OK) {

@@ -8,6 +8,7 @@
 extern const struct command wal_get_command;
 extern const struct command wal_list_command;
 extern const struct command wal_push_command;
+extern const struct command wal_receive_command;
 
 /** wal_system_option(app, text, ret): a system identifier, 0 if ${text} is NULL. */
 MUST_CHECK enum vv_rc wal_system_option(struct app *app, const char *text, uint64_t *ret);

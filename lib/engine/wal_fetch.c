@@ -277,6 +277,25 @@ wal_fetch_write(struct wal_fetcher *f, uint64_t system, const char *name,
     return rc == VV_ENOTFOUND ? VV_ECORRUPT : rc;
 }
 
+enum vv_rc
+wal_fetch_read(struct wal_fetcher *f, uint64_t system, const char *name,
+               const struct wal_found *found, uint64_t limit, struct vv_buf *out,
+               struct vv_error *err)
+{
+    struct vv_arena arena = {0};
+    struct entry e;
+    enum vv_rc rc = find_entry(f, found->snapshot, system, name, &arena, &e, err);
+
+    if (rc == VV_OK && e.size > limit) {
+        rc = vv_error_set(err, VV_ECORRUPT, "'%s' is too large", name);
+    }
+    if (rc == VV_OK) {
+        rc = stream_read_all(f->look.chunks, &e.content, limit, out, err);
+    }
+    vv_arena_release(&arena);
+    return rc == VV_ENOTFOUND ? VV_ECORRUPT : rc;
+}
+
 /** A comparison under way. */
 struct comparing {
     struct repo *repo;

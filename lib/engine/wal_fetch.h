@@ -43,6 +43,11 @@ MUST_CHECK enum vv_rc wal_fetch_find(struct wal_fetcher *f, uint64_t system, con
 MUST_CHECK enum vv_rc wal_fetch_write(struct wal_fetcher *f, uint64_t system, const char *name,
                                       const struct wal_found *found, int fd, const char *target,
                                       struct vv_error *err);
+/** wal_fetch_read(f, system, name, found, limit, out, err): append it to ${out}; VV_ECORRUPT if it is
+ *  larger than ${limit}. */
+MUST_CHECK enum vv_rc wal_fetch_read(struct wal_fetcher *f, uint64_t system, const char *name,
+                                     const struct wal_found *found, uint64_t limit,
+                                     struct vv_buf *out, struct vv_error *err);
 /** wal_fetch_compare(f, system, name, found, file, ret, err): are the first min(stored, size) bytes
  *  the same as ${file}'s? */
 MUST_CHECK enum vv_rc wal_fetch_compare(struct wal_fetcher *f, uint64_t system, const char *name,

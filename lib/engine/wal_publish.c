@@ -68,9 +68,54 @@ open_writers(struct publishing *g, struct vv_error *err)
     return g->buffer != NULL ? VV_OK : vv_error_nomem(err);
 }
 
+void
+wal_chunk_ids_release(struct wal_chunk_ids *c)
+{
+    vv_free(c->ids);
+    memset(c, 0, sizeof(*c));
+}
+
+static void
+remember(struct wal_chunk_ids *c, const struct vv_id *id)
+{
+    if (c->count == c->room) {
+        size_t room = c->room == 0 ? 64 : c->room * 2;
+        struct vv_id *grown = vv_realloc_array(c->ids, room, sizeof(*grown));
+        if (grown == NULL) {
+            return; /* then it is read again */
+        }
+        c->ids = grown;
+        c->room = room;
+    }
+    c->ids[c->count++] = *id;
+}
+
+/** The whole chunks at the beginning that are known already; where they end. */
+static enum vv_rc
+put_known(struct publishing *g, const struct wal_file *f, uint64_t *ret_end, struct vv_error *err)
+{
+    size_t i = 0;
+
+    while (f->known != NULL && i < f->known->count && (i + 1) * CHUNK_BYTES <= f->size) {
+        struct chunk_ref ref = {.id = f->known->ids[i], .size = CHUNK_BYTES};
+        bool known = false;
+        VV_TRY(pack_writer_knows(g->packs, CHUNK_DATA, &ref.id, &known, err));
+        if (!known) {
+            break;
+        }
+        VV_TRY(stream_writer_add(g->stream, &ref, err));
+        i++;
+    }
+    if (f->known != NULL) {
+        f->known->count = i;
+    }
+    *ret_end = i * CHUNK_BYTES;
+    return VV_OK;
+}
+
 /** Hash and store what is in the buffer. */
 static enum vv_rc
-put_chunks(struct publishing *g, size_t len, struct vv_error *err)
+put_chunks(struct publishing *g, const struct wal_file *f, size_t len, struct vv_error *err)
 {
     struct hash_job jobs[CHUNKS_AT_ONCE] = {0};
     size_t count = 0;
@@ -87,6 +132,9 @@ put_chunks(struct publishing *g, size_t len, struct vv_error *err)
         VV_TRY(block_builder_put(g->builder, BLOCK_LOG, CHUNK_DATA, &ref.id,
                                  vv_span(jobs[i].data, jobs[i].len), &is_new, err));
         VV_TRY(stream_writer_add(g->stream, &ref, err));
+        if (f->known != NULL && jobs[i].len == CHUNK_BYTES) {
+            remember(f->known, &ref.id);
+        }
     }
     return VV_OK;
 }
@@ -96,12 +144,14 @@ put_content(struct publishing *g, const struct wal_file *f, struct stream_root *
             struct vv_error *err)
 {
     size_t room = (size_t)CHUNKS_AT_ONCE * CHUNK_BYTES;
+    uint64_t at;
 
-    for (uint64_t at = 0; at < f->size;) {
+    VV_TRY(put_known(g, f, &at, err));
+    while (at < f->size) {
         size_t len = f->size - at < room ? (size_t)(f->size - at) : room;
         VV_TRY(vv_cancel_check(repo_cancel(g->repo), err));
         VV_TRY(f->read(f->ctx, at, g->buffer, len, err));
-        VV_TRY(put_chunks(g, len, err));
+        VV_TRY(put_chunks(g, f, len, err));
         at += len;
     }
     g->bytes += f->size;

@@ -150,7 +150,8 @@ open_file(struct pushing *p, struct vv_error *err)
     if (!S_ISREG(st.st_mode)) {
         return not_as_named(p, "is no regular file", err);
     }
-    p->file = (struct wal_file){p->name, (uint64_t)st.st_size, read_file, p};
+    p->file = (struct wal_file){
+        .name = p->name, .size = (uint64_t)st.st_size, .read = read_file, .ctx = p};
     p->wal.timeline = p->parsed.timeline;
     p->wal.segment_size = WAL_SEGMENT_LEAST; /* of files that have none */
     return p->parsed.kind == WAL_FILE_SEGMENT || p->parsed.kind == WAL_FILE_PARTIAL

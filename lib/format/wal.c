@@ -82,6 +82,12 @@ wal_name(uint32_t timeline, uint64_t number, uint32_t size, char out[WAL_NAME])
                    (unsigned)(number / per_id(size)), (unsigned)(number % per_id(size)));
 }
 
+void
+wal_history_name(uint32_t timeline, char out[WAL_HISTORY_NAME])
+{
+    (void)snprintf(out, WAL_HISTORY_NAME, "%08X.history", (unsigned)timeline);
+}
+
 /** Eight upper-case digits. */
 static bool
 read_eight(const char *text, uint32_t *ret)

@@ -31,6 +31,10 @@ MUST_CHECK bool wal_lsn_parse(const char *text, uint64_t *ret);
 /** wal_name(timeline, number, size, out): the name of segment ${number} (LSN / size). */
 void wal_name(uint32_t timeline, uint64_t number, uint32_t size, char out[WAL_NAME]);
 
+/** wal_history_name(timeline, out): "00000002.history". */
+#define WAL_HISTORY_NAME 17u
+void wal_history_name(uint32_t timeline, char out[WAL_HISTORY_NAME]);
+
 /** What a server's archive command and restore command are asked for. */
 enum wal_file_kind {
     WAL_FILE_OTHER,   /* no name PostgreSQL would give */

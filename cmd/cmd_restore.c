@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve restore SNAP[:PATH] --target DIR [option]...: bring files back, and prove it. */
+#include <string.h>
+
 #include "commands.h"
+#include "format/wal.h"
 #include "pattern_options.h"
+#include "point_options.h"
 #include "render.h"
 #include "snapshot_argument.h"
 
@@ -17,6 +21,7 @@ struct restore_command_line {
     bool dry_run;
     bool owner_by_name;
     bool no_owner;
+    struct point_options point;
 };
 #define AT(member) offsetof(struct restore_command_line, member)
 /* In the order of enum sink_overwrite. */
@@ -45,6 +50,20 @@ static const struct option_spec specs[] = {
      NULL},
     {"threads", '\0', OPTION_NUMBER, AT(threads), "N", "worker threads (default: by processors)",
      NULL},
+    {"to-latest", '\0', OPTION_FLAG, AT(point.latest), NULL,
+     "a PostgreSQL cluster, set up to recover to the newest moment there is", NULL},
+    {"to-time", '\0', OPTION_TEXT, AT(point.time), "TIME",
+     "... to this time, which needs a zone ('2026-11-26 14:00:00+01:00')", NULL},
+    {"to-lsn", '\0', OPTION_TEXT, AT(point.lsn), "LSN", "... to this position in its WAL", NULL},
+    {"to-xid", '\0', OPTION_TEXT, AT(point.xid), "XID", "... to the end of this transaction", NULL},
+    {"to-name", '\0', OPTION_TEXT, AT(point.name), "NAME",
+     "... to this restore point (pg_create_restore_point)", NULL},
+    {"to-immediate", '\0', OPTION_FLAG, AT(point.immediate), NULL,
+     "... to where the base backup is consistent", NULL},
+    {"timeline", '\0', OPTION_TEXT, AT(point.timeline), "N",
+     "on this timeline: a number, current or latest (default: latest)", NULL},
+    {"tablespace", '\0', OPTION_LIST, AT(point.tablespaces), "OID=DIR",
+     "where a tablespace of it goes", NULL},
     OPTION_END,
 };
 
@@ -99,30 +118,125 @@ report(struct app *app, const struct snapshot *snap, const struct restore_option
     }
 }
 
+/** A restore of one subtree, and what came of it added to ${sum}. */
+static enum vv_rc
+restore_subtree(struct app *app, const struct snapshot *snap, const struct restore_options *o,
+                struct vv_progress *progress, struct restore_summary *sum)
+{
+    struct restore_summary one = {0};
+
+    VV_TRY(restore_run(app->repo, snap, o, progress, &one, &app->err));
+    restore_summary_add(sum, &one);
+    return VV_OK;
+}
+
+/** The data directory into the target, each tablespace to its place, and what recovery needs. */
+static enum vv_rc
+restore_point(struct app *app, const struct snapshot *snap, const struct point_plan *plan,
+              struct point_choice *choice, struct restore_options *o, struct vv_progress *progress,
+              struct restore_summary *sum)
+{
+    const char *target = o->target;
+    struct point_finish_options f = {.directory = target,
+                                     .restore_command = vv_buf_text(&choice->restore_command),
+                                     .mappings = choice->mappings,
+                                     .mapping_count = choice->mapping_count};
+
+    o->path_given = true;
+    for (size_t i = 0; i <= choice->mapping_count; i++) {
+        VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+        if (i < choice->mapping_count) {
+            vv_buf_printf(&path, "%s/tablespaces/%u", plan->root,
+                          (unsigned)choice->mappings[i].oid);
+            o->target = choice->mappings[i].directory;
+        } else { /* last: what has no control file does not start */
+            vv_buf_printf(&path, "%s/data", plan->root);
+            o->target = target;
+        }
+        VV_TRY(vv_buf_check(&path, &app->err));
+        o->path = vv_buf_span(&path);
+        VV_TRY(restore_subtree(app, snap, o, progress, sum));
+        o->path = vv_span(NULL, 0);
+    }
+    return o->dry_run ? VV_OK : point_finish(plan, &choice->target, &f, &app->err);
+}
+
+static void
+report_point(struct app *app, const struct point_plan *p, const struct point_target *t)
+{
+    struct json *j = app_json(app);
+    char reach[WAL_LSN_TEXT];
+
+    wal_lsn_text(p->reach, reach);
+    if (j != NULL) {
+        json_put_object(j, "recovery");
+        json_put_u64(j, "timeline", p->timeline);
+        json_put_text(j, "wal_reaches", reach);
+        json_put_end(j);
+    } else if (!app->global.quiet && t->kind != POINT_IMMEDIATE) {
+        printf("recovers on timeline %u when it is started; WAL reaches to %s\n",
+               (unsigned)p->timeline, reach);
+    }
+}
+
+/** What is restored, once it is known from where. */
+static enum vv_rc
+restore_snapshot(struct app *app, const struct snapshot_argument *a, struct point_choice *choice,
+                 struct restore_options *o, struct restore_summary *sum, struct point_plan *plan)
+{
+    static const char *const phases[] = {"planning", "restoring", "finishing", "verifying", "done"};
+    struct vv_progress *progress;
+    enum vv_rc rc;
+
+    if (choice->target.kind != POINT_NONE) {
+        VV_TRY(point_plan_make(app->repo, &a->list, a->snapshot, vv_buf_span(&a->path.path),
+                               &choice->target, plan, &app->err));
+        VV_TRY(point_options_check(app, choice, plan));
+        VV_TRY(point_options_command(app, choice, plan->base.system));
+    }
+    progress = app_progress(app, phases, VV_COUNT(phases));
+    if (choice->target.kind != POINT_NONE) {
+        rc = restore_point(app, a->snapshot, plan, choice, o, progress, sum);
+    } else {
+        o->path = vv_buf_span(&a->path.path);
+        o->path_given = a->path.path_given;
+        rc = restore_subtree(app, a->snapshot, o, progress, sum);
+    }
+    progress_stop(&app->progress);
+    return rc;
+}
+
 static enum exit_code
 restore(struct app *app, const struct restore_command_line *o, struct snapshot_argument *a,
         const char *text, enum vv_rc *ret_rc)
 {
-    static const char *const phases[] = {"planning", "restoring", "finishing", "verifying", "done"};
     VV_CLEANUP(pattern_set_freep) struct pattern_set *includes = NULL;
     VV_CLEANUP(pattern_set_freep) struct pattern_set *excludes = NULL;
+    VV_CLEANUP(point_choice_release) struct point_choice choice = {0};
+    VV_CLEANUP(point_plan_release) struct point_plan plan = {0};
     struct restore_options options = {0};
     struct restore_summary summary = {0};
     enum exit_code code = EXIT_DONE;
     enum vv_rc rc = make_options(app, o, &includes, &excludes, &options);
 
     if (rc == VV_OK) {
+        rc = point_options_read(app, &o->point, &choice);
+    }
+    if (rc == VV_OK && choice.target.kind != POINT_NONE &&
+        (o->includes.count > 0 || o->excludes.count > 0)) {
+        rc = app_usage(app, "a cluster is restored as a whole: no patterns with --to-...");
+    }
+    if (rc == VV_OK) {
         rc = snapshot_argument_open(app, text, o->host, a);
     }
     if (rc == VV_OK) {
-        struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
-        options.path = vv_buf_span(&a->path.path);
-        options.path_given = a->path.path_given;
-        rc = restore_run(app->repo, a->snapshot, &options, progress, &summary, &app->err);
-        progress_stop(&app->progress);
+        rc = restore_snapshot(app, a, &choice, &options, &summary, &plan);
     }
     if (rc == VV_OK) {
         report(app, a->snapshot, &options, &summary);
+        if (choice.target.kind != POINT_NONE) {
+            report_point(app, &plan, &choice.target);
+        }
         code = summary.problems ? EXIT_PROBLEMS : EXIT_DONE;
         if (app_list_verdict(&a->list) == EXIT_FORGED) {
             code = exit_code_worse(code, EXIT_FORGED);
@@ -150,6 +264,7 @@ run(struct app *app, int argc, char **argv)
     arguments_release(&args);
     option_list_release(&o.includes);
     option_list_release(&o.excludes);
+    option_list_release(&o.point.tablespaces);
     return app_finish(app, rc, code);
 }
 

@@ -356,3 +356,32 @@ restore_run(struct repo *r, const struct snapshot *snap, const struct restore_op
     atomic_store(&progress->phase, RESTORE_DONE);
     return rc;
 }
+
+void
+restore_summary_add(struct restore_summary *sum, const struct restore_summary *one)
+{
+    bool first = sum->duration_ns == 0;
+
+    sum->files += one->files;
+    sum->directories += one->directories;
+    sum->others += one->others;
+    sum->hard_links += one->hard_links;
+    sum->bytes += one->bytes;
+    sum->already += one->already;
+    sum->kept += one->kept;
+    sum->deleted += one->deleted;
+    sum->damaged += one->damaged;
+    sum->failed += one->failed;
+    sum->bytes_read += one->bytes_read;
+    sum->bytes_planned += one->bytes_planned;
+    sum->verified = one->verified && (first || sum->verified);
+    sum->verified_from_memory = sum->verified_from_memory || one->verified_from_memory;
+    sum->verified_files += one->verified_files;
+    sum->verified_bytes += one->verified_bytes;
+    sum->verify_differences += one->verify_differences;
+    sum->not_verified += one->not_verified;
+    sum->duration_ns += one->duration_ns > 0 ? one->duration_ns : 1;
+    sum->verify_ns += one->verify_ns;
+    sum->measured_rate = one->measured_rate;
+    sum->problems = sum->problems || one->problems;
+}

@@ -63,6 +63,8 @@ struct restore_summary {
     uint64_t measured_rate; /* dry run: bytes a second, measured on a sample of the plan's blocks */
     bool problems;
 };
+/** restore_summary_add(sum, one): what two runs came to. */
+void restore_summary_add(struct restore_summary *sum, const struct restore_summary *one);
 MUST_CHECK enum vv_rc restore_run(struct repo *r, const struct snapshot *snap,
                                   const struct restore_options *o, struct vv_progress *progress,
                                   struct restore_summary *ret, struct vv_error *err);

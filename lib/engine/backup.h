@@ -41,18 +41,18 @@ struct backup_options {
     const struct backup_database *databases;
     size_t database_count;
     uint64_t database_rate; /* bytes a second at most; 0: no limit */
-    bool keep_going;        /* commands, databases and archives that fail are left out, and named */
     const char *archive;    /* file name or "-", NULL: none */
-    bool allow_empty;       /* commands may end without output */
     const struct pattern_set *excludes;
     const struct pattern_set *may_change;
-    bool exclude_caches;
     uint64_t exclude_larger_than;
-    bool one_file_system;
     const char *const *tags;
     size_t tag_count;
     const char *host;
     const char *user;
+    bool keep_going;  /* commands, databases and archives that fail are left out, and named */
+    bool allow_empty; /* commands may end without output */
+    bool exclude_caches;
+    bool one_file_system;
     bool full;
     bool dry_run;
     bool verbose;     /* emit VV_EVENT_ENTRY for new, changed and vanished files */

@@ -33,7 +33,10 @@ peek(struct reading *r)
     while (r->at < r->end && strchr(" \t\r\n", *r->at) != NULL && *r->at != '\0') {
         r->at++;
     }
-    return r->at < r->end ? *r->at : '\0';
+    if (r->at == r->end) {
+        return '\0';
+    }
+    return *r->at;
 }
 
 static bool

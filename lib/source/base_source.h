@@ -164,36 +164,35 @@ struct base_source {
     struct postgres *server;
     struct base_wal *wal;
     struct source_postgres_facts facts;
-    bool checksums;
-    uint32_t data_mode;
     const struct postgres_tablespace *tablespaces; /* borrowed from `server` */
-    unsigned tablespace_count;
     struct fs_names names;
+    unsigned tablespace_count;
 
-    enum base_phase phase;
-    struct base_feed feed;
-    struct ustar_member member; /* the newest */
-    char path[USTAR_NAME + 32]; /* its path in the data directory */
-    bool member_open;           /* its content was not read to the end yet */
-    uint32_t member_crc;
-    bool roots_given; /* data/ and tablespaces/ */
-    bool control_was_last;
+    uint32_t data_mode;
     uint32_t uid; /* of the first member */
     uint32_t gid;
-    uint64_t number; /* of the newest item */
-    bool segment_taken;
-
+    enum base_phase phase;
+    uint32_t member_crc;
+    struct base_feed feed;
+    uint64_t number;            /* of the newest item */
+    struct ustar_member member; /* the newest */
     struct base_members members;
     struct base_pages pages;
     struct vv_buf manifest;
     struct vv_buf map;         /* tablespace_map */
     struct vv_buf history;     /* of the timeline; empty on the first */
-    char done[25];             /* name of the segment whose ".done" comes next; empty: none */
     struct source_item *queue; /* items that come before anything else */
     size_t queue_count;
     size_t queue_at;
     size_t queue_room;
-    struct vv_error error; /* rc not VV_OK: it is over, and why */
+    struct vv_error error;      /* rc not VV_OK: it is over, and why */
+    char path[USTAR_NAME + 32]; /* of the newest member, in the data directory */
+    char done[25];              /* name of the segment whose ".done" comes next; empty: none */
+    bool checksums;
+    bool member_open; /* its content was not read to the end yet */
+    bool roots_given; /* data/ and tablespaces/ */
+    bool control_was_last;
+    bool segment_taken;
 };
 
 /* base_feed.c */

@@ -677,6 +677,166 @@ pack_writer__tells_the_index_what_was_stored_before_it_failed(void **state)
     fixture_end(&f);
 }
 
+/** Sixty packs by a writer that publishes behind, or only counts them. */
+static void
+write_sixty(bool dry_run, uint64_t *ret_stored, uint64_t *ret_indexed)
+{
+    struct fixture f;
+    struct pack_writer *w;
+    struct block_builder *b;
+    const struct pack_writer_counts *counts;
+    size_t segments = 0;
+
+    fixture_begin(&f);
+    w = new_writer(&f, &(struct pack_writer_options){.level = 1,
+                                                     .own_only = true,
+                                                     .behind = true,
+                                                     .read_back = true,
+                                                     .dry_run = dry_run,
+                                                     .threads = 1,
+                                                     .target = 64u << 10});
+    b = new_builder(w);
+    for (unsigned i = 0; i < 60; i++) { /* of sizes that differ, and more or fewer chunks */
+        for (unsigned j = 0; j <= i % 3; j++) {
+            size_t len = 70000 + 1000 * (size_t)(i * 7 % 60);
+            fixture_noise(big, len, i * 3 + j);
+            assert_true(put(&f, b, i % 5 == 0 ? BLOCK_TREE : BLOCK_BULK, CHUNK_DATA, big, len));
+        }
+        must(block_builder_flush(b, E));
+    }
+    flush(w, b);
+    counts = pack_writer_counts(w);
+    *ret_stored = atomic_load(&counts->bytes_stored);
+    *ret_indexed = atomic_load(&counts->bytes_indexed);
+    if (!dry_run) {
+        struct vv_buf names = fixture_list(&f, "index");
+        uint64_t bytes = 0;
+        for (size_t at = 0; at < names.len; segments++) {
+            const char *text = (const char *)names.data + at;
+            char object[128];
+            struct vv_span object_bytes;
+            (void)snprintf(object, sizeof(object), "index/%s", text);
+            assert_true(storage_memory_peek(f.memory, object, &object_bytes));
+            bytes += object_bytes.len;
+            at += strlen(text) + 1;
+        }
+        vv_buf_release(&names);
+        assert_int_equal(bytes, *ret_indexed);
+        assert_true(segments >= 60 / PACK_RECORDS);
+    }
+    block_builder_free(b);
+    pack_writer_free(w);
+    fixture_end(&f);
+}
+
+/** Who publishes first is chance; how many bytes it takes is not. */
+static void
+pack_writer__foretells_what_it_publishes_behind(void **state)
+{
+    uint64_t foretold[2];
+
+    (void)state;
+    write_sixty(true, &foretold[0], &foretold[1]);
+    for (unsigned trial = 0; trial < 8; trial++) {
+        uint64_t found[2];
+        write_sixty(false, &found[0], &found[1]);
+        assert_int_equal(found[0], foretold[0]);
+        assert_int_equal(found[1], foretold[1]);
+    }
+}
+
+/** Every other pack is stored only when the next one has been begun. */
+static struct {
+    struct vv_mutex lock;
+    struct vv_cond changed;
+    unsigned begun;
+} pairs;
+
+static enum fault_verdict
+store_in_pairs(void *ctx, enum storage_op op, const char *name)
+{
+    unsigned number;
+
+    (void)ctx;
+    if (op != STORAGE_PUBLISH || strncmp(name, "packs/", 6) != 0) {
+        return FAULT_PASS;
+    }
+    vv_mutex_lock(&pairs.lock);
+    number = ++pairs.begun;
+    vv_cond_broadcast(&pairs.changed);
+    while (number % 2 == 1 && pairs.begun == number) {
+        vv_cond_wait(&pairs.changed, &pairs.lock);
+    }
+    vv_mutex_unlock(&pairs.lock);
+    return FAULT_PASS;
+}
+
+struct order {
+    const struct stored_packs *all;
+    struct vv_id ids[40]; /* of the first chunk of each pack, as they were made */
+    unsigned last;
+    unsigned records;
+};
+
+static void
+check_order(void *ctx, struct fixture *f, const struct index_record *record)
+{
+    struct order *o = ctx;
+    unsigned number = 0;
+
+    (void)f;
+    for (size_t i = 0; i < o->all->count; i++) {
+        if (pack_name_compare(&o->all->packs[i].name, &record->name) == 0) {
+            const struct vv_id *id = &o->all->packs[i].directory.chunks[0].id;
+            while (number < 40 && !vv_id_equal(&o->ids[number], id)) {
+                number++;
+            }
+        }
+    }
+    assert_true(number < 40);
+    if (o->records++ % PACK_RECORDS != 0) {
+        assert_int_equal(number, o->last + 1);
+    }
+    o->last = number;
+}
+
+static void
+pack_writer__indexes_in_order_what_is_published_in_any(void **state)
+{
+    struct fixture f;
+    struct pack_writer *w;
+    struct block_builder *b;
+    struct stored_packs all;
+    struct order order = {.all = &all};
+
+    (void)state;
+    vv_mutex_init(&pairs.lock);
+    vv_cond_init(&pairs.changed);
+    pairs.begun = 0;
+    fixture_begin(&f);
+    w = new_writer(&f, &(struct pack_writer_options){
+                           .own_only = true, .behind = true, .threads = 1, .target = 64u << 10});
+    b = new_builder(w);
+    f.hook = store_in_pairs;
+    for (unsigned i = 0; i < 40; i++) {
+        fixture_noise(big, 100000, i);
+        chunk_id(repo_keyring(f.repo), CHUNK_DATA, vv_span(big, 100000), &order.ids[i]);
+        assert_true(put(&f, b, BLOCK_BULK, CHUNK_DATA, big, 100000));
+        must(block_builder_flush(b, E));
+    }
+    flush(w, b);
+    f.hook = NULL;
+    all = fixture_packs(&f);
+    assert_int_equal(all.count, 40);
+    assert_int_equal(fixture_records(&f, check_order, &order, NULL), 40);
+    fixture_packs_release(&all);
+    block_builder_free(b);
+    pack_writer_free(w);
+    fixture_end(&f);
+    vv_cond_release(&pairs.changed);
+    vv_mutex_release(&pairs.lock);
+}
+
 /* --- failures --------------------------------------------------------------------------------- */
 
 struct failure {
@@ -1205,6 +1365,8 @@ main(void)
         cmocka_unit_test(pack_writer__bounds_the_images_in_memory),
         cmocka_unit_test(pack_writer__ends_all_builders_when_one_fails),
         cmocka_unit_test(pack_writer__tells_the_index_what_was_stored_before_it_failed),
+        cmocka_unit_test(pack_writer__foretells_what_it_publishes_behind),
+        cmocka_unit_test(pack_writer__indexes_in_order_what_is_published_in_any),
         cmocka_unit_test(pack_writer__never_indexes_what_was_not_published),
         cmocka_unit_test(pack_writer__finds_a_flipped_bit_before_publishing),
         cmocka_unit_test(pack_writer__finds_a_chunk_that_changed_after_hashing),

@@ -19,7 +19,7 @@ enum {
     STDERR_KEPT = 4096,
     SOCKET_BYTES = 4 << 20, /* wanted; the kernel gives what it allows */
     LAST_WORDS_MS = 250,    /* for standard error once standard output has ended */
-    LEAVE_MS = 1000,        /* from the end of its input to SIGTERM */
+    LEAVE_MS = 1000,        /* from the end of its input to SIGTERM; none if it never answered */
     GRACE_MS = 500,         /* from SIGTERM to SIGKILL */
 };
 
@@ -30,6 +30,7 @@ struct stream_child {
     pid_t pid;    /* 0: reaped */
     int line;     /* its standard input and output: one socket; -1: closed */
     int error_fd; /* its standard error; -1: ended */
+    bool heard;   /* something came from it */
     char *name;
     char said[STDERR_KEPT]; /* ring of what it said last */
     size_t said_at;
@@ -154,7 +155,8 @@ end_child(struct stream_child *c)
     if (c->pid == 0) {
         return;
     }
-    if (!await_end(c, LEAVE_MS)) {
+    /* one that has never answered has nothing to bring to an end: it is not waited for */
+    if (!await_end(c, c->heard ? LEAVE_MS : 0)) {
         (void)kill(-c->pid, SIGTERM);
         if (!await_end(c, GRACE_MS)) {
             (void)kill(-c->pid, SIGKILL);
@@ -203,6 +205,7 @@ child_receive(struct byte_stream *s, uint8_t *buf, size_t len, size_t *ret_len,
         got = recv(c->line, buf, len, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (got > 0) {
+        c->heard = true;
         *ret_len = (size_t)got;
         return VV_OK;
     }

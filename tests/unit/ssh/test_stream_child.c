@@ -185,6 +185,35 @@ free__ends_the_child(void **state)
     byte_stream_free(NULL);
 }
 
+/* Half a second behind the end of its input it would leave a trace: one that has answered is given that
+ * time, one that never has is not. */
+static void
+free__does_not_wait_for_one_that_never_answered(void **state)
+{
+    static const char *const greetings[] = {"", "echo hello; "};
+
+    (void)state;
+    for (size_t i = 0; i < VV_COUNT(greetings); i++) {
+        char trace[] = "/tmp/varve-child-XXXXXX";
+        char script[160];
+        uint8_t out[32];
+        size_t got = 0;
+        int fd = mkstemp(trace);
+        assert_true(fd >= 0);
+        (void)snprintf(script, sizeof(script), "%scat >/dev/null; sleep 0.5; echo bye >%s",
+                       greetings[i], trace);
+        struct byte_stream *s = child(script);
+        while (i == 1 && got == 0) {
+            wait_for(s, false);
+            expect_ok(s->ops->receive(s, out, sizeof(out), &got, &err_));
+        }
+        byte_stream_free(s);
+        assert_int_equal(lseek(fd, 0, SEEK_END) > 0, i == 1);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(unlink(trace), 0);
+    }
+}
+
 static void
 send__to_one_that_has_ended_is_an_error(void **state)
 {
@@ -230,6 +259,7 @@ main(void)
         cmocka_unit_test(child__that_does_not_exist_is_an_error),
         cmocka_unit_test(child__has_nothing_of_ours),
         cmocka_unit_test(free__ends_the_child),
+        cmocka_unit_test(free__does_not_wait_for_one_that_never_answered),
         cmocka_unit_test(send__to_one_that_has_ended_is_an_error),
         cmocka_unit_test(child__needs_memory),
     };

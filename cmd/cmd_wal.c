@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* varve wal receive | push | get | list: PostgreSQL's write-ahead log. */
+/* varve wal receive | push | get | list | check: PostgreSQL's write-ahead log. */
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -51,7 +51,8 @@ wal_user(struct vv_buf *out)
 }
 
 static const struct command *const subcommands[] = {&wal_receive_command, &wal_push_command,
-                                                    &wal_get_command, &wal_list_command, NULL};
+                                                    &wal_get_command,     &wal_list_command,
+                                                    &wal_check_command,   NULL};
 const struct command cmd_wal = {
     .name = "wal",
     .arguments = "COMMAND",

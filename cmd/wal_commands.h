@@ -5,6 +5,7 @@
 #include "app.h"
 
 /* The subcommands of wal, and what they share. */
+extern const struct command wal_check_command;
 extern const struct command wal_get_command;
 extern const struct command wal_list_command;
 extern const struct command wal_push_command;

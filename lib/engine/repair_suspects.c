@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Repair: which instances are suspect from now on, A5. */
 
-#include <string.h>
-
-#include "core/random.h"
 #include "engine/repair_internal.h"
 
 #define SUSPECTS_MAX 16384u /* names in one record */
@@ -24,14 +21,9 @@ publish_suspects(struct repair *x, const struct pack_name *names, uint32_t count
                  struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf payload = {0};
-    char name[64] = "suspect-";
-    uint8_t random[16];
 
     pack_list_encode(names, count, &payload);
-    VV_TRY(vv_buf_check(&payload, err));
-    vv_random(random, sizeof(random));
-    vv_hex(name + strlen(name), random, sizeof(random));
-    VV_TRY(admin_publish(x->repo, 1, ADMIN_SUSPECT, name, vv_buf_span(&payload), err));
+    VV_TRY(admin_publish_drawn(x->repo, 1, ADMIN_SUSPECT, "suspect", &payload, NULL, err));
     x->s.packs_suspect += count;
     return VV_OK;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Signing and publishing in the administrator's name. */
 
+#include <stdio.h>
+
 #include "core/random.h"
 #include "repo/admin_records.h"
 
@@ -67,6 +69,33 @@ admin_publish(struct repo *r, int site_bound, enum admin_type type, const char *
 
     VV_TRY(admin_record_begin(r, site_bound, type, payload, &record, err));
     return admin_publish_record(r, &record, name, err);
+}
+
+enum vv_rc
+admin_publish_as_drawn(struct repo *r, const struct admin_record *record, const char *prefix,
+                       struct vv_error *err)
+{
+    char name[64];
+    char digits[33];
+
+    vv_hex(digits, record->nonce, sizeof(record->nonce));
+    (void)snprintf(name, sizeof(name), "%s-%s", prefix, digits);
+    return admin_publish_record(r, record, name, err);
+}
+
+enum vv_rc
+admin_publish_drawn(struct repo *r, int site_bound, enum admin_type type, const char *prefix,
+                    const struct vv_buf *payload, struct admin_record *ret, struct vv_error *err)
+{
+    struct admin_record record;
+
+    VV_TRY(vv_buf_check(payload, err));
+    VV_TRY(admin_record_begin(r, site_bound, type, vv_buf_span(payload), &record, err));
+    VV_TRY(admin_publish_as_drawn(r, &record, prefix, err));
+    if (ret != NULL) {
+        *ret = record;
+    }
+    return VV_OK;
 }
 
 enum vv_rc

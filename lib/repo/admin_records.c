@@ -3,31 +3,19 @@
 
 #include "repo/admin_records.h"
 #include "repo/object_ahead.h"
+#include "repo/record_array.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
 
-/** Room for ${more} further elements of ${size} bytes: the array to use from now on, or NULL with
- *  the old one untouched. */
-static void *
-grown(void *array, size_t have, size_t more, size_t size, struct vv_error *err)
-{
-    void *larger = vv_realloc_array(array, have + more + 1, size);
-
-    if (larger == NULL) {
-        (void)vv_error_nomem(err);
-    }
-    return larger;
-}
-
 /** What the graves' writer saw on this site. */
 static enum vv_rc
 add_grave_heads(struct admin_records *a, const struct grave_list *l, struct vv_error *err)
 {
     struct snapshot_seen *heads =
-        grown(a->heads, a->head_count, l->head_count, sizeof(*heads), err);
+        record_array_grow(a->heads, a->head_count, l->head_count, sizeof(*heads), err);
 
     if (heads == NULL) {
         return VV_ENOMEM;
@@ -50,7 +38,7 @@ add_graves(struct repo *r, struct admin_records *a, const struct admin_record *r
     struct grave *graves;
 
     VV_TRY(grave_list_decode(record->payload, &l, err));
-    graves = grown(a->graves, a->grave_count, l.count, sizeof(*graves), err);
+    graves = record_array_grow(a->graves, a->grave_count, l.count, sizeof(*graves), err);
     if (graves == NULL) {
         return VV_ENOMEM;
     }
@@ -71,7 +59,7 @@ add_suspects(struct admin_records *a, const struct admin_record *record, struct 
     uint32_t count;
 
     VV_TRY(pack_list_open(record->payload, &in, &count, err));
-    suspects = grown(a->suspects, a->suspect_count, count, sizeof(*suspects), err);
+    suspects = record_array_grow(a->suspects, a->suspect_count, count, sizeof(*suspects), err);
     if (suspects == NULL) {
         return VV_ENOMEM;
     }
@@ -88,7 +76,7 @@ add_certificate(struct admin_records *a, const char *file, const struct admin_re
                 struct vv_error *err)
 {
     struct certified *certificates =
-        grown(a->certificates, a->certificate_count, 1, sizeof(*certificates), err);
+        record_array_grow(a->certificates, a->certificate_count, 1, sizeof(*certificates), err);
     struct certified *c;
 
     if (certificates == NULL) {
@@ -108,7 +96,7 @@ static enum vv_rc
 add_revocation(struct admin_records *a, const struct admin_record *record, struct vv_error *err)
 {
     struct revocation *revocations =
-        grown(a->revocations, a->revocation_count, 1, sizeof(*revocations), err);
+        record_array_grow(a->revocations, a->revocation_count, 1, sizeof(*revocations), err);
 
     if (revocations == NULL) {
         return VV_ENOMEM;
@@ -227,12 +215,6 @@ compare_certified(const void *a, const void *b)
 }
 
 static int
-compare_uuids(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct vv_uuid));
-}
-
-static int
 compare_graves(const void *a, const void *b)
 {
     const struct grave *x = a;
@@ -263,14 +245,6 @@ admin_records_release(struct admin_records *a)
     memset(a, 0, sizeof(*a));
 }
 
-static void
-sort_array(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-    if (count > 0) {
-        qsort(array, count, size, compare);
-    }
-}
-
 /** Order everything for look-ups. */
 static enum vv_rc
 arrange(struct admin_records *a, struct vv_error *err)
@@ -284,10 +258,11 @@ arrange(struct admin_records *a, struct vv_error *err)
             a->buried[a->buried_count++] = a->graves[i].snapshot;
         }
     }
-    sort_array(a->buried, a->buried_count, sizeof(*a->buried), compare_uuids);
-    sort_array(a->graves, a->grave_count, sizeof(*a->graves), compare_graves);
-    sort_array(a->suspects, a->suspect_count, sizeof(*a->suspects), compare_names);
-    sort_array(a->certificates, a->certificate_count, sizeof(*a->certificates), compare_certified);
+    record_array_sort(a->buried, a->buried_count, sizeof(*a->buried), record_compare_ids);
+    record_array_sort(a->graves, a->grave_count, sizeof(*a->graves), compare_graves);
+    record_array_sort(a->suspects, a->suspect_count, sizeof(*a->suspects), compare_names);
+    record_array_sort(a->certificates, a->certificate_count, sizeof(*a->certificates),
+                      compare_certified);
     return retention_records_arrange(&a->retention, err);
 }
 
@@ -380,21 +355,8 @@ admin_records_conclusive(const struct admin_records *a, struct vv_error *err)
 const struct certified *
 admin_certified(const struct admin_records *a, const struct vv_uuid *client)
 {
-    size_t low = 0;
-    size_t high = a->certificate_count;
-
-    while (low < high) { /* the client's first: its newest */
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(a->certificates[middle].certificate.client.b, client->b, 16) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < a->certificate_count &&
-                   vv_uuid_equal(&a->certificates[low].certificate.client, client)
-               ? &a->certificates[low]
-               : NULL;
+    return record_array_first(a->certificates, a->certificate_count, sizeof(*a->certificates),
+                              client); /* its newest */
 }
 
 const struct certificate *
@@ -435,5 +397,6 @@ admin_buried(const struct admin_records *a, const struct vv_uuid *session,
     }
     /* A snapshot may lie in several slots (replicas): its own id decides. */
     return snapshot != NULL && a->buried_count > 0 &&
-           bsearch(snapshot, a->buried, a->buried_count, sizeof(*snapshot), compare_uuids) != NULL;
+           bsearch(snapshot, a->buried, a->buried_count, sizeof(*snapshot), record_compare_ids) !=
+               NULL;
 }

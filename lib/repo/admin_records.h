@@ -20,7 +20,7 @@
 
 /** A certificate that counts, and where it was found. */
 struct certified {
-    struct certificate certificate;
+    struct certificate certificate; /* begins with the client */
     int64_t time;
     char name[STORAGE_COMPONENT_MAX + 1]; /* in admin/ */
 };
@@ -120,6 +120,15 @@ MUST_CHECK enum vv_rc admin_publish_record(struct repo *r, const struct admin_re
 /** admin_publish(r, site_bound, type, name, payload, err): both of these. */
 MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_type type,
                                     const char *name, struct vv_span payload, struct vv_error *err);
+
+/** admin_publish_as_drawn(r, record, prefix, err): under "<prefix>-<the record's random bytes>". */
+MUST_CHECK enum vv_rc admin_publish_as_drawn(struct repo *r, const struct admin_record *record,
+                                             const char *prefix, struct vv_error *err);
+/** admin_publish_drawn(r, site_bound, type, prefix, payload, ret, err): begun and published so.
+ *  ${payload} may have failed; ${ret} may be NULL. */
+MUST_CHECK enum vv_rc admin_publish_drawn(struct repo *r, int site_bound, enum admin_type type,
+                                          const char *prefix, const struct vv_buf *payload,
+                                          struct admin_record *ret, struct vv_error *err);
 
 /**
  * All condemned lists together.

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/random.h"
 #include "repo/bury_internal.h"
 
 #define GRAVES_A_RECORD 100000u /* keeps a record far below LIMIT_ADMIN */
@@ -41,15 +40,8 @@ graves_publish(struct repo *r, const struct vv_buf *graves, const struct vv_buf 
     for (size_t at = 0; at < count;) {
         VV_CLEANUP(vv_buf_release) struct vv_buf payload = {0};
         size_t n = count - at < GRAVES_A_RECORD ? count - at : GRAVES_A_RECORD;
-        struct vv_uuid digits;
-        char text[VV_UUID_TEXT];
-        char name[sizeof("grave-") + VV_UUID_TEXT] = "grave-";
         grave_list_encode(&all[at], (uint32_t)n, seen, (uint32_t)seen_count, &payload);
-        VV_TRY(vv_buf_check(&payload, err));
-        vv_random(digits.b, sizeof(digits.b));
-        vv_uuid_text(&digits, text);
-        memcpy(name + strlen(name), text, sizeof(text));
-        VV_TRY(admin_publish(r, 1, ADMIN_GRAVE, name, vv_buf_span(&payload), err));
+        VV_TRY(admin_publish_drawn(r, 1, ADMIN_GRAVE, "grave", &payload, NULL, err));
         seen_count = 0; /* one of the records is enough */
         at += n;
     }

@@ -6,20 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/random.h"
-
-/** Publish under "<prefix><the record's random bytes>". */
-static enum vv_rc
-publish_under_digits(struct repo *r, struct admin_record *record, const char *prefix,
-                     struct vv_error *err)
-{
-    char name[64];
-    char digits[33];
-
-    vv_hex(digits, record->nonce, sizeof(record->nonce));
-    (void)snprintf(name, sizeof(name), "%s-%s", prefix, digits);
-    return admin_publish_record(r, record, name, err);
-}
 
 enum vv_rc
 forget_publish(struct repo *r, const struct vv_uuid *snapshots, uint32_t count, int64_t grace,
@@ -32,13 +18,7 @@ forget_publish(struct repo *r, const struct vv_uuid *snapshots, uint32_t count, 
 
     assert(count > 0 && count <= FORGET_SNAPSHOTS_MAX && grace >= 0);
     forget_encode(&f, &payload);
-    rc = vv_buf_check(&payload, err);
-    if (rc == VV_OK) {
-        rc = admin_record_begin(r, 1, ADMIN_FORGET, vv_buf_span(&payload), &record, err);
-    }
-    if (rc == VV_OK) {
-        rc = publish_under_digits(r, &record, "forget", err);
-    }
+    rc = admin_publish_drawn(r, 1, ADMIN_FORGET, "forget", &payload, &record, err);
     vv_buf_release(&payload);
     if (rc == VV_OK && ret_id != NULL) {
         memcpy(ret_id->b, record.nonce, sizeof(ret_id->b));
@@ -129,7 +109,7 @@ pin_publish(struct repo *r, const struct admin_records *a, const struct pin *pin
     }
     if (rc == VV_OK) {
         record.time = after_every_pin(a, &pin->snapshot, record.time);
-        rc = publish_under_digits(r, &record, "pin", err);
+        rc = admin_publish_as_drawn(r, &record, "pin", err);
     }
     vv_buf_release(&payload);
     return rc;
@@ -139,7 +119,6 @@ enum vv_rc
 first_listed_publish(struct repo *r, const struct first_listed *listed, uint32_t count,
                      struct vv_error *err)
 {
-    struct admin_record record;
     struct vv_buf payload = {0};
     enum vv_rc rc;
 
@@ -147,13 +126,7 @@ first_listed_publish(struct repo *r, const struct first_listed *listed, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         first_listed_put(&payload, &listed[i]);
     }
-    rc = vv_buf_check(&payload, err);
-    if (rc == VV_OK) {
-        rc = admin_record_begin(r, 0, ADMIN_LISTED, vv_buf_span(&payload), &record, err);
-    }
-    if (rc == VV_OK) {
-        rc = publish_under_digits(r, &record, "listed", err);
-    }
+    rc = admin_publish_drawn(r, 0, ADMIN_LISTED, "listed", &payload, NULL, err);
     vv_buf_release(&payload);
     return rc;
 }
@@ -162,18 +135,11 @@ enum vv_rc
 accepted_publish(struct repo *r, const struct vv_uuid *snapshots, uint32_t count,
                  struct vv_error *err)
 {
-    struct admin_record record;
     struct vv_buf payload = {0};
     enum vv_rc rc;
 
     accepted_encode(snapshots, count, &payload);
-    rc = vv_buf_check(&payload, err);
-    if (rc == VV_OK) {
-        rc = admin_record_begin(r, 1, ADMIN_ACCEPTED, vv_buf_span(&payload), &record, err);
-    }
-    if (rc == VV_OK) {
-        rc = publish_under_digits(r, &record, "accepted", err);
-    }
+    rc = admin_publish_drawn(r, 1, ADMIN_ACCEPTED, "accepted", &payload, NULL, err);
     vv_buf_release(&payload);
     return rc;
 }

@@ -3,11 +3,11 @@
 #include "repo/retention_records.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "repo/admin_records.h"
+#include "repo/record_array.h"
 
 void
 retention_records_release(struct retention_records *l)
@@ -20,18 +20,6 @@ retention_records_release(struct retention_records *l)
     vv_free(l->accepted);
     vv_free(l->ends);
     memset(l, 0, sizeof(*l));
-}
-
-/** Room for ${more} further elements: the array to use from now on, or NULL. */
-static void *
-grown(void *array, size_t have, size_t more, size_t size, struct vv_error *err)
-{
-    void *larger = vv_realloc_array(array, have + more + 1, size);
-
-    if (larger == NULL) {
-        (void)vv_error_nomem(err);
-    }
-    return larger;
 }
 
 /** F3 */
@@ -60,12 +48,13 @@ take_forget(struct retention_records *l, const char *file, const struct admin_re
 
     VV_TRY(check_name(file, record->nonce, "", err));
     VV_TRY(forget_decode(record->payload, &f, err));
-    forgets = grown(l->forgets, l->forget_count, 1, sizeof(*forgets), err);
+    forgets = record_array_grow(l->forgets, l->forget_count, 1, sizeof(*forgets), err);
     if (forgets == NULL) {
         return VV_ENOMEM;
     }
     l->forgets = forgets;
-    ids = grown(l->forget_snapshots, l->forget_snapshot_count, f.count, sizeof(*ids), err);
+    ids = record_array_grow(l->forget_snapshots, l->forget_snapshot_count, f.count, sizeof(*ids),
+                            err);
     if (ids == NULL) {
         return VV_ENOMEM;
     }
@@ -87,7 +76,7 @@ static enum vv_rc
 take_end(struct retention_records *l, const char *file, const struct admin_record *record,
          struct vv_error *err)
 {
-    struct forget_end *ends = grown(l->ends, l->end_count, 1, sizeof(*ends), err);
+    struct forget_end *ends = record_array_grow(l->ends, l->end_count, 1, sizeof(*ends), err);
 
     if (ends == NULL) {
         return VV_ENOMEM;
@@ -102,7 +91,7 @@ take_end(struct retention_records *l, const char *file, const struct admin_recor
 static enum vv_rc
 take_pin(struct retention_records *l, const struct admin_record *record, struct vv_error *err)
 {
-    struct pin_record *pins = grown(l->pins, l->pin_count, 1, sizeof(*pins), err);
+    struct pin_record *pins = record_array_grow(l->pins, l->pin_count, 1, sizeof(*pins), err);
 
     if (pins == NULL) {
         return VV_ENOMEM;
@@ -121,7 +110,7 @@ take_listed(struct retention_records *l, const struct admin_record *record, stru
     uint32_t count;
 
     VV_TRY(first_listed_open(record->payload, &in, &count, err));
-    listed = grown(l->listed, l->listed_count, count, sizeof(*listed), err);
+    listed = record_array_grow(l->listed, l->listed_count, count, sizeof(*listed), err);
     if (listed == NULL) {
         return VV_ENOMEM;
     }
@@ -140,7 +129,7 @@ take_accepted(struct retention_records *l, const struct admin_record *record, st
     uint32_t count;
 
     VV_TRY(accepted_decode(record->payload, &ids, &count, err));
-    accepted = grown(l->accepted, l->accepted_count, count, sizeof(*accepted), err);
+    accepted = record_array_grow(l->accepted, l->accepted_count, count, sizeof(*accepted), err);
     if (accepted == NULL) {
         return VV_ENOMEM;
     }
@@ -179,19 +168,12 @@ retention_records_take(struct retention_records *l, const char *file,
 
 /* --- order ------------------------------------------------------------------------------------ */
 
-/* Every array begins with the id it is looked up by. */
-static int
-compare_ids(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct vv_uuid));
-}
-
 static int
 compare_forgotten(const void *a, const void *b)
 {
     const struct forgotten *x = a;
     const struct forgotten *y = b;
-    int c = compare_ids(a, b);
+    int c = record_compare_ids(a, b);
 
     if (c != 0) {
         return c;
@@ -208,7 +190,7 @@ compare_pins(const void *a, const void *b)
 {
     const struct pin_record *x = a;
     const struct pin_record *y = b;
-    int c = compare_ids(a, b);
+    int c = record_compare_ids(a, b);
 
     if (c != 0) {
         return c;
@@ -224,36 +206,9 @@ compare_listed(const void *a, const void *b)
 {
     const struct first_listed *x = a;
     const struct first_listed *y = b;
-    int c = compare_ids(a, b);
+    int c = record_compare_ids(a, b);
 
     return c != 0 ? c : x->time < y->time ? -1 : x->time > y->time;
-}
-
-static void
-sort_array(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-    if (count > 0) {
-        qsort(array, count, size, compare);
-    }
-}
-
-/** The first of those elements that begin with ${id}; NULL if there is none. */
-static const void *
-first_of(const void *array, size_t count, size_t size, const struct vv_uuid *id)
-{
-    const uint8_t *items = array;
-    size_t low = 0;
-    size_t high = count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare_ids(items + middle * size, id) < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < count && compare_ids(items + low * size, id) == 0 ? items + low * size : NULL;
 }
 
 int64_t
@@ -283,20 +238,21 @@ collect_forgotten(struct retention_records *l, struct vv_error *err)
                                    .carried_out = f->outcome == FORGET_CARRIED_OUT};
         }
     }
-    sort_array(l->forgotten, l->forgotten_count, sizeof(*l->forgotten), compare_forgotten);
+    record_array_sort(l->forgotten, l->forgotten_count, sizeof(*l->forgotten), compare_forgotten);
     return VV_OK;
 }
 
 enum vv_rc
 retention_records_arrange(struct retention_records *l, struct vv_error *err)
 {
-    sort_array(l->forgets, l->forget_count, sizeof(*l->forgets), compare_ids);
-    sort_array(l->pins, l->pin_count, sizeof(*l->pins), compare_pins);
-    sort_array(l->listed, l->listed_count, sizeof(*l->listed), compare_listed);
-    sort_array(l->accepted, l->accepted_count, sizeof(*l->accepted), compare_ids);
-    sort_array(l->ends, l->end_count, sizeof(*l->ends), compare_ids);
+    record_array_sort(l->forgets, l->forget_count, sizeof(*l->forgets), record_compare_ids);
+    record_array_sort(l->pins, l->pin_count, sizeof(*l->pins), compare_pins);
+    record_array_sort(l->listed, l->listed_count, sizeof(*l->listed), compare_listed);
+    record_array_sort(l->accepted, l->accepted_count, sizeof(*l->accepted), record_compare_ids);
+    record_array_sort(l->ends, l->end_count, sizeof(*l->ends), record_compare_ids);
     for (size_t i = 0; i < l->forget_count; i++) {
-        const struct forget_end *e = first_of(l->ends, l->end_count, sizeof(*e), &l->forgets[i].id);
+        const struct forget_end *e =
+            record_array_first(l->ends, l->end_count, sizeof(*e), &l->forgets[i].id);
         l->forgets[i].outcome = e != NULL ? e->outcome : 0;
     }
     return collect_forgotten(l, err);
@@ -307,15 +263,15 @@ retention_records_arrange(struct retention_records *l, struct vv_error *err)
 const struct forget_run *
 admin_forget_run(const struct admin_records *a, const struct vv_uuid *forget)
 {
-    return first_of(a->retention.forgets, a->retention.forget_count, sizeof(struct forget_run),
-                    forget);
+    return record_array_first(a->retention.forgets, a->retention.forget_count,
+                              sizeof(struct forget_run), forget);
 }
 
 const struct forgotten *
 admin_forgotten(const struct admin_records *a, const struct vv_uuid *snapshot)
 {
-    return first_of(a->retention.forgotten, a->retention.forgotten_count, sizeof(struct forgotten),
-                    snapshot);
+    return record_array_first(a->retention.forgotten, a->retention.forgotten_count,
+                              sizeof(struct forgotten), snapshot);
 }
 
 bool
@@ -323,7 +279,7 @@ admin_pinned(const struct admin_records *a, const struct vv_uuid *snapshot, int6
              int64_t *ret_until)
 {
     const struct pin_record *p =
-        first_of(a->retention.pins, a->retention.pin_count, sizeof(*p), snapshot);
+        record_array_first(a->retention.pins, a->retention.pin_count, sizeof(*p), snapshot);
 
     if (p == NULL || !p->pin.pinned || (p->pin.until != 0 && p->pin.until <= now)) {
         return false;
@@ -338,7 +294,7 @@ bool
 admin_first_listed(const struct admin_records *a, const struct vv_uuid *snapshot, int64_t *ret)
 {
     const struct first_listed *l =
-        first_of(a->retention.listed, a->retention.listed_count, sizeof(*l), snapshot);
+        record_array_first(a->retention.listed, a->retention.listed_count, sizeof(*l), snapshot);
 
     if (l != NULL) {
         *ret = l->time;
@@ -349,6 +305,6 @@ admin_first_listed(const struct admin_records *a, const struct vv_uuid *snapshot
 bool
 admin_accepted(const struct admin_records *a, const struct vv_uuid *snapshot)
 {
-    return first_of(a->retention.accepted, a->retention.accepted_count, sizeof(*snapshot),
-                    snapshot) != NULL;
+    return record_array_first(a->retention.accepted, a->retention.accepted_count, sizeof(*snapshot),
+                              snapshot) != NULL;
 }

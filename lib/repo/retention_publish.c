@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 enum vv_rc
 forget_publish(struct repo *r, const struct vv_uuid *snapshots, uint32_t count, int64_t grace,
                struct vv_uuid *ret_id, struct vv_error *err)

@@ -227,9 +227,11 @@ report(struct app *app, const struct making *m, const struct storage_notes *note
     printf("Keep a copy of the key and of the words somewhere else: without one of them nobody\n"
            "opens the repository.  Next:\n  export VARVE_REPO=");
     put_quoted(app->storage->url);
-    if (m->key_file != NULL) {
+    if (m->key_file != NULL) { /* whole: the next command may be typed elsewhere */
+        char *whole = realpath(m->key_file, NULL);
         printf(" VARVE_KEY_FILE=");
-        put_quoted(m->key_file);
+        put_quoted(whole != NULL ? whole : m->key_file);
+        free(whole);
     }
     printf("\n  varve backup PATH...\n");
 }

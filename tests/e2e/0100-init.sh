@@ -60,3 +60,7 @@ refute_exists nothing
 secret=$(sed -n 's/^key //p' key)
 refute_grep "$secret" summary
 refute_grep "$secret" before
+
+# What to type next names the key so that it is found from any directory.
+assert_exit 0 varve -r "$PWD/anywhere" init --reserve 0 --no-parity --key-file anywhere.key >made 2>/dev/null
+assert_grep "VARVE_KEY_FILE=$PWD/anywhere.key" made

@@ -25,20 +25,23 @@ options=(--ssh-identity "$KEY" --known-hosts "$KNOWN_HOSTS")
 # The checker: whatever of the replica is visible is complete.  Before `config` is there it is no
 # repository (10).  Its state and cache are its own.
 checker() {
-    local code n=0
+    local code before n=0
     export VARVE_STATE_DIR=$SITE/checker VARVE_CACHE_DIR=$SITE/checker
     while [ ! -e "$SITE/stop" ]; do
         sleep 0.1
+        before=$(cat "$SITE/wiped")
         [ -e "$replica/config" ] || continue
         code=0
         "$VARVE" -r "$replica" verify >"$SITE/checked" 2>&1 || code=$?
-        if [ "$code" != 0 ] && [ ! -e "$SITE/wiping" ]; then
+        # unless it was wiped under the checker's hands
+        if [ "$code" != 0 ] && [ "$(cat "$SITE/wiped")" = "$before" ]; then
             { echo "exit $code"; cat "$SITE/checked"; } >>"$SITE/check-failed"
         fi
         n=$((n + 1))
         echo "$n" >"$SITE/checks"
     done
 }
+echo 0 >"$SITE/wiped"
 checker &
 children+=($!)
 
@@ -50,11 +53,10 @@ asked() {
 passed=0 cut=0 rounds=0 restarts=0 sent_again=0 killed_client=0 killed_server=0 before=0
 bytes=$(find "$repo/packs" -type f -printf '%s\n' | awk '{ n += $1 } END { print n }')
 while [ "$cut" -lt "$cuts" ]; do
-    touch "$SITE/wiping"
-    sleep 1
-    rm -rf "$replica"
-    rm -f "$SITE/wiping"
     rounds=$((rounds + 1))
+    echo "$rounds begins" >"$SITE/wiped"
+    rm -rf "$replica"
+    echo "$rounds" >"$SITE/wiped"
     while :; do
         "$VARVE" "${options[@]}" -r "$repo" replicate --quiet --verify-share none \
             --to "$(url "$SLOW_PORT" "$replica")" >"$SITE/run" 2>&1 &

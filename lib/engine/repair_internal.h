@@ -30,6 +30,11 @@ void repair_lost(struct repair *x, const char *name, const char *why);
  *  there. */
 MUST_CHECK enum vv_rc repair_put(struct repair *x, const char *name, struct vv_span bytes,
                                  const char *how, struct vv_error *err);
+/** repair_read_object(r, name, limit, out, ret_there, err): from the device; what comes back wrong is read
+ *  once more, so that only what is wrong for good is judged damaged.  *ret_there false: it is not
+ *  there, or cannot be read. */
+MUST_CHECK enum vv_rc repair_read_object(struct repo *r, const char *name, uint64_t limit,
+                                         struct vv_buf *out, bool *ret_there, struct vv_error *err);
 /** repair_note_aside(x, name, err): when all is done. */
 MUST_CHECK enum vv_rc repair_note_aside(struct repair *x, const char *name, struct vv_error *err);
 MUST_CHECK enum vv_rc repair_clear_aside(struct repair *x, struct vv_error *err);

@@ -15,17 +15,36 @@
 
 #define KEY_NAME_LEN 18u /* 16 digits, '-', 'a' or 'b' */
 
-/** Read an object whole; *ret_there false if it is missing or cannot be read. */
-static enum vv_rc
-read_object(struct repo *r, const char *name, uint64_t limit, struct vv_buf *out, bool *ret_there,
-            struct vv_error *err)
+/** Does it end with the hash of what precedes it, as nearly every object does? */
+static bool
+ends_well(const struct vv_buf *object)
+{
+    uint8_t found[32];
+
+    if (object->len < sizeof(found)) {
+        return false;
+    }
+    sha256(object->data, object->len - sizeof(found), found);
+    return memcmp(found, object->data + object->len - sizeof(found), sizeof(found)) == 0;
+}
+
+enum vv_rc
+repair_read_object(struct repo *r, const char *name, uint64_t limit, struct vv_buf *out,
+                   bool *ret_there, struct vv_error *err)
 {
     struct vv_error why = {0};
-    enum vv_rc rc;
+    enum vv_rc rc = VV_OK;
 
-    vv_buf_reset(out);
-    storage_uncache(repo_storage(r), name);
-    rc = storage_read_all(repo_storage(r), name, limit, out, &why);
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        vv_error_clear(&why);
+        vv_buf_reset(out);
+        storage_uncache(repo_storage(r), name);
+        rc = storage_read_all(repo_storage(r), name, limit, out, &why);
+        if (rc == VV_ENOTFOUND || (rc == VV_OK && ends_well(out)) ||
+            (rc != VV_OK && !damage_found(rc, &why))) {
+            break;
+        }
+    }
     *ret_there = rc == VV_OK;
     if (rc != VV_OK && !damage_found(rc, &why)) {
         if (err != NULL) {
@@ -52,7 +71,7 @@ mend_config(struct repair *x, struct vv_error *err)
         return VV_OK;
     }
     VV_TRY(rc);
-    VV_TRY(read_object(x->repo, "config", LIMIT_CONFIG, &stored, &there, err));
+    VV_TRY(repair_read_object(x->repo, "config", LIMIT_CONFIG, &stored, &there, err));
     if (there && stored.len == good.len && memcmp(stored.data, good.data, good.len) == 0) {
         return VV_OK;
     }
@@ -65,7 +84,7 @@ mend_readme(struct repair *x, struct vv_error *err)
     VV_CLEANUP(vv_buf_release) struct vv_buf bytes = {0};
     bool there;
 
-    VV_TRY(read_object(x->repo, "README", LIMIT_SMALL_OBJECT, &bytes, &there, err));
+    VV_TRY(repair_read_object(x->repo, "README", LIMIT_SMALL_OBJECT, &bytes, &there, err));
     if (there && readme_valid(vv_buf_span(&bytes))) {
         return VV_OK;
     }
@@ -96,7 +115,7 @@ find_site(struct repair *x, const char *directory, struct vv_uuid *ret, struct v
         if (!storage_name_valid(name)) {
             continue;
         }
-        rc = read_object(x->repo, name, LIMIT_ADMIN, &object, &there, err);
+        rc = repair_read_object(x->repo, name, LIMIT_ADMIN, &object, &there, err);
         if (rc != VV_OK || !there) {
             continue;
         }
@@ -164,7 +183,7 @@ find_slot(struct repair *x, const char *digits, struct vv_buf *out, bool *ret_fo
             char name[32];
             bool there;
             (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, "ab"[copy]);
-            VV_TRY(read_object(r, name, LIMIT_KEY_SLOT, out, &there, err));
+            VV_TRY(repair_read_object(r, name, LIMIT_KEY_SLOT, out, &there, err));
             *ret_found = there && slot_good(x, vv_buf_span(out));
         }
     }
@@ -188,7 +207,7 @@ mend_slot(struct repair *x, const char *digits, struct vv_error *err)
     for (unsigned copy = 0; copy < 2; copy++) {
         bool there;
         (void)snprintf(name, sizeof(name), "keys/%.16s-%c", digits, "ab"[copy]);
-        VV_TRY(read_object(x->repo, name, LIMIT_KEY_SLOT, &stored, &there, err));
+        VV_TRY(repair_read_object(x->repo, name, LIMIT_KEY_SLOT, &stored, &there, err));
         if (!there || !slot_good(x, vv_buf_span(&stored))) {
             VV_TRY(repair_put(x, name, vv_buf_span(&good), "put back from its other copy", err));
         }
@@ -240,13 +259,13 @@ mend_record(struct repair *x, const char *name, struct vv_error *err)
     enum vv_rc decoded;
     bool there;
 
-    VV_TRY(read_object(x->repo, name, LIMIT_ADMIN, &bytes, &there, err));
+    VV_TRY(repair_read_object(x->repo, name, LIMIT_ADMIN, &bytes, &there, err));
     decoded = admin_decode(vv_buf_span(&bytes), repo_id(x->repo), &record, NULL);
     if (there && (decoded == VV_OK || decoded == VV_EUNSUPPORTED)) {
         return VV_OK; /* whether it is believed is another matter */
     }
     for (size_t i = 0; i < x->other_count; i++) {
-        VV_TRY(read_object(x->others[i], name, LIMIT_ADMIN, &bytes, &there, err));
+        VV_TRY(repair_read_object(x->others[i], name, LIMIT_ADMIN, &bytes, &there, err));
         if (there && record_good(x, vv_buf_span(&bytes))) {
             return repair_put(x, name, vv_buf_span(&bytes), "put back from another repository",
                               err);
@@ -268,7 +287,7 @@ mend_session(struct repair *x, const char *name, struct vv_error *err)
     uint64_t size;
     bool there;
 
-    VV_TRY(read_object(x->repo, name, LIMIT_SMALL_OBJECT, &bytes, &there, err));
+    VV_TRY(repair_read_object(x->repo, name, LIMIT_SMALL_OBJECT, &bytes, &there, err));
     if (there &&
         session_decode(vv_buf_span(&bytes), repo_id(x->repo), &record, NULL) != VV_ECORRUPT) {
         return VV_OK;
@@ -345,7 +364,7 @@ mend_decision(struct repair *x, const char *name, struct vv_error *err)
     if (strncmp(name, "parity/decision-", strlen("parity/decision-")) != 0) {
         return VV_OK;
     }
-    VV_TRY(read_object(x->repo, name, LIMIT_SMALL_OBJECT, &bytes, &there, err));
+    VV_TRY(repair_read_object(x->repo, name, LIMIT_SMALL_OBJECT, &bytes, &there, err));
     if (there &&
         parity_decision_decode(vv_buf_span(&bytes), repo_id(x->repo), &d, NULL) != VV_ECORRUPT) {
         return VV_OK;

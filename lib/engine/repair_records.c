@@ -2,6 +2,7 @@
 /* Repair: snapshot records and certificates out of metadata packs: A4. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/random.h"
@@ -25,7 +26,9 @@ struct recovery {
     struct vv_buf copies;  /* struct copy: records in metadata packs */
     struct vv_buf records; /* those that come back, as a slot holds them */
     uint32_t count;
-    bool certified; /* a certificate was put back */
+    struct vv_buf named; /* struct vv_id: hashes of packs whose directory is known */
+    uint32_t unread;     /* copies that cannot be read */
+    bool certified;      /* a certificate was put back */
 };
 /** A record that comes back. */
 struct taken {
@@ -47,6 +50,7 @@ release(struct recovery *v)
     snapshot_list_release(&v->list);
     pack_names_release(&v->packs);
     vv_buf_release(&v->copies);
+    vv_buf_release(&v->named);
     vv_buf_release(&v->taken);
     writer_session_free(v->session);
     vv_buf_release(&v->records);
@@ -61,6 +65,8 @@ note_copies(void *ctx, const struct pack_name *name, const struct index_body *bo
     struct recovery *v = ctx;
     VV_CLEANUP(pack_directory_release) struct pack_directory d = {0};
 
+    vv_buf_put(&v->named, &name->hash, sizeof(name->hash));
+    VV_TRY(vv_buf_check(&v->named, err));
     if (body->pack_class != PACK_METADATA) {
         return VV_OK;
     }
@@ -72,6 +78,28 @@ note_copies(void *ctx, const struct pack_name *name, const struct index_body *bo
         }
     }
     return vv_buf_check(&v->copies, err);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct vv_id));
+}
+
+/** Packs of which nobody knows what they hold, because a segment could not be read just now, may hold
+ *  copies. */
+static void
+count_unknown(struct recovery *v)
+{
+    size_t count = v->named.len / sizeof(struct vv_id);
+
+    if (count > 0) {
+        qsort(v->named.data, count, sizeof(struct vv_id), compare_ids);
+    }
+    for (size_t i = 0; i < v->packs.count; i++) {
+        v->unread += count == 0 || bsearch(&v->packs.names[i].hash, v->named.data, count,
+                                           sizeof(struct vv_id), compare_ids) == NULL;
+    }
 }
 
 /** The two parts of a copy; false if it is none. */
@@ -307,6 +335,12 @@ take_copy(struct recovery *v, const struct copy *c, bool certificates, struct vv
     struct vv_error why = {0};
     enum vv_rc rc = chunk_read(v->chunks, CHUNK_RECORD, &c->id, &bytes, &why);
 
+    if (rc != VV_OK && damage_found(rc, &why)) { /* it may have been for once */
+        vv_error_clear(&why);
+        vv_buf_reset(&bytes);
+        rc = chunk_read(v->chunks, CHUNK_RECORD, &c->id, &bytes, &why);
+    }
+    v->unread += rc != VV_OK && !certificates;
     if (rc != VV_OK && !damage_found(rc, &why)) {
         *err = why;
         return rc;
@@ -375,6 +409,23 @@ bury_slot(struct repair *x, const char *name, const struct vv_uuid *session, str
     return repair_note_aside(x, name, err);
 }
 
+/** Is it sure that what a damaged slot held came back, or is in no pack?  Burying it lets a prune delete
+ *  what its snapshot needs. */
+static bool
+is_sure(const struct recovery *v)
+{
+    return v->unread == 0 && v->x->s.snapshots_unrecovered == 0;
+}
+
+static void
+leave_slot(struct repair *x, const char *name)
+{
+    x->s.objects_left++;
+    vv_emit(repo_events(x->repo), VV_EVENT_PROBLEM, "object-left", vv_span(name, strlen(name)),
+            "damaged, and stays: not every copy of a record could be read, so what it held may "
+            "still come back; run repair again");
+}
+
 static enum vv_rc
 bury_damaged(struct recovery *v, struct vv_error *err)
 {
@@ -387,14 +438,23 @@ bury_damaged(struct recovery *v, struct vv_error *err)
         struct vv_uuid session;
         struct slot slot;
         char name[STORAGE_NAME_MAX + 1];
+        bool there = false;
         (void)snprintf(name, sizeof(name), "snapshots/%s", names.names[i]);
-        if (!vv_uuid_parse(names.names[i], strlen(names.names[i]), &session) ||
-            storage_read_all(repo_storage(x->repo), name, LIMIT_SLOT, &object, NULL) != VV_OK ||
+        if (!vv_uuid_parse(names.names[i], strlen(names.names[i]), &session)) {
+            continue;
+        }
+        rc = repair_read_object(x->repo, name, LIMIT_SLOT, &object, &there, err);
+        if (rc != VV_OK || !there ||
             slot_decode(vv_buf_span(&object), repo_id(x->repo), &slot, NULL) != VV_ECORRUPT) {
             continue;
         }
-        rc = admin_buried(&v->list.admin, &session, NULL) ? repair_note_aside(x, name, err)
-                                                          : bury_slot(x, name, &session, err);
+        if (admin_buried(&v->list.admin, &session, NULL)) {
+            rc = repair_note_aside(x, name, err);
+        } else if (is_sure(v)) {
+            rc = bury_slot(x, name, &session, err);
+        } else {
+            leave_slot(x, name);
+        }
     }
     name_list_release(&names);
     return rc;
@@ -411,6 +471,7 @@ work(struct recovery *v, struct vv_error *err)
     VV_TRY(pack_names_list(r, "packs", &v->packs, err));
     VV_TRY(read_list(v, err));
     VV_TRY(chunk_index_each_pack(v->index, note_copies, v, err));
+    count_unknown(v);
     VV_TRY(take_copies(v, true, err));
     if (v->certified) {
         VV_TRY(read_list(v, err));

@@ -310,6 +310,21 @@ session_committed(struct verify *v, const char *object)
            slot_has_records(v, session);
 }
 
+/** Does the index name another instance of an unnamed pack, which is there in full?  A repair indexes
+ *  the good one of two. */
+static bool
+is_indexed_elsewhere(const struct verify *v, const struct verify_pack *p)
+{
+    const struct verify_pack *twin;
+
+    for (size_t nth = 0; (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+        if (twin->index_size != 0 && twin->index_size == twin->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 compare_pack(struct verify *v, struct verify_pack *p)
 {
@@ -331,7 +346,7 @@ compare_pack(struct verify *v, struct verify_pack *p)
     } else if (p->listed && p->index_size == 0 && condemned_contains(&v->condemned, &p->name)) {
         return; /* a prune is about to delete it, or was interrupted at that */
     } else if (p->listed && p->index_size == 0) {
-        if (session_committed(v, object)) {
+        if (session_committed(v, object) && !is_indexed_elsewhere(v, p)) {
             p->complained = true;
             verify_report(v, "index-incomplete", object,
                           "no index segment names it, though its session ended well");

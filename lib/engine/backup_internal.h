@@ -191,6 +191,9 @@ MUST_CHECK enum vv_rc worker_out_of_line(struct worker *w, struct entry *e, stru
  *  unchanged metadata, is reported. */
 MUST_CHECK enum vv_rc judge_item(struct worker *w, struct window_item *it, struct vv_error *err);
 
+/** judge_same_content(a, b): are they the same stream of chunks? */
+bool judge_same_content(const struct entry *a, const struct entry *b);
+
 /* backup_content.c */
 /** content_read_large(w, f, e, arena, ret_status, ret_problem, err): read a file segment by
  *  segment, store it, and set e->content.  The source's trouble is ${ret_status}; enum vv_rc is the

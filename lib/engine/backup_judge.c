@@ -4,8 +4,8 @@
 #include "engine/backup_internal.h"
 #include "engine/look_live_internal.h"
 
-static bool
-same_content(const struct entry *a, const struct entry *b)
+bool
+judge_same_content(const struct entry *a, const struct entry *b)
 {
     if (a->content.size != b->content.size || a->content.height != b->content.height ||
         a->content.count != b->content.count) {
@@ -81,7 +81,7 @@ judge_item(struct worker *w, struct window_item *it, struct vv_error *err)
         return VV_OK;
     }
     it->same_stat = still_same_stat(it);
-    it->changed = it->base.type != ENTRY_FILE || !same_content(&it->base, &it->entry);
+    it->changed = it->base.type != ENTRY_FILE || !judge_same_content(&it->base, &it->entry);
     if (!it->same_stat || !it->changed || it->base.type != ENTRY_FILE ||
         (it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) != 0) {
         return VV_OK;

@@ -117,6 +117,29 @@ place(struct walk *k, struct window_item **ret, struct vv_error *err)
     return VV_OK;
 }
 
+/** What kind of news is what a sequence brought?  Content was read; times of a command's output, or of
+ *  a file that a server made for us, mean nothing. */
+static enum vv_rc
+judge_sequence_entry(struct walk *k, struct window_item *it, struct vv_error *err)
+{
+    const struct snapshot_file_system *table;
+    const struct entry *base = NULL;
+    uint32_t count = 0;
+    bool trusted;
+
+    VV_TRY(baseline_find(k->b->baseline, it->entry.path, &base, &trusted, &table, &count, err));
+    if (base != NULL) {
+        it->base.type = base->type;
+        it->same_stat = base->type == it->entry.type && base->mode == it->entry.mode &&
+                        (base->type != ENTRY_FILE || judge_same_content(base, &it->entry)) &&
+                        base->target.len == it->entry.target.len &&
+                        (base->target.len == 0 ||
+                         memcmp(base->target.data, it->entry.target.data, base->target.len) == 0);
+        it->changed = !it->same_stat;
+    }
+    return VV_OK;
+}
+
 /** Put one entry of a sequence into the tree's order. */
 static enum vv_rc
 add_sequence_entry(struct walk *k, struct vv_error *err)
@@ -128,7 +151,7 @@ add_sequence_entry(struct walk *k, struct vv_error *err)
     it->from_sequence = true;
     it->state = ITEM_READY;
     k->win->count++;
-    return VV_OK;
+    return judge_sequence_entry(k, it, err);
 }
 
 /** Sequence entries that come before ${item} (all, if NULL); *ret_taken: one has its very path. */

@@ -211,12 +211,14 @@ handle(struct base_wal *w, const struct postgres_stream_message *m, struct vv_er
     case POSTGRES_STREAM_KEEPALIVE:
         return m->answer ? send_status(w, err) : VV_OK;
     case POSTGRES_STREAM_TIMELINE_END:
-        (void)vv_error_set(err, VV_EIO, "the server was promoted during the base backup");
+        (void)vv_error_set(err, VV_EIO, "the server at '%s' was promoted during the base backup",
+                           postgres_name(w->server));
         vv_error_hint(err, "start the backup again");
         return source_error(err, VV_EIO);
     case POSTGRES_STREAM_END:
-        return source_error(err,
-                            vv_error_set(err, VV_ETRANSIENT, "the server ended the WAL stream"));
+        return source_error(err, vv_error_set(err, VV_ETRANSIENT,
+                                              "the server at '%s' ended the WAL stream",
+                                              postgres_name(w->server)));
     case POSTGRES_STREAM_NOTHING:
         break;
     }

@@ -76,7 +76,7 @@ find_root(struct planning *g, struct vv_buf *out, struct vv_error *err)
             vv_buf_put(out, e->path.data, e->path.len);
         }
         vv_buf_put(&next, e->path.data, e->path.len);
-        vv_buf_put_u8(&next, '0'); /* behind everything below it */
+        vv_buf_put_u8(&next, 1); /* behind everything below it: '/' counts as if it were 0 */
         VV_TRY(vv_buf_check(&next, err));
         VV_TRY(tree_cursor_seek(t, vv_buf_span(&next), err));
     }

@@ -177,6 +177,13 @@ assert_exit 0 varve --key-file "$KEY" restore latest:postgres/shop --target "$WO
     --tablespace "$OID=$WORK/none-fast" --to-lsn "$LSN" --timeline 1 >/dev/null
 assert_exit 0 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/none" --dry-run \
     --tablespace "$OID=$WORK/none-fast" --to-immediate >/dev/null
+# Two base backups in one snapshot, the name of one the beginning of the other's: which is meant?
+assert_exit 0 varve backup "shop=$URL" "shop-2=$URL" >/dev/null
+assert_exit 2 varve --key-file "$KEY" restore latest --target "$WORK/none" --dry-run --to-immediate \
+    --tablespace "$OID=$WORK/none-fast" >/dev/null 2>"$WORK/err"
+assert_grep 'several base backups' "$WORK/err"
+assert_exit 0 varve --key-file "$KEY" restore latest:postgres/shop-2 --target "$WORK/none" --dry-run \
+    --tablespace "$OID=$WORK/none-fast" --to-immediate >/dev/null
 # A base backup taken now starts behind it.
 assert_exit 0 varve backup "shop=$URL" >/dev/null
 assert_exit 0 varve wal receive --once --slot other "$URL" >/dev/null

@@ -9,18 +9,26 @@
 
 #include "core/file.h"
 #include "engine/wal_fetch.h"
+#include "engine/wal_spool.h"
 #include "format/wal.h"
 #include "wal_commands.h"
 
 #define CONTROL "global/pg_control"
 #define CONTROL_LIMIT (1u << 20)
+#define PREFETCH 8u
 
 struct get_command_line {
     const char *system;
+    unsigned prefetch;
+    bool no_prefetch;
 };
 static const struct option_spec specs[] = {
     {"system", '\0', OPTION_TEXT, offsetof(struct get_command_line, system), "ID",
      "the cluster (default: as " CONTROL " in the current directory says)", NULL},
+    {"prefetch", '\0', OPTION_NUMBER, offsetof(struct get_command_line, prefetch), "N",
+     "fetch so many of the following segments into the local cache, too (default: 8)", NULL},
+    {"no-prefetch", '\0', OPTION_FLAG, offsetof(struct get_command_line, no_prefetch), NULL,
+     "fetch nothing ahead", NULL},
     OPTION_END,
 };
 
@@ -94,6 +102,7 @@ get(struct app *app, const struct get_command_line *o, const char *name, const c
     VV_CLEANUP(wal_fetcher_freep) struct wal_fetcher *f = NULL;
     struct wal_found found = {0};
     uint64_t system = 0;
+    bool there = false;
     enum vv_rc rc;
 
     VV_TRY(wal_system_option(app, o->system, &system));
@@ -101,6 +110,13 @@ get(struct app *app, const struct get_command_line *o, const char *name, const c
         VV_TRY(ask_control(app, &system));
     }
     VV_TRY(app_open(app, APP_READ));
+    if (!o->no_prefetch) {
+        VV_TRY(wal_spool_take(app->repo, system, name, path, &there, &app->err));
+        if (there) {
+            app->wal_answer = WAL_ANSWER_DELIVERED;
+            return VV_OK;
+        }
+    }
     VV_TRY(app_snapshots(app, &l));
     VV_TRY(wal_fetcher_open(app->repo, &l, &f, &app->err));
     rc = wal_fetch_find(f, system, name, &found, &app->err);
@@ -115,6 +131,9 @@ get(struct app *app, const struct get_command_line *o, const char *name, const c
     }
     VV_TRY(deliver(app, f, system, name, &found, path));
     app->wal_answer = WAL_ANSWER_DELIVERED;
+    if (!o->no_prefetch && found.stored == found.size) {
+        wal_spool_fill(app->repo, f, system, name, o->prefetch != 0 ? o->prefetch : PREFETCH);
+    }
     return VV_OK;
 }
 

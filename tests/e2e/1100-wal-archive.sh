@@ -8,7 +8,7 @@ need_command python3
 
 # The repository, its key and state belong to the server's user: the server runs the commands.
 mkdir "$WORK/server" && pg_own "$WORK/server"
-cd "$WORK/server"
+cd "$WORK/server" || exit 1
 REPO=$WORK/server/repo
 KEY=$WORK/server/key
 v()
@@ -26,6 +26,11 @@ pg_set "$WORK/one" "archive_mode = on"
 pg_set "$WORK/one" "archive_command = '$VARVE_COMMAND wal push %p'"
 pg_start "$WORK/one"
 
+# segments DIR: names of the segments in a directory, in order.
+segments()
+{
+    find "$1" -maxdepth 1 -regextype posix-extended -regex '.*/[0-9A-F]{24}' -printf '%f\n' | LC_ALL=C sort
+}
 archived()
 {
     [ "$(pg_sql "$WORK/one" "select last_archived_wal >= '$1' from pg_stat_archiver")" = t ]
@@ -64,8 +69,8 @@ refute_grep wal: <(v -r "$REPO" --key-file "$KEY" snapshots 2>/dev/null)
 assert_grep ' wal .*wal:' <(v -r "$REPO" --key-file "$KEY" snapshots --wal)
 
 # --- push: the same again is done, another content is refused, and what is no WAL is never taken
-cd "$WORK/one/data"
-segment=$(cd pg_wal && ls -1 | grep -E '^[0-9A-F]{24}$' | head -n 1)
+cd "$WORK/one/data" || exit 1
+segment=$(segments pg_wal | head -n 1)
 push=(v -r "$REPO" --key-file "$KEY" wal push)
 pg_as cp "pg_wal/$segment" "$WORK/server/$segment"
 assert_exit 0 "${push[@]}" "pg_wal/$segment" | grep -q 'already'
@@ -112,10 +117,25 @@ never v -r "$REPO" --key-file "$KEY.other" wal get "$name" "$WORK/got/none" # wr
 never v -r "$WORK/server/other" --key-file "$KEY.other" wal get "$name" "$WORK/got/none" # no WAL in it
 never v -r sftp://nobody@127.0.0.1:1/x --key-file "$KEY" wal get "$name" "$WORK/got/none"
 never "${get[@]}" "$segment" "$WORK/no-such-directory/segment"
-cd "$WORK/server" # no data directory: which cluster?
+cd "$WORK/server" || exit 1 # no data directory: which cluster?
 never "${get[@]}" "$name" "$WORK/got/none"
 assert_exit 1 "${get[@]}" --system "$SYSTEM" "$name" "$WORK/got/none" 2>/dev/null
-cd "$WORK/one/data"
+cd "$WORK/one/data" || exit 1
+# What was fetched ahead is authenticated: a changed byte in the cache is never replayed.
+spool=$(find "$WORK/server/cache" -type d -name 'wal-spool-*')
+next=$(segments "$spool" | head -n 1)
+[ -n "$next" ] || fail "nothing was fetched ahead"
+assert_exit 0 "${get[@]}" "$next" "$WORK/got/next"
+cmp "pg_wal/$next" "$WORK/got/next"
+refute_exists "$spool/$next"
+assert_exit 0 "${get[@]}" "$segment" "$WORK/got/segment"
+assert_exists "$spool/$next"
+printf X | dd of="$spool/$next" bs=1 seek=6000 conv=notrunc status=none
+rm "$WORK/got/next"
+assert_exit 0 "${get[@]}" "$next" "$WORK/got/next"
+cmp "pg_wal/$next" "$WORK/got/next"
+assert_exit 0 "${get[@]}" --no-prefetch "$segment" "$WORK/got/segment"
+rm -r "$spool"
 # A full disk, a damaged pack, a damaged slot, and a gap.
 if [ "$(id -u)" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=512k tmpfs "$WORK/small" 2>/dev/null; then
     chmod 777 "$WORK/small"
@@ -195,7 +215,7 @@ cmp "$WORK/newest/data/pg_wal/00000002.history" "$WORK/got/history"
 assert_exit 0 v -r "$REPO" --key-file "$KEY" verify --data >/dev/null
 
 # WAL of a timeline without its history: "latest" would end on the one before, so it is no absence.
-name=$(cd "$WORK/newest/data/pg_wal" && ls -1 | grep -E '^00000002[0-9A-F]{16}$' | head -n 1)
+name=$(segments "$WORK/newest/data/pg_wal" | grep '^00000002' | head -n 1)
 python3 - "$WORK/newest/data/pg_wal/$name" "$WORK/got/${name/#00000002/00000003}" <<'END'
 import sys
 data = bytearray(open(sys.argv[1], "rb").read())
@@ -217,7 +237,7 @@ switch "$WORK/one"
 pg_set "$WORK/one" "archive_command = '$VARVE_COMMAND wal push %p'"
 pg_sql "$WORK/one" "select pg_reload_conf()" "insert into gap values (1)" >/dev/null
 switch "$WORK/one"
-cd "$WORK/one/data"
+cd "$WORK/one/data" || exit 1
 assert_exit 3 v -r "$REPO" --key-file "$KEY" wal list >"$WORK/list"
 assert_grep 'GAP BEFORE' "$WORK/list"
 never v -r "$REPO" --key-file "$KEY" wal get "$lost" "$WORK/got/none"

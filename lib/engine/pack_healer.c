@@ -99,10 +99,9 @@ read_records(struct pack_healer *h, struct vv_error *err)
         vv_buf_reset(&segments);
         rc = attempt < LIST_ATTEMPTS ? index_segments_list(h->repo, &segments, err)
                                      : vv_error_set(err, VV_ETRANSIENT, "the index keeps changing");
-        for (size_t at = 0; rc == VV_OK && at < segments.len; at += 32) {
-            struct vv_id id;
-            memcpy(id.b, segments.data + at, 32);
-            rc = index_segment_each(h->repo, &id, look_at_record, h, &damaged, err);
+        if (rc == VV_OK) {
+            rc = index_segments_each(h->repo, vv_buf_span(&segments), look_at_record, h, &damaged,
+                                     err);
         }
     }
     return rc;

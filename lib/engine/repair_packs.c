@@ -199,10 +199,12 @@ borrow_records(struct repair *x, struct pack_healer *healer, struct vv_error *er
         VV_CLEANUP(vv_buf_release) struct vv_buf segments = {0};
         enum vv_rc rc = index_segments_list(x->others[i], &segments, err);
         bool damaged;
+        VV_CLEANUP(index_segment_reader_freep) struct index_segment_reader *reader = NULL;
+        if (rc == VV_OK) {
+            rc = index_segment_reader_new(x->others[i], vv_buf_span(&segments), &reader, err);
+        }
         for (size_t at = 0; rc == VV_OK && at < segments.len; at += 32) {
-            struct vv_id id;
-            memcpy(id.b, segments.data + at, 32);
-            rc = index_segment_each(x->others[i], &id, borrow_record, &b, &damaged, err);
+            rc = index_segment_next_each(reader, borrow_record, &b, &damaged, err);
             if (rc == VV_ENOTFOUND) { /* merged meanwhile; the packs' own directories serve, too */
                 vv_error_clear(err);
                 rc = VV_OK;

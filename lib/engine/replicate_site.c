@@ -86,33 +86,53 @@ add_name(void *ctx, const struct index_record *record, struct vv_error *err)
     return vv_buf_check(names, err);
 }
 
-/** Full names in one segment, from the journal if it knows them (J1). */
+/** Full names in the segments that the journal does not know; it will (J1). */
 static enum vv_rc
-segment_names(struct destination *d, const struct vv_id *id, struct vv_buf *all,
+read_segments(struct destination *d, const struct vv_buf *unknown, struct vv_buf *all,
               struct vv_error *err)
 {
-    struct vv_buf names = {0};
-    const struct pack_name *known;
-    size_t count;
-    bool damaged = false;
-    enum vv_rc rc;
+    VV_CLEANUP(index_segment_reader_freep) struct index_segment_reader *reader = NULL;
+    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
 
-    if (replica_journal_segment(d->journal, id, &known, &count)) {
-        vv_buf_put(all, known, count * sizeof(*known));
-        return vv_buf_check(all, err);
-    }
-    rc = index_segment_each(d->site, id, add_name, &names, &damaged, err);
-    if (rc == VV_OK) {
+    VV_TRY(index_segment_reader_new(d->site, vv_buf_span(unknown), &reader, err));
+    for (size_t at = 0; at < unknown->len; at += sizeof(struct vv_id)) {
+        struct vv_id id;
+        bool damaged = false;
+        memcpy(id.b, unknown->data + at, sizeof(id.b));
+        vv_buf_reset(&names);
+        VV_TRY(index_segment_next_each(reader, add_name, &names, &damaged, err));
         vv_buf_put(all, names.data, names.len);
-        rc = vv_buf_check(all, err);
+        VV_TRY(vv_buf_check(all, err));
+        if (!damaged) {
+            VV_TRY(replica_journal_note_segment(d->journal, &id,
+                                                (const struct pack_name *)(const void *)names.data,
+                                                names.len / sizeof(struct pack_name), err));
+        }
     }
-    if (rc == VV_OK && !damaged) {
-        rc = replica_journal_note_segment(d->journal, id,
-                                          (const struct pack_name *)(const void *)names.data,
-                                          names.len / sizeof(struct pack_name), err);
+    return VV_OK;
+}
+
+/** Full names in the segments, from the journal if it knows them. */
+static enum vv_rc
+segment_names(struct destination *d, const struct vv_buf *segments, struct vv_buf *all,
+              struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf unknown = {0};
+
+    for (size_t at = 0; at < segments->len; at += sizeof(struct vv_id)) {
+        struct vv_id id;
+        const struct pack_name *known;
+        size_t count;
+        memcpy(id.b, segments->data + at, sizeof(id.b));
+        if (replica_journal_segment(d->journal, &id, &known, &count)) {
+            vv_buf_put(all, known, count * sizeof(*known));
+        } else {
+            vv_buf_put(&unknown, &id, sizeof(id));
+        }
     }
-    vv_buf_release(&names);
-    return rc;
+    VV_TRY(vv_buf_check(all, err));
+    VV_TRY(vv_buf_check(&unknown, err));
+    return unknown.len > 0 ? read_segments(d, &unknown, all, err) : VV_OK;
 }
 
 static enum vv_rc
@@ -128,10 +148,8 @@ indexed_names(struct destination *d, struct vv_buf *ret, struct vv_error *err)
         rc = attempt < READ_ATTEMPTS
                  ? index_segments_list(d->site, &segments, err)
                  : vv_error_set(err, VV_ETRANSIENT, "the index there keeps changing");
-        for (size_t at = 0; rc == VV_OK && at < segments.len; at += 32) {
-            struct vv_id id;
-            memcpy(id.b, segments.data + at, 32);
-            rc = segment_names(d, &id, ret, err);
+        if (rc == VV_OK) {
+            rc = segment_names(d, &segments, ret, err);
         }
     }
     vv_buf_release(&segments);

@@ -198,10 +198,9 @@ spool_segments(struct spooling *s, struct vv_error *err)
         rc = attempt < READ_ATTEMPTS
                  ? index_segments_list(source, &segments, err)
                  : vv_error_set(err, VV_ETRANSIENT, "the source's index keeps changing");
-        for (size_t at = 0; rc == VV_OK && at < segments.len; at += 32) {
-            struct vv_id id;
-            memcpy(id.b, segments.data + at, 32);
-            rc = index_segment_each(source, &id, spool_record, s, &s->b->source.damaged, err);
+        if (rc == VV_OK) {
+            rc = index_segments_each(source, vv_buf_span(&segments), spool_record, s,
+                                     &s->b->source.damaged, err);
         }
     }
     vv_buf_release(&segments);

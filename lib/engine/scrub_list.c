@@ -149,10 +149,9 @@ read_index(struct scrub *s, struct named_packs *n, struct vv_error *err)
         vv_buf_reset(&n->missing);
         rc = attempt < LIST_ATTEMPTS ? index_segments_list(s->repo, &segments, err)
                                      : vv_error_set(err, VV_ETRANSIENT, "the index keeps changing");
-        for (size_t at = 0; rc == VV_OK && at < segments.len; at += 32) {
-            struct vv_id id;
-            memcpy(id.b, segments.data + at, 32);
-            rc = index_segment_each(s->repo, &id, look_for_pack, n, &damaged, err);
+        if (rc == VV_OK) {
+            rc = index_segments_each(s->repo, vv_buf_span(&segments), look_for_pack, n, &damaged,
+                                     err);
         }
     }
     return rc;

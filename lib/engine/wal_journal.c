@@ -255,6 +255,11 @@ wal_journal_begin(struct wal_journal *j, struct wal_place place, struct vv_error
     vv_fd_close(j->fd);
     j->fd = -1;
     j->end = place;
+    vv_mutex_lock(&j->mutex);
+    if (j->safe.lsn > place.lsn) { /* of a branch that was left: of this one it is not there */
+        j->safe.lsn = place.lsn;
+    }
+    vv_mutex_unlock(&j->mutex);
     return rc;
 }
 

@@ -60,7 +60,8 @@ struct wal_place wal_journal_end(const struct wal_journal *j);
 /** wal_journal_published(j): up to where all was published, as it was last told (also by an earlier
  *  process); timeline 0: never. */
 struct wal_place wal_journal_published(struct wal_journal *j);
-/** wal_journal_begin(j, place, err): a new stretch, at a segment's first position. */
+/** wal_journal_begin(j, place, err): a new stretch, at a segment's first position.  Nothing beyond that
+ *  is safe until it was appended and synced. */
 MUST_CHECK enum vv_rc wal_journal_begin(struct wal_journal *j, struct wal_place place,
                                         struct vv_error *err);
 /** wal_journal_append(j, start, data, err): VV_ECORRUPT if that is not where the last one ended (J2).

@@ -40,9 +40,6 @@ send_status(struct receiver *v, struct vv_error *err)
                                        .now = clock->realtime(clock),
                                        .answer = receiver_clock(v) - v->heard > SILENCE / 3};
 
-    if (s.written < s.flushed) { /* a new timeline is read from its segment's beginning */
-        s.written = s.flushed;
-    }
     VV_TRY(postgres_stream_status(v->server, &s, err));
     v->status_sent = receiver_clock(v);
     return VV_OK;

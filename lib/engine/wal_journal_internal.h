@@ -66,10 +66,12 @@ MUST_CHECK enum vv_rc journal_add_part(struct wal_journal *j, const struct journ
                                        struct vv_error *err);
 /** journal_recover(j, err): find out what is there (J5). */
 MUST_CHECK enum vv_rc journal_recover(struct wal_journal *j, struct vv_error *err);
-/** journal_next_record(fd, name, at, start, data, ret): the record at ${at} of a file, which must begin
- *  at position ${start}; its bytes to ${data}, the place behind it to ${ret_next}.  False: there is no
- *  whole one. */
-MUST_CHECK bool journal_next_record(int fd, const char *name, uint64_t at, uint64_t start,
-                                    struct vv_buf *data, uint64_t *ret_next);
+/** journal_next_record(fd, name, at, start, data, ret, err): the record at ${at} of a file, which must
+ *  begin at position ${start}; its bytes to ${data}, the place behind it to ${ret_next}.  0 there: no
+ *  whole one is there, which was seen: where it cannot be read, that is the error, and ${data} is of no
+ *  use. */
+MUST_CHECK enum vv_rc journal_next_record(int fd, const char *name, uint64_t at, uint64_t start,
+                                          struct vv_buf *data, uint64_t *ret_next,
+                                          struct vv_error *err);
 
 #endif

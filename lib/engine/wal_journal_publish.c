@@ -79,7 +79,8 @@ seek(struct wal_journal_reader *r, uint64_t position, struct vv_error *err)
     }
     while (position >= r->start) {
         uint64_t next = 0;
-        if (!journal_next_record(r->fd, r->name, r->at, r->start, &r->data, &next)) {
+        VV_TRY(journal_next_record(r->fd, r->name, r->at, r->start, &r->data, &next, err));
+        if (next == 0) {
             return vv_error_set(err, VV_ECORRUPT, "the journal's file '%s' is damaged", r->name);
         }
         r->at = next;

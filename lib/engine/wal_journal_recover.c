@@ -15,29 +15,33 @@
 
 #define POSITION_LIMIT 256u
 
-bool
+enum vv_rc
 journal_next_record(int fd, const char *name, uint64_t at, uint64_t start, struct vv_buf *data,
-                    uint64_t *ret_next)
+                    uint64_t *ret_next, struct vv_error *err)
 {
     uint8_t head[JOURNAL_RECORD];
     uint32_t len;
     size_t got = 0;
 
-    if (vv_fd_pread_full(fd, head, sizeof(head), at, name, &got, NULL) != VV_OK ||
-        got < sizeof(head)) {
-        return false;
+    *ret_next = 0;
+    VV_TRY(vv_fd_pread_full(fd, head, sizeof(head), at, name, &got, err));
+    if (got < sizeof(head)) {
+        return VV_OK;
     }
     len = vv_load_u32(head);
+    if (len == 0 || len > JOURNAL_RECORD_MOST || vv_load_u64(head + 4) != start) {
+        return VV_OK;
+    }
     vv_buf_reset(data);
-    if (len == 0 || len > JOURNAL_RECORD_MOST || vv_load_u64(head + 4) != start ||
-        vv_buf_reserve(data, len, NULL) != VV_OK ||
-        vv_fd_pread_full(fd, data->data, len, at + sizeof(head), name, &got, NULL) != VV_OK ||
-        got < len) {
-        return false;
+    VV_TRY(vv_buf_reserve(data, len, err));
+    VV_TRY(vv_fd_pread_full(fd, data->data, len, at + sizeof(head), name, &got, err));
+    if (got < len ||
+        journal_record_checksum(start, vv_span(data->data, len)) != vv_load_u64(head + 12)) {
+        return VV_OK;
     }
     data->len = len;
     *ret_next = at + sizeof(head) + len;
-    return journal_record_checksum(start, vv_span(data->data, len)) == vv_load_u64(head + 12);
+    return VV_OK;
 }
 
 /** The place a file's name and head tell; false: it was killed while it was made. */
@@ -71,8 +75,11 @@ recover_records(struct wal_journal *j, int fd, const char *name, struct journal_
 
     p->bytes = JOURNAL_HEAD;
     p->end = part_begin(j, p);
-    while (journal_next_record(fd, name, p->bytes, p->end, &data, &next) &&
-           data.len <= limit - p->end) {
+    for (;;) { /* what could not be read is no torn end */
+        VV_TRY(journal_next_record(fd, name, p->bytes, p->end, &data, &next, err));
+        if (next == 0 || data.len > limit - p->end) {
+            break;
+        }
         p->end += data.len;
         p->bytes = next;
     }
@@ -169,6 +176,9 @@ recover_files(struct wal_journal *j, struct vv_error *err)
         if (is_journal_name(e->d_name)) {
             rc = recover_file(j, e->d_name, err);
         }
+    }
+    if (rc == VV_OK && j->count > 0 && fsync(j->dir) != 0) { /* the names, too */
+        rc = vv_error_sys(err, errno, "cannot flush the directory '%s' to disk", j->path);
     }
     (void)closedir(d);
     return rc;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alloc_sweep.h"
 #include "core/alloc.h"
 #include "engine/wal_journal.h"
 #include "format/wal.h"
@@ -327,6 +328,59 @@ journal__finds_a_flipped_bit(void **state)
     wal_journal_free(j);
 }
 
+static enum vv_rc
+open_again(void *arg, struct vv_error *e)
+{
+    struct wal_journal_options o = {
+        .directory = dir, .system = SYSTEM, .segment_size = SIZE, .limit = 64u * SIZE};
+    struct wal_journal *j = NULL;
+    enum vv_rc rc = wal_journal_open(&o, &j, e);
+
+    if (rc == VV_OK) {
+        assert_int_equal(wal_journal_end(j).lsn, *(const uint64_t *)arg);
+    }
+    wal_journal_free(j);
+    return rc;
+}
+
+/** Memory that is short when a journal is opened says nothing about what it holds (J4). */
+static void
+journal__loses_nothing_for_want_of_memory(void **state)
+{
+    (void)state;
+    struct wal_journal *j = open_with(UINT64_C(64) << 20);
+    uint64_t safe = SIZE + 300;
+
+    must(wal_journal_begin(j, (struct wal_place){1, 0}, E));
+    must(put(j, 0, safe));
+    must(wal_journal_sync(j, E));
+    wal_journal_free(j);
+    assert_true(alloc_sweep_coping(open_again, &safe) > 0);
+    must(open_again(&safe, E));
+}
+
+/** A server that left the old timeline before what was received of it: nothing of the new one is safe
+ *  that was not received (J1). */
+static void
+journal__tells_nothing_as_safe_beyond_where_a_stretch_begins(void **state)
+{
+    (void)state;
+    struct wal_journal *j = open_with(UINT64_C(64) << 20);
+
+    must(wal_journal_begin(j, (struct wal_place){1, 0}, E));
+    must(put(j, 0, 2 * SIZE + 300));
+    must(wal_journal_sync(j, E));
+    assert_int_equal(wal_journal_safe(j).lsn, 2 * SIZE + 300);
+    must(wal_journal_begin(j, (struct wal_place){2, SIZE}, E));
+    assert_int_equal(wal_journal_safe(j).lsn, SIZE);
+    must(put(j, SIZE, SIZE + 10));
+    assert_int_equal(wal_journal_safe(j).lsn, SIZE);
+    must(wal_journal_sync(j, E));
+    assert_int_equal(wal_journal_safe(j).timeline, 2);
+    assert_int_equal(wal_journal_safe(j).lsn, SIZE + 10);
+    wal_journal_free(j);
+}
+
 int
 main(void)
 {
@@ -339,6 +393,8 @@ main(void)
         CASE(journal__belongs_to_one_process_and_one_cluster),
         CASE(journal__survives_a_kill_at_any_byte),
         CASE(journal__finds_a_flipped_bit),
+        CASE(journal__loses_nothing_for_want_of_memory),
+        CASE(journal__tells_nothing_as_safe_beyond_where_a_stretch_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

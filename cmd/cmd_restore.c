@@ -130,35 +130,78 @@ restore_subtree(struct app *app, const struct snapshot *snap, const struct resto
     return VV_OK;
 }
 
-/** The data directory into the target, each tablespace to its place, and what recovery needs. */
+/** What is at ${path} of the snapshot, into ${directory}. */
+static enum vv_rc
+restore_part(struct app *app, const struct snapshot *snap, const struct vv_buf *path,
+             const char *directory, struct restore_options *o, struct vv_progress *progress,
+             struct restore_summary *sum)
+{
+    const char *target = o->target;
+    enum vv_rc rc;
+
+    VV_TRY(vv_buf_check(path, &app->err));
+    o->path = vv_buf_span(path);
+    o->target = directory;
+    rc = restore_subtree(app, snap, o, progress, sum);
+    o->path = vv_span(NULL, 0);
+    o->target = target;
+    return rc;
+}
+
+/** The tablespaces each to its place, and all but the control file into the data directory. */
+static enum vv_rc
+restore_parts(struct app *app, const struct snapshot *snap, const struct point_plan *plan,
+              const struct point_choice *choice, struct restore_options *o,
+              struct vv_progress *progress, struct restore_summary *sum)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+
+    for (size_t i = 0; i < choice->mapping_count; i++) {
+        const struct point_mapping *m = &choice->mappings[i];
+        vv_buf_reset(&path);
+        vv_buf_printf(&path, "%s/tablespaces/%u", plan->root, (unsigned)m->oid);
+        VV_TRY(restore_part(app, snap, &path, m->directory, o, progress, sum));
+    }
+    vv_buf_reset(&path);
+    vv_buf_printf(&path, "%s/data", plan->root);
+    return restore_part(app, snap, &path, o->target, o, progress, sum);
+}
+
+/** A cluster.  Killed at whatever moment, it leaves a directory in which no server starts, or one that
+ *  recovers to where it was asked to: the control file goes first and comes last. */
 static enum vv_rc
 restore_point(struct app *app, const struct snapshot *snap, const struct point_plan *plan,
               struct point_choice *choice, struct restore_options *o, struct vv_progress *progress,
               struct restore_summary *sum)
 {
-    const char *target = o->target;
-    struct point_finish_options f = {.directory = target,
+    VV_CLEANUP(vv_buf_release) struct vv_buf control = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf parent = {0};
+    struct point_finish_options f = {.directory = o->target,
                                      .restore_command = vv_buf_text(&choice->restore_command),
                                      .mappings = choice->mappings,
                                      .mapping_count = choice->mapping_count};
+    bool delete_extra = o->delete_extra;
+    enum vv_rc rc;
 
+    vv_buf_printf(&control, "%s/data/" POINT_CONTROL, plan->root);
+    vv_buf_printf(&parent, "%s/global", o->target);
+    (void)vv_buf_text(&parent);
+    VV_TRY(vv_buf_check(&control, &app->err));
+    VV_TRY(vv_buf_check(&parent, &app->err));
     o->path_given = true;
-    for (size_t i = 0; i <= choice->mapping_count; i++) {
-        VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
-        if (i < choice->mapping_count) {
-            vv_buf_printf(&path, "%s/tablespaces/%u", plan->root,
-                          (unsigned)choice->mappings[i].oid);
-            o->target = choice->mappings[i].directory;
-        } else { /* last: what has no control file does not start */
-            vv_buf_printf(&path, "%s/data", plan->root);
-            o->target = target;
-        }
-        VV_TRY(vv_buf_check(&path, &app->err));
-        o->path = vv_buf_span(&path);
-        VV_TRY(restore_subtree(app, snap, o, progress, sum));
-        o->path = vv_span(NULL, 0);
+    if (o->dry_run) {
+        return restore_parts(app, snap, plan, choice, o, progress, sum);
     }
-    return o->dry_run ? VV_OK : point_finish(plan, &choice->target, &f, &app->err);
+    VV_TRY(point_begin(o->target, o->overwrite != SINK_NEVER, &app->err));
+    o->without = vv_buf_span(&control);
+    rc = restore_parts(app, snap, plan, choice, o, progress, sum);
+    o->without = vv_span(NULL, 0);
+    VV_TRY(rc);
+    VV_TRY(point_finish(plan, &choice->target, &f, &app->err));
+    o->delete_extra = false;
+    rc = restore_part(app, snap, &control, vv_buf_text(&parent), o, progress, sum);
+    o->delete_extra = delete_extra;
+    return rc;
 }
 
 static void

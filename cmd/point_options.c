@@ -222,11 +222,39 @@ put_repository(struct app *app, struct vv_buf *out, const char *option, const ch
     return VV_OK;
 }
 
+static void
+put_text(struct vv_buf *out, const char *option, const char *text)
+{
+    if (text != NULL) {
+        put_word(out, option);
+        put_word(out, text);
+    }
+}
+
+/** How the repository is reached; what may be asked for at a terminal cannot be passed on. */
+static enum vv_rc
+put_ssh(struct app *app, struct vv_buf *out)
+{
+    static const char *const transports[] = {"auto", "libssh2", "ssh"};
+    const struct ssh_given *ssh = &app->global.ssh;
+    const char *transport = ssh->transport >= 0 ? transports[ssh->transport] : NULL;
+
+    put_text(out, "--ssh-transport", given(transport, "VARVE_SSH_TRANSPORT"));
+    put_text(out, "--ssh-command", given(ssh->command, "VARVE_SSH_COMMAND"));
+    put_text(out, "--host-key-fingerprint",
+             given(ssh->fingerprint, "VARVE_SSH_HOST_KEY_FINGERPRINT"));
+    VV_TRY(put_file(app, out, "--ssh-identity", given(ssh->identity, "VARVE_SSH_IDENTITY")));
+    VV_TRY(put_file(app, out, "--ssh-passphrase-file",
+                    given(ssh->passphrase_file, "VARVE_SSH_PASSPHRASE_FILE")));
+    put_text(out, "--ssh-passphrase-command",
+             given(ssh->passphrase_command, "VARVE_SSH_PASSPHRASE_COMMAND"));
+    return put_file(app, out, "--known-hosts", given(ssh->known_hosts, "VARVE_SSH_KNOWN_HOSTS"));
+}
+
 enum vv_rc
 point_options_command(struct app *app, struct point_choice *c, uint64_t system)
 {
     struct vv_buf *out = &c->restore_command;
-    const struct ssh_given *ssh = &app->global.ssh;
     const char *key_file = given(app->global.key_file, "VARVE_KEY_FILE");
     const char *passphrase_file = given(app->global.passphrase_file, "VARVE_PASSPHRASE_FILE");
     char program[PATH_MAX];
@@ -245,8 +273,7 @@ point_options_command(struct app *app, struct point_choice *c, uint64_t system)
     VV_TRY(put_repository(app, out, "-r", app->global.repository));
     VV_TRY(put_file(app, out, "--key-file", key_file));
     VV_TRY(put_file(app, out, "--passphrase-file", key_file == NULL ? passphrase_file : NULL));
-    VV_TRY(put_file(app, out, "--ssh-identity", given(ssh->identity, "VARVE_SSH_IDENTITY")));
-    VV_TRY(put_file(app, out, "--known-hosts", given(ssh->known_hosts, "VARVE_SSH_KNOWN_HOSTS")));
+    VV_TRY(put_ssh(app, out));
     for (size_t i = 0; i < app->replicas.count; i++) {
         VV_TRY(put_repository(app, out, "--replica", app->replicas.urls[i]));
     }

@@ -165,8 +165,51 @@ finish(int dir, const struct point_plan *p, const struct point_target *target,
     VV_TRY(vv_buf_check(&text, err));
     VV_TRY(put_file(dir, CONFIGURATION, vv_buf_span(&text), err));
     VV_TRY(remove_file(dir, "standby.signal", err));
-    /* Last: until it is there, the server would go into production with the base backup alone. */
     return put_file(dir, "recovery.signal", vv_span("", 0), err);
+}
+
+/** Durably: what follows must not reach the disk before it. */
+static enum vv_rc
+remove_control(int dir, const char *directory, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int parent = -1;
+
+    VV_TRY(remove_file(dir, POINT_CONTROL, err));
+    parent = openat(dir, "global", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0 || fsync(parent) != 0) {
+        return vv_error_sys(err, errno, "cannot sync '%s/global'", directory);
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+point_begin(const char *directory, bool replace, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+
+    if (dir < 0 && errno == ENOENT) {
+        return VV_OK;
+    }
+    if (dir < 0) {
+        return vv_error_origin(err, VV_ORIGIN_TARGET,
+                               vv_error_sys(err, errno, "cannot open '%s'", directory));
+    }
+    if (fstatat(dir, POINT_CONTROL, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR) {
+            return VV_OK;
+        }
+        return vv_error_origin(
+            err, VV_ORIGIN_TARGET,
+            vv_error_sys(err, errno, "cannot look at '%s/" POINT_CONTROL "'", directory));
+    }
+    if (!replace) {
+        return vv_error_set(err, VV_EREFUSED,
+                            "'%s' holds a cluster: with --overwrite changed --delete it becomes "
+                            "the one of the snapshot",
+                            directory);
+    }
+    return vv_error_origin(err, VV_ORIGIN_TARGET, remove_control(dir, directory, err));
 }
 
 enum vv_rc

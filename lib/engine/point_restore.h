@@ -68,8 +68,15 @@ struct point_finish_options {
     const struct point_mapping *mappings;
     size_t mapping_count;
 };
+/* A server does not start without this file.  It is the first to go and the last to come, so that a
+ * restore that is killed leaves nothing that starts without its recovery. */
+#define POINT_CONTROL "global/pg_control"
+/** point_begin(directory, replace, err): make sure that ${directory}, if there is one, holds no cluster
+ *  that starts; durably.  VV_EREFUSED: it does, and is not to be replaced. */
+MUST_CHECK enum vv_rc point_begin(const char *directory, bool replace, struct vv_error *err);
 /** point_finish(p, target, o, err): set the restored directory up for recovery: links of tablespaces,
- *  settings at the end of postgresql.auto.conf, recovery.signal; durably.  standby.signal goes. */
+ *  settings at the end of postgresql.auto.conf, recovery.signal; durably.  standby.signal goes.
+ *  POINT_CONTROL is to be restored after that. */
 MUST_CHECK enum vv_rc point_finish(const struct point_plan *p, const struct point_target *target,
                                    const struct point_finish_options *o, struct vv_error *err);
 

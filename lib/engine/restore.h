@@ -19,8 +19,9 @@
  * R4  memory is bounded: the plan is made for at most PLAN_CHUNKS chunks at a time.
  */
 struct restore_options {
-    struct vv_span path; /* subtree of the snapshot; empty: everything */
-    bool path_given;     /* its content goes into the target (a single file: target/name) */
+    struct vv_span path;    /* subtree of the snapshot; empty: everything */
+    bool path_given;        /* its content goes into the target (a single file: target/name) */
+    struct vv_span without; /* the path of one entry that is left out; empty: none */
     const struct pattern_set *includes;
     const struct pattern_set *excludes;
     enum sink_overwrite overwrite;

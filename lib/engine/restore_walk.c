@@ -68,6 +68,9 @@ restore_walk_selects(const struct restore *r, struct vv_span path, bool is_direc
     const struct restore_options *o = r->options;
     bool selected = true;
 
+    if (o->without.len > 0 && path_compare(path, o->without) == 0) {
+        return false;
+    }
     if (o->includes != NULL && !pattern_set_empty(o->includes)) {
         *include =
             pattern_match_below(*include, pattern_set_match(o->includes, path, is_directory));

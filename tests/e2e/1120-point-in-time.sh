@@ -45,6 +45,14 @@ pg_sql "$WORK/one" "select pg_create_restore_point('before-the-accident')" "drop
 sleep 3
 ZONELESS=${TIME%[+-]*}
 
+# ends_with_control DIR: its control file, without which no server starts, got its name after all the rest.
+ends_with_control()
+{
+    local later
+    later=$(find "$1" -type f ! -path "$1/global/pg_control" -newercc "$1/global/pg_control")
+    assert_eq "$later" "" "what was put into place after global/pg_control"
+}
+
 # restore DIR OPTION...: and start it.  Everything runs as the server's user would run it.
 restore()
 {
@@ -53,6 +61,7 @@ restore()
     mkdir -p "$dir/socket"
     assert_exit 0 varve --key-file "$KEY" restore latest:postgres/shop --target "$dir/data" \
         --tablespace "$OID=$dir/fast" "$@" >"$WORK/out"
+    ends_with_control "$dir/data"
     start "$dir"
 }
 start()
@@ -70,7 +79,33 @@ count()
     pg_sql "$1" "select count(*) from $2"
 }
 
-restore "$WORK/immediate" --to-immediate
+# recovers_or_rests DIR: a server in DIR does not start, or recovers as asked.
+recovers_or_rests()
+{
+    [ ! -e "$1/global/pg_control" ] && return
+    assert_exists "$1/recovery.signal" "$1/backup_label"
+    assert_grep '^restore_command = .*wal get --system' "$1/postgresql.auto.conf"
+}
+
+# --- killed at any moment, it leaves no directory that starts and promotes without its WAL.  And it is
+# continued by the same command.
+for delay in 0.05 0.15 0.3 0.5; do
+    varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/killed/data" \
+        --tablespace "$OID=$WORK/killed/fast" --to-latest >/dev/null 2>&1 &
+    RESTORE_PID=$!
+    sleep "$delay"
+    kill -KILL "$RESTORE_PID" 2>/dev/null || true
+    wait "$RESTORE_PID" || true
+    recovers_or_rests "$WORK/killed/data"
+    if [ -e "$WORK/killed/data/global/pg_control" ]; then break; fi
+done
+rm -rf "$WORK/killed"
+
+export VARVE_SSH_COMMAND="ssh -o 'BatchMode yes'"
+restore "$WORK/immediate" --to-immediate --ssh-transport ssh --host-key-fingerprint SHA256:abc
+unset VARVE_SSH_COMMAND
+assert_grep "'--ssh-transport'' ''ssh'' ''--ssh-command'' ''ssh -o '" "$WORK/immediate/data/postgresql.auto.conf"
+assert_grep "'--host-key-fingerprint'' ''SHA256:abc''" "$WORK/immediate/data/postgresql.auto.conf"
 assert_eq "$(count "$WORK/immediate" orders)" 0 "orders at the base backup"
 assert_eq "$(count "$WORK/immediate" stock)" 5000 "stock at the base backup"
 wal_discard "$WORK/immediate"
@@ -95,8 +130,21 @@ assert_exit 1 pg_sql "$WORK/newest" "select 1 from payments" >/dev/null 2>&1
 
 # --- again, into what is there: an hour back, only what differs is written
 pg_stop "$WORK/newest"
+cksum "$WORK/newest/data/global/pg_control" >"$WORK/sum"
+assert_exit 1 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/newest/data" \
+    --tablespace "$OID=$WORK/newest/fast" --to-name before-the-accident >/dev/null 2>"$WORK/err"
+assert_grep 'holds a cluster' "$WORK/err"
+cksum "$WORK/newest/data/global/pg_control" | cmp - "$WORK/sum"
+# A file in the way of the settings: it ends before they are in place, and nothing starts.
+mkdir "$WORK/newest/data/standby.signal" && touch "$WORK/newest/data/standby.signal/in-the-way"
+assert_exit 1 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/newest/data" \
+    --tablespace "$OID=$WORK/newest/fast" --overwrite changed --to-name before-the-accident >/dev/null 2>"$WORK/err"
+assert_grep 'is not set up for recovery' "$WORK/err"
+refute_exists "$WORK/newest/data/global/pg_control"
+(cd / && assert_exit 2 pg_as timeout 60 "$PG_BIN/postgres" -D "$WORK/newest/data" >/dev/null 2>&1)
 assert_exit 0 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/newest/data" \
     --tablespace "$OID=$WORK/newest/fast" --overwrite changed --delete --to-name before-the-accident >"$WORK/out"
+ends_with_control "$WORK/newest/data"
 start "$WORK/newest"
 assert_eq "$(count "$WORK/newest" payments)" 2999 "payments after the second restore"
 

@@ -20,6 +20,7 @@ struct reader_session {
     uint64_t beats;
     uint64_t last_beat; /* monotonic ns */
     bool running;       /* the thread was started */
+    bool registered;    /* once that runs its own, until it was joined */
     struct vv_thread heart;
     struct vv_mutex lock; /* guards stop, beats, last_beat */
     struct vv_cond wake;
@@ -83,11 +84,29 @@ reader_session_beat(struct reader_session *s)
     }
 }
 
+/** Q2 */
+static void
+tell_unregistered(const struct repo *r, const struct vv_error *err)
+{
+    vv_emit(repo_events(r), VV_EVENT_NOTICE, "reader-not-registered", vv_span(NULL, 0),
+            "no prune can know what is being read here (what it deletes meanwhile is missed, "
+            "never mistaken): %s",
+            err->message);
+}
+
 static void
 heart(void *arg)
 {
     struct reader_session *s = arg;
+    struct vv_error err = {0};
 
+    if (!s->registered) { /* Q4 */
+        s->registered = publish(s, 0, &err) == VV_OK;
+        if (!s->registered) {
+            tell_unregistered(s->repo, &err);
+            return;
+        }
+    }
     vv_mutex_lock(&s->lock);
     while (!s->stop) {
         (void)vv_cond_wait_ms(&s->wake, &s->lock, HEARTBEAT_POLL_MS);
@@ -116,7 +135,10 @@ begin(struct reader_session *s, const struct vv_uuid *snapshots, struct vv_error
     vv_uuid_text(&s->id, text);
     storage_set_session(repo_storage(s->repo), text);
     s->last_beat = repo_clock(s->repo)->monotonic(repo_clock(s->repo));
-    VV_TRY(publish(s, 0, err));
+    if (storage_parallel(repo_storage(s->repo)) <= 1) {
+        VV_TRY(publish(s, 0, err));
+        s->registered = true;
+    }
     VV_TRY(vv_thread_start(&s->heart, "heartbeat", heart, s, err));
     s->running = true;
     return VV_OK;
@@ -135,11 +157,8 @@ reader_session_begin(struct repo *r, const struct vv_uuid *snapshots, size_t cou
     s->count = count;
     vv_mutex_init(&s->lock);
     vv_cond_init(&s->wake);
-    if (begin(s, snapshots, &err) != VV_OK) { /* Q2 */
-        vv_emit(repo_events(r), VV_EVENT_NOTICE, "reader-not-registered", vv_span(NULL, 0),
-                "no prune can know what is being read here (what it deletes meanwhile is missed, "
-                "never mistaken): %s",
-                err.message);
+    if (begin(s, snapshots, &err) != VV_OK) {
+        tell_unregistered(r, &err);
         reader_session_end(s, READER_CLEAN);
         return NULL;
     }
@@ -172,7 +191,7 @@ reader_session_end(struct reader_session *s, enum reader_end how)
         vv_cond_broadcast(&s->wake);
         vv_mutex_unlock(&s->lock);
         vv_thread_join(&s->heart);
-        if (how == READER_CLEAN) {
+        if (how == READER_CLEAN && s->registered) {
             clean(s);
         }
     }

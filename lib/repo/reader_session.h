@@ -13,12 +13,13 @@
  *     a read;
  * Q2  that it cannot be made, where nothing can be written, is noted and stops nothing;
  * Q3  it goes with its run; what a killed one leaves, and where nothing can be deleted, goes with the
- *     first prune that finds it still for an hour.
+ *     first prune that finds it still for an hour;
+ * Q4  on a long line reading does not wait for it: the thread of the heartbeats registers.
  */
 struct reader_session;
 
 /** reader_session_begin(r, snapshots, count): register; NULL if that cannot be done (a notice).
- *  Heartbeats every ten minutes, by a thread of its own. */
+ *  Heartbeats every ten minutes, by a thread of its own.  (Q4: not NULL then, and the notice later.) */
 struct reader_session *reader_session_begin(struct repo *r, const struct vv_uuid *snapshots,
                                             size_t count);
 /** reader_session_beat(s): publish a heartbeat if one is due by the repository's clock (the thread

@@ -189,6 +189,41 @@ prune__a_reader_that_cannot_register_reads_all_the_same(void **state)
     assert_int_equal(b.buried, 1);
 }
 
+static unsigned
+tell_parallel(struct storage *s)
+{
+    (void)s;
+    return 16;
+}
+
+/* There the thread of the heartbeats does it, before it ends. */
+static void
+reader_session__registers_behind_on_a_long_line(void **state)
+{
+    struct storage *s = repo_storage(w.admin);
+    const struct storage_ops *near = s->ops;
+    struct storage_ops far = *near;
+    struct prune_beside b = {.refuse = true, .reads = 1000}; /* no prune */
+    struct vv_uuid id = {{1}};
+    size_t before = pw_count(&w, "sessions");
+
+    (void)state;
+    far.parallel = tell_parallel;
+    s->ops = &far;
+    reader_session_end(reader_session_begin(w.admin, &id, 1), READER_LEAVE);
+    assert_int_equal(pw_count(&w, "sessions"), before + 1);
+    reader_session_end(reader_session_begin(w.admin, &id, 1), READER_CLEAN);
+    assert_int_equal(pw_count(&w, "sessions"), before + 1);
+    w.b.hook = prune_beside;
+    w.b.hook_ctx = &b;
+    vv_buf_reset(&w.b.ear.lines);
+    reader_session_end(reader_session_begin(w.admin, &id, 1), READER_CLEAN);
+    w.b.hook = NULL;
+    assert_int_equal(bw_heard_count(&w.b, "reader-not-registered"), 1);
+    assert_int_equal(pw_count(&w, "sessions"), before + 1);
+    s->ops = near;
+}
+
 static void
 reader_session__shows_signs_of_life(void **state)
 {
@@ -486,6 +521,7 @@ main(void)
         CASE(prune__is_not_held_up_by_readers_and_keeps_what_they_read),
         CASE(prune__leaves_what_a_verify_reads),
         CASE(prune__a_reader_that_cannot_register_reads_all_the_same),
+        CASE(reader_session__registers_behind_on_a_long_line),
         CASE(reader_session__shows_signs_of_life),
         CASE(prune__copies_out_what_a_backup_has_come_to_need),
         CASE(prune__copies_out_what_a_session_before_it_has_come_to_need),

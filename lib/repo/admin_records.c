@@ -287,25 +287,39 @@ read_all(struct repo *r, struct admin_records *a, struct vv_error *err)
 #define READ_ATTEMPTS 10
 
 enum vv_rc
+admin_records_read_once(struct repo *r, struct admin_records *ret, struct vv_error *err)
+{
+    struct admin_records a = {.newest = INT64_MIN};
+    enum vv_rc rc = read_all(r, &a, err);
+
+    if (rc == VV_OK) {
+        rc = arrange(&a, err);
+    }
+    if (rc != VV_OK) {
+        admin_records_release(&a);
+        return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+    }
+    *ret = a;
+    return VV_OK;
+}
+
+enum vv_rc
 admin_records_read(struct repo *r, struct admin_records *ret, struct vv_error *err)
 {
     struct vv_error why = {0};
     enum vv_rc rc = VV_OK;
 
     for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
-        struct admin_records a = {.newest = INT64_MIN};
+        struct admin_records a = {0};
         bool changed = false;
         vv_error_clear(&why);
-        rc = read_all(r, &a, &why);
+        rc = admin_records_read_once(r, &a, &why);
         if (rc == VV_OK) {
             rc = admin_records_changed(r, &a, &changed, &why);
         }
         if (rc == VV_OK && !changed) {
-            rc = arrange(&a, &why);
-            if (rc == VV_OK) {
-                *ret = a;
-                return VV_OK;
-            }
+            *ret = a;
+            return VV_OK;
         }
         admin_records_release(&a);
         if (rc != VV_OK && rc != VV_ENOTFOUND) { /* vanished: merged into another, read all again */

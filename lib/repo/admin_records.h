@@ -61,6 +61,11 @@ struct admin_records {
 void admin_records_release(struct admin_records *a);
 MUST_CHECK enum vv_rc admin_records_read(struct repo *r, struct admin_records *ret,
                                          struct vv_error *err);
+/** admin_records_read_once(r, ret, err): without the second listing: before absence is believed, or
+ *  anything said, the caller asks admin_records_changed.  VV_ENOTFOUND: a record vanished (merged into
+ *  another): read again. */
+MUST_CHECK enum vv_rc admin_records_read_once(struct repo *r, struct admin_records *ret,
+                                              struct vv_error *err);
 /** admin_records_changed(r, a, ret, err): does admin/ hold anything that ${a} was not read from? */
 MUST_CHECK enum vv_rc admin_records_changed(struct repo *r, const struct admin_records *a,
                                             bool *ret, struct vv_error *err);

@@ -9,6 +9,7 @@
 
 #include "core/alloc.h"
 #include "core/file.h"
+#include "core/parallel.h"
 #include "repo/chunk_index_internal.h"
 #include "repo/object_ahead.h"
 
@@ -89,8 +90,8 @@ signer_appeared(const struct index_table *t, const struct admin_records *admin)
 
 /** The cached table, if there is one that fits. */
 static enum vv_rc
-open_cache(struct chunk_index *x, const struct vv_buf *segments, const struct admin_records *admin,
-           struct live_table **ret, struct vv_error *err)
+open_cache(struct chunk_index *x, const struct vv_buf *segments, struct live_table **ret,
+           struct vv_error *err)
 {
     VV_CLEANUP(vv_fd_closep) int fd = -1;
     struct vv_buf path = {0};
@@ -109,8 +110,7 @@ open_cache(struct chunk_index *x, const struct vv_buf *segments, const struct ad
         return vv_error_nomem(err);
     }
     t->users = 1;
-    if (table_map(fd, &t->t, NULL) != VV_OK || !is_covered(&t->t, segments) ||
-        signer_appeared(&t->t, admin)) {
+    if (table_map(fd, &t->t, NULL) != VV_OK || !is_covered(&t->t, segments)) {
         live_table_put(t);
         return VV_OK;
     }
@@ -214,27 +214,78 @@ collect_limit(const struct live_table *base)
     return part < COLLECT_MIN ? COLLECT_MIN : part > COLLECT_MAX ? COLLECT_MAX : part;
 }
 
-/** Read the segments that ${*base} does not have into it.  VV_ENOTFOUND: one vanished. */
-static enum vv_rc
-add_segments(struct chunk_index *x, const struct vv_buf *segments,
-             const struct admin_records *admin, struct live_table **base, struct vv_error *err)
-{
-    VV_CLEANUP(wanted_release) struct wanted_segments w = {0};
-    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL; /* goes before its names */
-    struct table_builder b = {0};
-    enum vv_rc rc;
+/** One attempt to load: what is listed, what the base has of it, and the rest on its way. */
+struct loading {
+    struct chunk_index *x;
+    struct vv_buf segments;
+    struct admin_records admin;
+    struct live_table *base;
+    struct wanted_segments wanted;
+    struct object_ahead *ahead;
+    bool segments_changed;
+    bool admin_changed;
+};
 
-    VV_TRY(find_wanted(segments, *base, &w, err));
-    rc = object_ahead_new(repo_storage(x->repo), "index", w.names, w.count, LIMIT_INDEX_SEGMENT,
-                          &ahead, err);
-    for (size_t i = 0; i < w.count && rc == VV_OK; i++) {
-        rc = index_segment_collect(x->repo, &w.ids[i], ahead, admin, &b, err);
-        if (rc == VV_OK && b.records.len > collect_limit(*base)) {
-            rc = merge_collected(x, &b, base, err);
+static void
+loading_release(struct loading *l)
+{
+    object_ahead_free(l->ahead); /* before the names it uses */
+    wanted_release(&l->wanted);
+    live_table_put(l->base);
+    admin_records_release(&l->admin);
+    vv_buf_release(&l->segments);
+}
+
+/** Begin to read what the base does not have. */
+static enum vv_rc
+fetch_wanted(struct loading *l, struct vv_error *err)
+{
+    object_ahead_free(TAKE(l->ahead));
+    wanted_release(&l->wanted);
+    l->wanted = (struct wanted_segments){0};
+    VV_TRY(find_wanted(&l->segments, l->base, &l->wanted, err));
+    return object_ahead_new(repo_storage(l->x->repo), "index", l->wanted.names, l->wanted.count,
+                            LIMIT_INDEX_SEGMENT, &l->ahead, err);
+}
+
+static enum vv_rc
+fetch_segments(void *ctx, struct vv_error *err)
+{
+    struct loading *l = ctx;
+
+    VV_TRY(list_segments(l->x, &l->segments, err));
+    if (l->base != NULL && !is_covered(&l->base->t, &l->segments)) {
+        live_table_put(TAKE(l->base));
+    }
+    if (l->base == NULL) {
+        VV_TRY(open_cache(l->x, &l->segments, &l->base, err));
+    }
+    return fetch_wanted(l, err);
+}
+
+static enum vv_rc
+fetch_admin(void *ctx, struct vv_error *err)
+{
+    struct loading *l = ctx;
+
+    return admin_records_read_once(l->x->repo, &l->admin, err);
+}
+
+/** Read the segments that the base does not have into it.  VV_ENOTFOUND: one vanished. */
+static enum vv_rc
+add_segments(struct loading *l, struct vv_error *err)
+{
+    struct table_builder b = {0};
+    enum vv_rc rc = VV_OK;
+
+    for (size_t i = 0; i < l->wanted.count && rc == VV_OK; i++) {
+        rc = index_segment_collect(l->x->repo, &l->wanted.ids[i], l->ahead, &l->admin, &b, err);
+        if (rc == VV_OK && b.records.len > collect_limit(l->base)) {
+            rc = merge_collected(l->x, &b, &l->base, err);
         }
     }
-    if (rc == VV_OK && (*base == NULL || b.segments.len > 0 || b.packs.len > 0)) {
-        rc = merge_collected(x, &b, base, err);
+    if (rc == VV_OK && (l->base == NULL || b.segments.len > 0 || b.packs.len > 0)) {
+        rc = merge_collected(l->x, &b, &l->base, err);
     }
     table_builder_release(&b);
     return rc;
@@ -260,67 +311,80 @@ segments_appeared(struct chunk_index *x, const struct vv_buf *before, bool *ret,
     return rc;
 }
 
-/** One attempt: list, take what the base has, read the rest, list again. */
 static enum vv_rc
-try_load(struct chunk_index *x, const struct admin_records *admin, struct live_table **base,
-         bool *ret_again, struct vv_error *err)
+look_at_segments(void *ctx, struct vv_error *err)
 {
-    struct vv_buf segments = {0};
-    enum vv_rc rc = list_segments(x, &segments, err);
+    struct loading *l = ctx;
 
-    if (rc == VV_OK && *base != NULL &&
-        (!is_covered(&(*base)->t, &segments) || signer_appeared(&(*base)->t, admin))) {
-        live_table_put(TAKE(*base));
+    return segments_appeared(l->x, &l->segments, &l->segments_changed, err);
+}
+
+static enum vv_rc
+look_at_admin(void *ctx, struct vv_error *err)
+{
+    struct loading *l = ctx;
+
+    return admin_records_changed(l->x->repo, &l->admin, &l->admin_changed, err);
+}
+
+/** One attempt: list, take what the base has, read the rest, list again; *ret_again: something vanished
+ *  or appeared meanwhile.  Segments and the administrator's records are read at once on a long line. */
+static enum vv_rc
+try_load(struct loading *l, bool *ret_again, struct vv_error *err)
+{
+    unsigned threads = storage_parallel(repo_storage(l->x->repo));
+    struct vv_job reads[] = {{.run = fetch_admin, .ctx = l}, {.run = fetch_segments, .ctx = l}};
+    struct vv_job looks[] = {{.run = look_at_admin, .ctx = l}, {.run = look_at_segments, .ctx = l}};
+    enum vv_rc rc = vv_parallel_run(reads, VV_COUNT(reads), threads, err);
+
+    *ret_again = reads[0].rc == VV_ENOTFOUND; /* a record was merged into another */
+    VV_TRY(rc);
+    if (l->base != NULL &&
+        signer_appeared(&l->base->t, &l->admin)) { /* all are to be judged anew */
+        live_table_put(TAKE(l->base));
+        VV_TRY(fetch_wanted(l, err));
     }
-    if (rc == VV_OK && *base == NULL) {
-        rc = open_cache(x, &segments, admin, base, err);
+    rc = add_segments(l, err);
+    if (rc == VV_ENOTFOUND) { /* merged into another: list again */
+        vv_error_clear(err);
+        *ret_again = true;
+        return VV_OK;
     }
-    if (rc == VV_OK) {
-        rc = add_segments(x, &segments, admin, base, err);
-        if (rc == VV_ENOTFOUND) { /* merged into another: list again */
-            vv_error_clear(err);
-            *ret_again = true;
-            rc = VV_OK;
-        } else if (rc == VV_OK) {
-            rc = segments_appeared(x, &segments, ret_again, err);
-        }
-    }
-    vv_buf_release(&segments);
-    return rc;
+    VV_TRY(rc);
+    VV_TRY(vv_parallel_run(looks, VV_COUNT(looks), threads, err));
+    *ret_again = l->segments_changed || l->admin_changed;
+    return VV_OK;
 }
 
 enum vv_rc
 index_load(struct chunk_index *x, struct vv_error *err)
 {
     struct live_table *base = x->table;
-    struct admin_records admin = {0};
     bool again = true;
     enum vv_rc rc = VV_OK;
 
     if (base != NULL) {
         base->users++;
     }
-    for (int attempt = 0; again && rc == VV_OK; attempt++) {
-        again = false;
-        admin_records_release(&admin);
-        if (attempt >= READ_ATTEMPTS) {
-            rc = vv_error_set(err, VV_ETRANSIENT, "the index keeps changing");
-            rc = vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
-        } else {
-            rc = admin_records_read(x->repo, &admin, err);
-        }
-        if (rc == VV_OK) {
-            rc = try_load(x, &admin, &base, &again, err);
+    for (int attempt = 0; again && attempt < READ_ATTEMPTS; attempt++) {
+        VV_CLEANUP(loading_release) struct loading l = {.x = x, .base = TAKE(base)};
+        vv_error_clear(err);
+        rc = try_load(&l, &again, err);
+        base = TAKE(l.base);
+        if (rc == VV_OK && !again && base != x->table) {
+            base->suspects = TAKE(l.admin.suspects);
+            base->suspect_count = l.admin.suspect_count;
         }
     }
+    if (again && rc == VV_OK) {
+        rc = vv_error_set(err, VV_ETRANSIENT, "the index keeps changing");
+        rc = vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
+    }
     if (rc == VV_OK && base != x->table) {
-        base->suspects = TAKE(admin.suspects);
-        base->suspect_count = admin.suspect_count;
         live_table_put(x->table);
         x->table = TAKE(base);
     }
     live_table_put(base);
-    admin_records_release(&admin);
     VV_TRY(rc);
     index_forget_shards(x); /* X1: listings must be younger than the segments */
     x->generation++;

@@ -96,7 +96,7 @@ object_ahead_new(struct storage *s, const char *directory, char *const *names, s
     a->limit = limit;
     vv_mutex_init(&a->lock);
     vv_cond_init(&a->changed);
-    if (storage_parallel(s) > 1 && count > 1) {
+    if (storage_parallel(s) > 1 && count > 0) {
         start_threads(a, storage_parallel(s));
     }
     *ret = a;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/parallel.h"
 #include "crypto/asymmetric.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
@@ -14,21 +15,6 @@
 #include "repo/snapshots_internal.h"
 
 #define READ_ATTEMPTS 10
-
-void
-snapshot_list_release(struct snapshot_list *l)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        snapshot_body_release(&l->snapshots[i].body);
-    }
-    for (size_t i = 0; i < l->forgotten_count; i++) {
-        snapshot_body_release(&l->forgotten[i].body);
-    }
-    vv_free(l->snapshots);
-    vv_free(l->forgotten);
-    admin_records_release(&l->admin);
-    memset(l, 0, sizeof(*l));
-}
 
 void
 slot_scan_release(struct slot_scan *s)
@@ -271,31 +257,59 @@ is_buried_slot(const struct slot_scan *s, const char *file)
     return vv_uuid_parse(file, strlen(file), &session) && admin_buried(&s->admin, &session, NULL);
 }
 
-static enum vv_rc
-read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *err)
+/** What is read of a repository at once: on a long line the slots are on their way while the
+ *  administrator's records are read. */
+struct reading {
+    struct repo *repo;
+    struct admin_records admin;
+    struct name_list names; /* of the slots */
+    struct object_ahead *ahead;
+};
+
+static void
+reading_release(struct reading *g)
 {
-    VV_CLEANUP(object_ahead_freep) struct object_ahead *ahead = NULL;
-    struct name_list names;
+    object_ahead_free(g->ahead); /* before the names it uses */
+    name_list_release(&g->names);
+    admin_records_release(&g->admin);
+}
+
+static enum vv_rc
+fetch_admin(void *ctx, struct vv_error *err)
+{
+    struct reading *g = ctx;
+
+    return admin_records_read_once(g->repo, &g->admin, err);
+}
+
+static enum vv_rc
+fetch_slots(void *ctx, struct vv_error *err)
+{
+    struct reading *g = ctx;
+
+    repo_scan_begins(g->repo);
+    VV_TRY(repo_list(g->repo, "snapshots", &g->names, err));
+    return object_ahead_new(repo_storage(g->repo), "snapshots", g->names.names, g->names.count,
+                            LIMIT_SLOT, &g->ahead, err);
+}
+
+/** Go through the slots, with the administrator's records in ${s}. */
+static enum vv_rc
+take_slots(struct reading *g, unsigned with, struct slot_scan *s, struct vv_error *err)
+{
+    struct repo *r = g->repo;
     struct vv_buf object = {0};
     struct vv_buf name = {0};
-    enum vv_rc rc;
+    enum vv_rc rc = VV_OK;
 
-    repo_scan_begins(r);
-    rc = repo_list(r, "snapshots", &names, err);
-    if ((rc == VV_ENOTFOUND || rc == VV_EIO) && repo_replicas(r) != NULL) {
-        return pass_over_damage(r, "snapshots", s, VV_EIO, err);
-    }
-    VV_TRY(rc);
-    rc = object_ahead_new(repo_storage(r), "snapshots", names.names, names.count, LIMIT_SLOT,
-                          &ahead, err);
-    for (size_t i = 0; i < names.count && rc == VV_OK; i++) {
+    for (size_t i = 0; i < g->names.count && rc == VV_OK; i++) {
         const char *text;
         vv_buf_reset(&name);
-        vv_buf_printf(&name, "snapshots/%s", names.names[i]);
+        vv_buf_printf(&name, "snapshots/%s", g->names.names[i]);
         text = vv_buf_text(&name);
         rc = vv_buf_check(&name, err);
         if (rc == VV_OK) {
-            rc = object_ahead_next(ahead, &object, err);
+            rc = object_ahead_next(g->ahead, &object, err);
         }
         if (rc == VV_ENOTFOUND) { /* buried meanwhile: the records in admin/ have changed */
             vv_error_clear(err);
@@ -303,42 +317,57 @@ read_slots(struct repo *r, unsigned with, struct slot_scan *s, struct vv_error *
         } else if (rc == VV_OK) {
             rc = take_slot(r, text, vv_buf_span(&object), with, s, err);
         }
-        if (is_damage(rc) && is_buried_slot(s, names.names[i])) {
+        if (is_damage(rc) && is_buried_slot(s, g->names.names[i])) {
             vv_error_clear(err);
             rc = VV_OK;
         }
         rc = pass_over_damage(r, text, s, rc, err);
     }
-    object_ahead_free(TAKE(ahead)); /* before the names it uses */
     vv_buf_release(&object);
     vv_buf_release(&name);
-    name_list_release(&names);
     return rc;
 }
 
+/** One attempt; *ret_again: something vanished or appeared meanwhile. */
+static enum vv_rc
+try_scan(struct repo *r, unsigned with, struct slot_scan *s, bool *ret_again, struct vv_error *err)
+{
+    VV_CLEANUP(reading_release) struct reading g = {.repo = r};
+    struct vv_job jobs[] = {{.run = fetch_admin, .ctx = &g}, {.run = fetch_slots, .ctx = &g}};
+    enum vv_rc rc = vv_parallel_run(jobs, VV_COUNT(jobs), storage_parallel(repo_storage(r)), err);
+    bool unreadable = rc == VV_ENOTFOUND || rc == VV_EIO;
+
+    *ret_again = jobs[0].rc == VV_ENOTFOUND; /* a record was merged into another */
+    VV_TRY(jobs[0].rc);
+    if (unreadable && repo_replicas(r) != NULL) { /* the slots */
+        rc = pass_over_damage(r, "snapshots", s, VV_EIO, err);
+    }
+    VV_TRY(rc);
+    s->admin = g.admin;
+    memset(&g.admin, 0, sizeof(g.admin));
+    admin_learn_epochs(r, &s->admin);
+    VV_TRY(take_slots(&g, with, s, err));
+    return admin_records_changed(r, &s->admin, ret_again, err);
+}
+
 /*
- * Certificates and graves are read before the slots.  What happens in between must not look like a
- * forgery (a client certified meanwhile) or a loss (a slot buried meanwhile), so all is read again
- * until admin/ holds nothing new behind the slots.
+ * What happens while certificates, graves and slots are read must not look like a forgery (a client
+ * certified meanwhile) or a loss (a slot buried meanwhile), so all is read again until admin/ holds
+ * nothing new behind both.  That is the second listing as well without which no record's absence is
+ * believed (admin_records.h).
  */
 enum vv_rc
 slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_error *err)
 {
     struct vv_error why = {0};
     enum vv_rc rc = VV_OK;
+    bool again = true;
 
-    for (int attempt = 0; attempt < READ_ATTEMPTS && rc == VV_OK; attempt++) {
+    for (int attempt = 0; attempt < READ_ATTEMPTS && again; attempt++) {
         struct slot_scan s = {0};
-        bool changed = false;
-        rc = admin_records_read(r, &s.admin, &why);
-        if (rc == VV_OK) {
-            admin_learn_epochs(r, &s.admin);
-            rc = read_slots(r, with, &s, &why);
-        }
-        if (rc == VV_OK) {
-            rc = admin_records_changed(r, &s.admin, &changed, &why);
-        }
-        if (rc == VV_OK && !changed) {
+        vv_error_clear(&why);
+        rc = try_scan(r, with, &s, &again, &why);
+        if (rc == VV_OK && !again) {
             snapshot_list_drop_doubles(&s.list);
             rc = snapshot_list_sort(&s.list, &why);
             if (rc == VV_OK) {
@@ -356,128 +385,4 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
         *err = why;
     }
     return vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
-}
-
-/** What has to be done about an epoch whose keys this reader lacks. */
-static void
-tell_locked(struct repo *r, const struct admin_records *admin, const struct snapshot *a)
-{
-    const struct key_bundle *own = keyring_client(repo_keyring(r));
-    char when[VV_TIME_TEXT];
-    char about[VV_UUID_TEXT];
-    char text[320];
-    bool here = false;
-
-    for (size_t i = 0; i < admin->epoch_count; i++) {
-        here = here || admin->epochs[i].number == a->epoch;
-    }
-    vv_uuid_text(&a->id, about);
-    about[8] = '\0';
-    vv_time_format(a->time, when);
-    (void)snprintf(
-        text, sizeof(text),
-        "the snapshot of %s is of epoch %u, of which this reader's key has no key: %s", when,
-        (unsigned)a->epoch,
-        own != NULL && admin_revoked(admin, &own->client, UINT64_MAX) ? "it was revoked"
-        : here
-            ? "an administrator makes one that opens it with 'varve key add --role reader'"
-            : "the epoch's record in 'admin' is missing or damaged, and 'varve repair --from' or "
-              "a replication brings it back");
-    repo_report(r, "epoch-unknown", about, text);
-}
-
-/** Take out those no key is here for; they have been counted in the chains. */
-static void
-drop_locked(struct repo *r, struct slot_scan *s)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < s->list.count; i++) {
-        struct snapshot *a = &s->list.snapshots[i];
-        if (!a->locked) {
-            s->list.snapshots[kept++] = *a;
-            continue;
-        }
-        if (admin_forgotten(&s->admin, &a->id) == NULL) {
-            tell_locked(r, &s->admin, a);
-            s->list.locked++;
-        }
-    }
-    s->list.count = kept;
-}
-
-/** Put those that a forget hides into a list of their own. */
-static enum vv_rc
-set_forgotten_apart(struct snapshot_list *l, struct vv_error *err)
-{
-    size_t kept = 0;
-
-    l->forgotten = vv_alloc_array(l->count + 1, sizeof(*l->forgotten));
-    if (l->forgotten == NULL) {
-        return vv_error_nomem(err);
-    }
-    for (size_t i = 0; i < l->count; i++) {
-        if (admin_forgotten(&l->admin, &l->snapshots[i].id) != NULL) {
-            l->forgotten[l->forgotten_count++] = l->snapshots[i];
-        } else {
-            l->snapshots[kept++] = l->snapshots[i];
-        }
-    }
-    l->count = kept;
-    return VV_OK;
-}
-
-/** Scan until what is missing was missing before, too: the repository may change all the time. */
-static enum vv_rc
-scan_and_check(struct repo *r, struct slot_scan *s, struct vv_error *err)
-{
-    /* What a writer cannot open it need not know. */
-    unsigned with = keyring_may_read(repo_keyring(r)) ? SLOT_SCAN_BODIES | SLOT_SCAN_LOCKED : 0;
-    struct chain_doubts before = {0};
-    struct chain_doubts doubts = {0};
-    enum vv_rc rc = VV_OK;
-
-    for (int attempt = 0; rc == VV_OK && attempt < READ_ATTEMPTS; attempt++) {
-        slot_scan_release(s);
-        chain_doubts_release(&before);
-        before = doubts;
-        memset(&doubts, 0, sizeof(doubts));
-        rc = slot_scan_read(r, with, s, err);
-        if (rc == VV_OK) {
-            rc = chain_check(r, s, &before, &doubts, err);
-        }
-        if (rc == VV_OK && !doubts.any) {
-            break;
-        }
-    }
-    if (rc == VV_OK && doubts.any) {
-        rc = vv_error_set(err, VV_ETRANSIENT, "the snapshots keep changing");
-        rc = vv_error_origin(err, VV_ORIGIN_REPOSITORY, rc);
-    }
-    chain_doubts_release(&before);
-    chain_doubts_release(&doubts);
-    return rc;
-}
-
-enum vv_rc
-snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *err)
-{
-    struct slot_scan s = {0};
-    enum vv_rc rc = scan_and_check(r, &s, err);
-
-    if (rc == VV_OK) {
-        rc = slot_scan_heal(r, &s, err);
-    }
-    if (rc == VV_OK) {
-        drop_locked(r, &s);
-        s.list.admin = s.admin;
-        memset(&s.admin, 0, sizeof(s.admin));
-        rc = set_forgotten_apart(&s.list, err);
-    }
-    if (rc == VV_OK) {
-        *ret = s.list;
-        memset(&s.list, 0, sizeof(s.list));
-    }
-    slot_scan_release(&s);
-    return rc;
 }

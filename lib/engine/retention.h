@@ -27,8 +27,8 @@
  * K7  Publications of WAL fill no slots.  One is kept unless all of it is in another of the same
  *     client, or it ends before the oldest base backup of its cluster that is kept begins (if any
  *     is known).  With `wal_within` the window begins at the newest base backup that is at least so
- *     much older than the cluster's newest snapshot, which is kept, and older WAL goes.  Timeline
- *     histories are kept.
+ *     much older than the cluster's newest snapshot, which is kept, and WAL that ends before that
+ *     or any later one that is kept begins goes.  Timeline histories are kept.
  */
 
 #define RETENTION_SLACK INT64_C(600000000000) /* ns by which clocks may differ */

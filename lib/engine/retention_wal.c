@@ -89,7 +89,9 @@ is_kept(const struct retention_verdict *v)
     return !v->considered || v->reasons != 0;
 }
 
-/** Without a window: from where the oldest base backup that is kept begins. */
+/** Without a window: from where the base backup that is kept begins that begins first.  With one: the
+ *  same of what the window holds; a cluster that was recovered to an earlier moment has begun later
+ *  ones at an earlier position. */
 static void
 find_beginnings(const struct snapshot_list *l, const struct retention_verdict *verdicts,
                 struct clusters *c)
@@ -102,6 +104,10 @@ find_beginnings(const struct snapshot_list *l, const struct retention_verdict *v
             if (!one->kept || s->body.wal[k].from < one->from) {
                 one->from = s->body.wal[k].from;
                 one->kept = true;
+            }
+            if (one->window != NULL && s->time >= one->window->time &&
+                s->body.wal[k].from < one->window_from) {
+                one->window_from = s->body.wal[k].from;
             }
         }
     }

@@ -152,6 +152,25 @@ window__keeps_the_base_backup_it_begins_with(void **state)
     assert_int_equal(past_reasons(&p, wal[0]), KEPT_WAL);
 }
 
+/** A cluster that was recovered to an earlier moment writes positions again that it had passed. */
+static void
+window__holds_what_a_later_timeline_began_earlier(void **state)
+{
+    (void)state;
+    const struct snapshot *branch;
+    const struct snapshot *later;
+
+    add(SNAPSHOT_FULL, 1, p.now - 9 * DAY, 1, 500 * SEGMENT, 500 * SEGMENT + 400);
+    add(SNAPSHOT_WAL, 1, p.now - 3 * DAY, 2, 0, 0);
+    branch = add(SNAPSHOT_FULL, 1, p.now - 3 * DAY + HOUR, 2, 310 * SEGMENT, 310 * SEGMENT + 400);
+    later = add(SNAPSHOT_WAL, 1, p.now - 2 * DAY, 2, 310 * SEGMENT, 320 * SEGMENT);
+    p.policy.keep[RETENTION_LAST] = 1;
+    p.policy.wal_within = 7 * DAY;
+    past_judge(&p);
+    assert_int_equal(past_reasons(&p, branch), 1u << RETENTION_LAST);
+    assert_int_equal(past_reasons(&p, later), KEPT_WAL);
+}
+
 static void
 histories__stay(void **state)
 {
@@ -176,6 +195,7 @@ main(void)
         CASE(wal__fills_no_slots_and_takes_none),
         CASE(wal__goes_with_the_base_backups_before_it),
         CASE(window__keeps_the_base_backup_it_begins_with),
+        CASE(window__holds_what_a_later_timeline_began_earlier),
         CASE(histories__stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

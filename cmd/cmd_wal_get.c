@@ -50,18 +50,38 @@ ask_control(struct app *app, uint64_t *ret)
     return rc;
 }
 
-/** Is a whole segment of that name beside the file to be written?  A base backup brings its own. */
+/** Is a whole segment of that name beside the file to be written?  A base backup brings its own.  But
+ *  not by its name: a server gives old segments the names of those to come before it overwrites them. */
 static bool
-is_beside(const char *name, const char *path, uint64_t size)
+is_beside(uint64_t system, const char *name, const char *path, uint64_t size)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf beside = {0};
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
     const char *slash = strrchr(path, '/');
+    struct wal_file_name parsed = wal_file_name_parse(name);
+    struct wal_first_page page;
+    uint8_t head[WAL_FIRST_PAGE];
+    uint64_t number;
+    size_t got = 0;
     struct stat st;
 
     vv_buf_put(&beside, path, slash != NULL ? (size_t)(slash - path) + 1 : 0);
     vv_buf_put_text(&beside, name);
-    return stat(vv_buf_text(&beside), &st) == 0 && S_ISREG(st.st_mode) &&
-           (size == 0 || (uint64_t)st.st_size == size);
+    if (stat(vv_buf_text(&beside), &st) != 0 || !S_ISREG(st.st_mode) ||
+        (size != 0 && (uint64_t)st.st_size != size)) {
+        return false;
+    }
+    if (parsed.kind != WAL_FILE_SEGMENT) {
+        return true;
+    }
+    fd = open(vv_buf_text(&beside), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    return fd >= 0 &&
+           vv_fd_pread_full(fd, head, sizeof(head), 0, vv_buf_text(&beside), &got, NULL) == VV_OK &&
+           wal_first_page_decode(vv_span(head, got), &page, NULL) == VV_OK &&
+           page.system == system && page.segment_size == (uint64_t)st.st_size &&
+           page.timeline <= parsed.timeline &&
+           wal_file_number(&parsed, page.segment_size, &number) &&
+           page.start == number * page.segment_size;
 }
 
 /** Written beside, and put in place when it is whole. */
@@ -120,7 +140,7 @@ get(struct app *app, const struct get_command_line *o, const char *name, const c
     VV_TRY(app_snapshots(app, &l));
     VV_TRY(wal_fetcher_open(app->repo, &l, &f, &app->err));
     rc = wal_fetch_find(f, system, name, &found, &app->err);
-    if ((found.absent || found.gap) && is_beside(name, path, found.size)) {
+    if ((found.absent || found.gap) && is_beside(system, name, path, found.size)) {
         rc = wal_catalog_complete(&l, &app->err); /* the server takes that one */
         found.absent = rc == VV_OK;
     }

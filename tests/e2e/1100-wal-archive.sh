@@ -234,11 +234,20 @@ pg_set "$WORK/one" "archive_command = '/bin/true'"
 pg_sql "$WORK/one" "select pg_reload_conf()" "create table gap as select generate_series(1, 1000)" >/dev/null
 lost=$(pg_sql "$WORK/one" "select pg_walfile_name(pg_current_wal_lsn())")
 switch "$WORK/one"
+pg_as cp "$WORK/one/data/pg_wal/$lost" "$WORK/got/lost"
 pg_set "$WORK/one" "archive_command = '$VARVE_COMMAND wal push %p'"
 pg_sql "$WORK/one" "select pg_reload_conf()" "insert into gap values (1)" >/dev/null
 switch "$WORK/one"
 cd "$WORK/one/data" || exit 1
 assert_exit 3 v -r "$REPO" --key-file "$KEY" wal list >"$WORK/list"
 assert_grep 'GAP BEFORE' "$WORK/list"
+never v -r "$REPO" --key-file "$KEY" wal get "$lost" "$WORK/got/none"
+assert_grep 'a gap' "$WORK/err"
+# Beside the file there may be that segment, which the server then takes; or an old one that the server
+# has given this name, to be overwritten: that changes nothing.
+cp -p "$WORK/got/lost" "$WORK/got/$lost"
+assert_exit 1 v -r "$REPO" --key-file "$KEY" wal get "$lost" "$WORK/got/none"
+last=$(pg_sql "$WORK/one" "select last_archived_wal from pg_stat_archiver")
+assert_exit 0 v -r "$REPO" --key-file "$KEY" wal get "$last" "$WORK/got/$lost"
 never v -r "$REPO" --key-file "$KEY" wal get "$lost" "$WORK/got/none"
 assert_grep 'a gap' "$WORK/err"

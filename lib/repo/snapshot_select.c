@@ -123,14 +123,13 @@ is_backup(const struct snapshot *s, const void *ctx)
     return s->body.mode != SNAPSHOT_WAL;
 }
 
-/** Is this how an id begins?  ${ret}: in lower case. */
+/** Is this how an id begins?  ${ret}: in lower case.  If not, ${or_else} goes on with what to give. */
 static enum vv_rc
-check_prefix(const char *text, struct vv_buf *ret, struct vv_error *err)
+check_prefix(const char *text, const char *or_else, struct vv_buf *ret, struct vv_error *err)
 {
     if (strlen(text) < PREFIX_MIN || strspn(text, "0123456789abcdefABCDEF") != strlen(text)) {
         (void)vv_error_set(err, VV_EUSAGE, "'%s' is no snapshot id", text);
-        vv_error_hint(err, "give %u or more digits of an id, 'latest', 'latest~1' or 'latest@HOST'",
-                      PREFIX_MIN);
+        vv_error_hint(err, "give %u or more digits of an id%s", PREFIX_MIN, or_else);
         return VV_EUSAGE;
     }
     for (const char *c = text; *c != '\0'; c++) {
@@ -190,7 +189,7 @@ resolve_prefix(const struct snapshot_list *l, const char *text, const struct sna
     const struct snapshot *found = NULL;
     enum vv_rc rc;
 
-    VV_TRY(check_prefix(text, &prefix, err));
+    VV_TRY(check_prefix(text, ", 'latest', 'latest~1' or 'latest@HOST'", &prefix, err));
     VV_TRY(find_prefix(l->snapshots, l->count, vv_buf_text(&prefix), &found, err));
     if (found != NULL) {
         *ret = found;
@@ -213,7 +212,7 @@ snapshot_resolve_forgotten(const struct snapshot_list *l, const char *text,
     const struct snapshot *found = NULL;
     enum vv_rc rc;
 
-    VV_TRY(check_prefix(text, &prefix, err));
+    VV_TRY(check_prefix(text, "; 'varve snapshots --forgotten' lists them", &prefix, err));
     VV_TRY(find_prefix(l->forgotten, l->forgotten_count, vv_buf_text(&prefix), &found, err));
     if (found == NULL) {
         rc = vv_error_set(err, VV_ENOTFOUND, "there is no forgotten snapshot '%s'", text);

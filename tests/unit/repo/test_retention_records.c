@@ -287,6 +287,9 @@ snapshots__forgotten_ones_are_apart(void **state)
     must(head_check(&l, head, E)); /* it is there */
     vv_uuid_text(&s[0].id, id);
     assert_int_equal(snapshot_resolve_forgotten(&l, id, &found, E), VV_ENOTFOUND);
+    assert_int_equal(snapshot_resolve_forgotten(&l, "latest", &found, E), VV_EUSAGE);
+    assert_null(strstr(world_err.hint, "latest")); /* of what is gone none is that */
+    assert_non_null(strstr(world_err.hint, "--forgotten"));
     snapshot_list_release(&l);
     must(forget_end(repo, &run, FORGET_CARRIED_OUT, E));
     must(snapshot_list_read(repo, &l, E));

@@ -14,6 +14,7 @@
 #include "repo/chunk_index.h"
 #include "repo/replicas_internal.h"
 #include "repo/repo_internal.h"
+#include "repo/slot_memory.h"
 
 enum vv_rc
 repo_use_cache(struct repo *r, const char *dir, struct vv_error *err)
@@ -228,6 +229,7 @@ repo_free(struct repo *r)
         return;
     }
     chunk_index_free(r->index_ahead); /* its thread uses the rest */
+    slot_memory_free(r->slots);
     replicas_free(r->replicas);
     keyring_free(r->keyring);
     local_state_free(r->state);
@@ -246,6 +248,18 @@ repo_index_ahead(struct repo *r, struct chunk_index *x)
     vv_mutex_lock(&r->lock);
     before = r->index_ahead;
     r->index_ahead = x;
+    vv_mutex_unlock(&r->lock);
+    return before;
+}
+
+struct slot_memory *
+repo_slot_memory(struct repo *r, struct slot_memory *m)
+{
+    struct slot_memory *before;
+
+    vv_mutex_lock(&r->lock);
+    before = r->slots;
+    r->slots = m;
     vv_mutex_unlock(&r->lock);
     return before;
 }

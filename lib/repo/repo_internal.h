@@ -28,6 +28,7 @@ struct repo {
     _Atomic uint64_t scans;
     struct vv_mutex lock;            /* guards what follows */
     struct chunk_index *index_ahead; /* being loaded for whoever opens it next; NULL: none */
+    struct slot_memory *slots;       /* NULL: none, or somebody uses it */
     uint64_t reported[REPORTED_MAX];
     unsigned reported_count;
 };
@@ -35,6 +36,10 @@ struct repo {
 /** repo_index_ahead(r, x): put ${x} (may be NULL) in the place of what is being loaded ahead, and
  *  return that: it is the caller's now. */
 struct chunk_index *repo_index_ahead(struct repo *r, struct chunk_index *x);
+
+/** repo_slot_memory(r, m): put ${m} (may be NULL) in the place of the memory of slots, and return
+ *  that: it is the caller's now. */
+struct slot_memory *repo_slot_memory(struct repo *r, struct slot_memory *m);
 
 /** repo_make(...): a repo from keys that have been checked (${bundle} NULL: without any, from a
  *  config whose signature has been); site not yet loaded. */

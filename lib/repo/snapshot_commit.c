@@ -51,7 +51,7 @@ find_place(struct repo *r, const struct client_keys *client, struct place *ret,
     uint64_t newest_here = 0;
     enum vv_rc rc;
 
-    VV_TRY(slot_scan_read(r, 0, &scan, err));
+    VV_TRY(slot_scan_read(r, SLOT_SCAN_KNOWN, &scan, err));
     ret->sequence = client->sequence;
     for (size_t i = 0; i < scan.list.count; i++) {
         const struct snapshot *s = &scan.list.snapshots[i];

@@ -26,16 +26,29 @@ struct slot_scan {
     struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */
     struct vv_buf passed_over; /* struct passed_over */
     struct admin_records admin;
+    struct slot_memory *memory; /* SLOT_SCAN_KNOWN; NULL: none */
 };
 /** scan_passed_over(s, ret_count): what passed_over holds. */
 const struct passed_over *scan_passed_over(const struct slot_scan *s, size_t *ret_count);
 void slot_scan_release(struct slot_scan *s);
 /** slot_scan_read(r, with, ret, err): read slots; without bodies nothing is decrypted (id, client,
  * sequence, hash, site and time only), which needs no key.  SLOT_SCAN_LOCKED: those of an epoch that
- * a reader has no key of are listed without a body, as locked; else they fail the whole, VV_EKEY. */
-enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2, SLOT_SCAN_LOCKED = 4 };
+ * a reader has no key of are listed without a body, as locked; else they fail the whole, VV_EKEY.
+ * SLOT_SCAN_KNOWN, by itself only: a slot this run has read is not read again (slot_memory.h), and what
+ * records say they have seen is left out. */
+enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2, SLOT_SCAN_LOCKED = 4, SLOT_SCAN_KNOWN = 8 };
 MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);
+/** For slot_scan_read.  scan_take_slot(r, name, object, with, s, err): one slot, already read.
+ *  scan_keep(s, item, err): an authentic record, without a body: listed, or passed over.
+ *  scan_pass_over_damage(r, name, s, rc, err): note damage and go on; any other failure stays one. */
+MUST_CHECK enum vv_rc scan_take_slot(struct repo *r, const char *name, struct vv_span object,
+                                     unsigned with, struct slot_scan *s, struct vv_error *err);
+MUST_CHECK enum vv_rc scan_keep(struct slot_scan *s, const struct snapshot *item,
+                                struct vv_error *err);
+MUST_CHECK enum vv_rc scan_pass_over_damage(struct repo *r, const char *name, struct slot_scan *s,
+                                            enum vv_rc rc, struct vv_error *err);
+bool scan_is_damage(enum vv_rc rc);
 /** slot_scan_heal(r, s, err): where slots are damaged or missing (chain_check has been made), add
  *  what replicas have of them.  What was judged about this repository stays as it was. */
 MUST_CHECK enum vv_rc slot_scan_heal(struct repo *r, struct slot_scan *s, struct vv_error *err);

@@ -679,6 +679,112 @@ snapshots__a_commit_in_between_is_no_alarm(void **state)
     world_end(&w);
 }
 
+/** Reads of slots, and of everything. */
+struct counted {
+    unsigned slots;
+    unsigned all;
+};
+
+static enum fault_verdict
+count_reads(void *ctx, enum storage_op op, const char *name)
+{
+    struct counted *c = ctx;
+
+    c->all += op == STORAGE_READ || op == STORAGE_SIZE;
+    c->slots += op == STORAGE_READ && strncmp(name, "snapshots/", 10) == 0;
+    return FAULT_PASS;
+}
+
+/** A backup of ${text} by ${repo}, and what it read. */
+static struct counted
+counted_backup(struct world *w, struct repo *repo, const char *text, struct snapshot *ret)
+{
+    struct counted c = {0};
+
+    w->hook = count_reads;
+    w->hook_ctx = &c;
+    backup(repo, text, ret);
+    w->hook = NULL;
+    return c;
+}
+
+static void
+snapshots__a_run_that_commits_again_reads_each_slot_once(void **state)
+{
+    struct world w;
+    struct repo *a;
+    struct repo *b;
+    struct snapshot first;
+    struct snapshot s;
+    struct counted early = {0};
+    struct counted late = {0};
+    struct counted c;
+    char text[32];
+
+    (void)state;
+    world_begin(&w);
+    a = world_open(&w, "a");
+    b = world_open(&w, "b");
+    backup(b, "before", NULL);
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(text, sizeof(text), "a %u", i);
+        c = counted_backup(&w, a, text, i == 0 ? &first : &s);
+        early = i == 5 ? c : early;
+        late = c;
+    }
+    assert_int_equal(late.slots, early.slots); /* what was published since: its own last one */
+    assert_true(late.slots <= 2);
+    assert_int_equal(late.all, early.all);
+    backup(b, "between", NULL);
+    c = counted_backup(&w, a, "after", &s);
+    assert_int_equal(c.slots, late.slots + 1); /* and that one */
+    assert_int_equal(s.sequence, 41);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
+    repo_free(a);
+    repo_free(b);
+    world_end(&w);
+}
+
+static void
+snapshots__what_is_remembered_does_not_outlive_its_slot(void **state)
+{
+    struct world w;
+    struct repo *a;
+    struct repo *b;
+    struct snapshot foreign;
+    struct snapshot s;
+    struct counted c;
+    size_t count;
+
+    (void)state;
+    world_begin(&w);
+    a = world_open(&w, "a");
+    b = world_open(&w, "b");
+    backup(b, "1", &foreign);
+    backup(a, "2", NULL);
+    backup(a, "3", NULL); /* names b's head as seen */
+    drop_slot(&w, &foreign);
+    backup(a, "4", &s);
+    assert_int_equal(s.sequence, 3);
+    assert_int_equal(freshness_of(a, &count), FRESHNESS_ROLLED_BACK); /* not hidden by the memory */
+    assert_int_equal(count, 3);
+    /* Damaged slots are no knowledge: they are read, and told of, each time. */
+    repo_free(b);
+    b = world_open(&w, "b2");
+    backup(b, "5", &foreign);
+    {
+        char name[64];
+        slot_name(&foreign.session, name);
+        world_flip(&w, name, -1);
+    }
+    c = counted_backup(&w, a, "6", NULL);
+    assert_int_equal(counted_backup(&w, a, "7", &s).slots, c.slots);
+    assert_int_equal(s.sequence, 5);
+    repo_free(a);
+    repo_free(b);
+    world_end(&w);
+}
+
 int
 main(void)
 {
@@ -695,6 +801,8 @@ main(void)
         cmocka_unit_test(snapshots__a_prune_in_between_is_no_alarm),
         cmocka_unit_test(snapshots__admin_is_listed_before_and_behind_the_slots),
         cmocka_unit_test(snapshots__a_commit_in_between_is_no_alarm),
+        cmocka_unit_test(snapshots__a_run_that_commits_again_reads_each_slot_once),
+        cmocka_unit_test(snapshots__what_is_remembered_does_not_outlive_its_slot),
         cmocka_unit_test(snapshots__a_wrong_clock_does_not_reorder_a_client),
         cmocka_unit_test(snapshots__state_trouble_does_not_stop_readers),
         cmocka_unit_test(snapshots__are_resolved),

@@ -450,15 +450,13 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
 
 static enum vv_rc
 run_once(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
-         struct backup_summary *ret, struct vv_error *err)
+         struct backup_summary *ret, bool *ret_fenced, struct vv_error *err)
 {
     struct backup *b = vv_alloc_array(1, sizeof(*b));
     struct snapshot_body body = {0};
     enum vv_rc rc;
 
-    if (b == NULL) {
-        return vv_error_nomem(err);
-    }
+    VV_TRY(b == NULL ? vv_error_nomem(err) : VV_OK);
     b->repo = r;
     b->options = o;
     b->progress = progress;
@@ -469,6 +467,9 @@ run_once(struct repo *r, const struct backup_options *o, struct vv_progress *pro
     vv_cond_init(&b->finished);
     memset(ret, 0, sizeof(*ret));
     rc = run(b, &body, ret, err);
+    if (rc != VV_OK && b->session != NULL && !ret->committed) {
+        *ret_fenced = writer_session_was_fenced(b->session, &rc, err);
+    }
     summarize(b, ret);
     release(b);
     snapshot_body_release(&body);
@@ -480,21 +481,19 @@ enum vv_rc
 backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
            struct backup_summary *ret, struct vv_error *err)
 {
-    bool repeatable = o->archive == NULL || strcmp(o->archive, "-") != 0;
+    bool fenced = false;
     enum vv_rc rc;
 
     VV_TRY(sequences_check(o, err));
-    rc = run_once(r, o, progress, ret, err);
-    for (size_t i = 0; i < o->command_count; i++) {
-        repeatable = repeatable && o->commands[i].command != NULL;
-    }
+    rc = run_once(r, o, progress, ret, &fenced, err);
     /* Only what refuses the slot itself is a prune's work; a client that may not write stays so. */
-    if (rc == VV_EREFUSED && atomic_load(&progress->phase) == BACKUP_COMMITTING &&
-        (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed && repeatable) {
+    fenced = fenced || (rc == VV_EREFUSED && atomic_load(&progress->phase) == BACKUP_COMMITTING &&
+                        (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed);
+    if (fenced && sequences_repeatable(o)) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
                 "a prune closed this run's session; starting once more");
         vv_error_clear(err);
-        rc = run_once(r, o, progress, ret, err);
+        rc = run_once(r, o, progress, ret, &fenced, err);
     }
     atomic_store(&progress->phase, BACKUP_DONE);
     return rc;

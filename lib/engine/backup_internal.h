@@ -218,6 +218,8 @@ MUST_CHECK enum vv_rc walk_run(struct backup *b, struct vv_error *err);
 MUST_CHECK enum vv_rc tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err);
 /** sequences_check(o, err): VV_EUSAGE if commands' outputs would be in each other's place. */
 MUST_CHECK enum vv_rc sequences_check(const struct backup_options *o, struct vv_error *err);
+/** sequences_repeatable(o): may the run begin once more: is nothing read from standard input? */
+bool sequences_repeatable(const struct backup_options *o);
 MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct vv_error *err);
 
 /** sequence_read(b, w, s, archive, err): all items of a sequence, kept in b->sequence. */

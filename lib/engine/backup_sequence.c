@@ -396,6 +396,17 @@ check_against_databases(const struct backup_options *o, const char *name, struct
     return VV_OK;
 }
 
+bool
+sequences_repeatable(const struct backup_options *o)
+{
+    bool repeatable = o->archive == NULL || strcmp(o->archive, "-") != 0;
+
+    for (size_t i = 0; i < o->command_count; i++) {
+        repeatable = repeatable && o->commands[i].command != NULL;
+    }
+    return repeatable;
+}
+
 enum vv_rc
 sequences_check(const struct backup_options *o, struct vv_error *err)
 {

@@ -258,6 +258,39 @@ fenced(struct vv_error *err)
     return VV_EREFUSED;
 }
 
+/** Is the object under this session's slot's name an administrator's fence? */
+static bool
+is_fence(struct writer_session *s, struct vv_span object)
+{
+    struct slot slot;
+
+    return slot_decode(object, repo_id(s->repo), &slot, NULL) == VV_OK &&
+           slot.status == SLOT_FENCE && keyring_admin_verify_object(repo_keyring(s->repo), object);
+}
+
+bool
+writer_session_was_fenced(struct writer_session *s, enum vv_rc *rc, struct vv_error *err)
+{
+    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+    struct vv_buf found = {0};
+    bool was;
+
+    /* Who has waited for the storage in vain need not wait once more to learn nothing. */
+    if (*rc == VV_OK || *rc == VV_ECANCELLED || *rc == VV_ENOMEM ||
+        (err != NULL && (err->exhausted || err->origin == VV_ORIGIN_SOURCE))) {
+        return false;
+    }
+    vv_uuid_text(&s->id, name + strlen(name));
+    was = storage_read_all(repo_storage(s->repo), name, LIMIT_SLOT, &found, NULL) == VV_OK &&
+          is_fence(s, vv_buf_span(&found));
+    if (was) {
+        vv_error_clear(err);
+        *rc = fenced(err);
+    }
+    vv_buf_release(&found);
+    return was;
+}
+
 /** Creating the slot failed with ${rc}: what lies there now?  (A reply may have been lost, and 128
  *  random bits tell our slot from any other.) */
 static enum vv_rc
@@ -265,7 +298,6 @@ settle_slot(struct writer_session *s, const char *name, struct vv_span object, e
             struct vv_error *err)
 {
     struct vv_buf found = {0};
-    struct slot slot;
     bool read = storage_read_all(repo_storage(s->repo), name, LIMIT_SLOT, &found, NULL) == VV_OK;
     bool ours = read && found.len == object.len && memcmp(found.data, object.data, object.len) == 0;
 
@@ -274,10 +306,7 @@ settle_slot(struct writer_session *s, const char *name, struct vv_span object, e
         rc = VV_OK;
     } else if (ours) {
         (void)vv_error_prefix(err, "the snapshot is visible, but may not survive a power failure");
-    } else if (rc == VV_EEXISTS && read &&
-               slot_decode(vv_buf_span(&found), repo_id(s->repo), &slot, NULL) == VV_OK &&
-               slot.status == SLOT_FENCE &&
-               keyring_admin_verify_object(repo_keyring(s->repo), vv_buf_span(&found))) {
+    } else if (rc == VV_EEXISTS && read && is_fence(s, vv_buf_span(&found))) {
         rc = fenced(err);
     } else if (rc == VV_EEXISTS) {
         rc = vv_error_set(err, VV_EREFUSED,

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "engine/helper_prune.h"
 #include "repo/key_roles.h"
+#include "repo/open_sessions.h"
 #include "repo/pack_epochs.h"
 
 static struct prune_world w;
@@ -225,6 +226,48 @@ prune__that_was_fenced_takes_nothing_for_damage(void **state)
     assert_int_equal(pw_sound(&w), 3);
 }
 
+/* A backup that slept through its fence finds its temporary file gone before it finds its slot taken. */
+struct slept {
+    struct vv_uuid session;
+    bool registered;
+    bool fenced;
+};
+
+static enum fault_verdict
+fence_and_tidy(void *ctx, enum storage_op op, const char *name)
+{
+    struct slept *s = ctx;
+    uint64_t beat;
+
+    if (op != STORAGE_PUBLISH) {
+        return FAULT_PASS;
+    }
+    if (!s->registered && strncmp(name, "sessions/", 9) == 0) {
+        s->registered = session_name_parse(name + 9, &s->session, &beat);
+    } else if (s->registered && !s->fenced && strncmp(name, "packs/", 6) == 0) {
+        s->fenced = true;
+        pw_must(&w, session_fence(w.admin, &s->session, &w.err));
+        return FAULT_TRANSIENT; /* what the storage makes of a temporary file that is gone */
+    }
+    return FAULT_PASS;
+}
+
+static void
+backup__begins_again_when_its_session_was_fenced_while_it_read(void **state)
+{
+    struct slept slept = {.registered = false};
+
+    (void)state;
+    w.b.hook = fence_and_tidy;
+    w.b.hook_ctx = &slept;
+    pw_backup(&w, 6);
+    assert_true(slept.fenced);
+    assert_int_equal(bw_heard_count(&w.b, "fenced"), 1);
+    w.b.hook = NULL;
+    assert_int_equal(pw_sound(&w), 7);
+    bw_assert_content(&w.b, "own-6");
+}
+
 static void
 prune__takes_nothing_for_lost_that_another_moved(void **state)
 {
@@ -402,6 +445,7 @@ main(void)
         CASE(prune__with_a_budget_of_nothing_copies_nothing),
         CASE(prune__puts_old_packs_under_the_newest_epoch),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
+        CASE(backup__begins_again_when_its_session_was_fenced_while_it_read),
         CASE(prune__takes_nothing_for_lost_that_another_moved),
         CASE(prune__interrupted_before_it_deletes_is_no_damage),
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),

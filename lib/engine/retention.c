@@ -38,6 +38,7 @@ retention_reason_name(unsigned bit)
         "not-named",
         "wal",
         "wal-window",
+        "complete",
     };
 
     static_assert(VV_COUNT(names) == KEPT_REASONS, "every reason has a name");
@@ -121,6 +122,34 @@ own_reasons(const struct snapshot_list *l, const struct retention_policy *policy
     return reasons;
 }
 
+/** K8: the list is in the order of time. */
+static enum vv_rc
+keep_complete(const struct snapshot_list *l, struct retention *r, struct vv_error *err)
+{
+    VV_CLEANUP(vv_freep) size_t *complete = vv_alloc_array(r->groups + 1, sizeof(*complete));
+    VV_CLEANUP(vv_freep) bool *behind = vv_alloc_array(r->groups + 1, sizeof(*behind));
+
+    if (complete == NULL || behind == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        const struct retention_verdict *v = &r->verdicts[i];
+        if (!v->considered || v->wal || (v->reasons & KEPT_TIME) != 0) {
+            continue;
+        }
+        behind[v->group] = l->snapshots[i].body.incomplete_count > 0;
+        if (!behind[v->group]) {
+            complete[v->group] = i + 1;
+        }
+    }
+    for (size_t g = 0; g < r->groups; g++) {
+        if (behind[g] && complete[g] != 0) {
+            r->verdicts[complete[g] - 1].reasons |= KEPT_COMPLETE;
+        }
+    }
+    return VV_OK;
+}
+
 static enum vv_rc
 judge(const struct snapshot_list *l, const struct retention_policy *policy,
       const struct retention_filter *filter, int64_t now, struct retention *r,
@@ -148,6 +177,7 @@ judge(const struct snapshot_list *l, const struct retention_policy *policy,
         }
     }
     slots_fill(candidates, count, policy, r->verdicts);
+    VV_TRY(keep_complete(l, r, err));
     VV_TRY(wal_judge(l, chains, policy, r->verdicts, err));
     return retention_count(r, l->count, err);
 }

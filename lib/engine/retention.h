@@ -29,6 +29,8 @@
  *     is known).  With `wal_within` the window begins at the newest base backup that is at least so
  *     much older than the cluster's newest snapshot, which is kept, and WAL that ends before that
  *     or any later one that is kept begins goes.  Timeline histories are kept.
+ * K8  While the newest snapshot of a group lacks something that failed (--keep-going), the newest one
+ *     of the group that lacks nothing is kept: a source that fails for long does not age out.
  */
 
 #define RETENTION_SLACK INT64_C(600000000000) /* ns by which clocks may differ */
@@ -70,7 +72,8 @@ enum {
     KEPT_NOT_NAMED = KEPT_WITHIN << 6,  /* others were named, and no rule asked for */
     KEPT_WAL = KEPT_WITHIN << 7,        /* WAL that a base backup that is kept goes on with */
     KEPT_WAL_WINDOW = KEPT_WITHIN << 8, /* the base backup that the WAL window begins with */
-    KEPT_REASONS = RETENTION_RULES + 9,
+    KEPT_COMPLETE = KEPT_WITHIN << 9,   /* the newest one from which nothing was left out */
+    KEPT_REASONS = RETENTION_RULES + 10,
 };
 /** retention_reason_name(bit): "daily", "tag", "time-does-not-fit"; ${bit} 0 to KEPT_REASONS - 1. */
 const char *retention_reason_name(unsigned bit);

@@ -350,14 +350,38 @@ judge__reports_failing_allocations(void **state)
     }
 }
 
+/** A database that fails every night under --keep-going: its last good backup does not age out. */
+static void
+complete_one__is_kept_while_newer_ones_lack_something(void **state)
+{
+    (void)state;
+    const struct snapshot *older = past_add(&p, 1, p.now - 9 * DAY);
+    const struct snapshot *complete = past_add(&p, 1, p.now - 8 * DAY);
+    struct snapshot *lacking[3];
+
+    for (int i = 0; i < 3; i++) {
+        lacking[i] = past_add(&p, 1, p.now - (3 - i) * DAY);
+        lacking[i]->body.incomplete_count = 1;
+    }
+    p.policy.keep[RETENTION_LAST] = 2;
+    past_judge(&p);
+    assert_int_equal(past_reasons(&p, older), 0);
+    assert_int_equal(past_reasons(&p, complete), KEPT_COMPLETE);
+    assert_int_equal(past_reasons(&p, lacking[0]), 0);
+    assert_int_equal(past_reasons(&p, lacking[2]), 1u << RETENTION_LAST);
+    lacking[2]->body.incomplete_count = 0; /* all is well again */
+    past_judge(&p);
+    assert_int_equal(past_reasons(&p, complete), 0);
+}
+
 static void
 reasons__have_names(void **state)
 {
     (void)state;
     assert_string_equal(retention_reason_name(RETENTION_LAST), "last");
     assert_string_equal(retention_reason_name(RETENTION_YEARLY), "yearly");
-    assert_string_equal(retention_reason_name(KEPT_REASONS - 1), "wal-window");
-    assert_int_equal(KEPT_WAL_WINDOW, 1u << (KEPT_REASONS - 1));
+    assert_string_equal(retention_reason_name(KEPT_REASONS - 1), "complete");
+    assert_int_equal(KEPT_COMPLETE, 1u << (KEPT_REASONS - 1));
 }
 
 int
@@ -377,6 +401,7 @@ main(void)
         CASE(tags_and_pins__keep),
         CASE(groups__that_would_be_emptied_are_told),
         CASE(judge__reports_failing_allocations),
+        CASE(complete_one__is_kept_while_newer_ones_lack_something),
         CASE(reasons__have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,8 +122,8 @@ sftp_storage_read(struct storage *st, const char *name, uint64_t offset, uint8_t
     }
     r.buf = buf;
     bool exact = !is_pack(name) || (r.offset % SFTP_READ_UNIT == 0 && r.len % SFTP_READ_UNIT == 0);
-    /* what is read from the beginning and in one piece is most often the whole pack */
-    exact = exact || (r.offset == 0 && r.len > 16 * (size_t)SFTP_READ_UNIT);
+    /* so much in one piece is most often the whole pack, or all of it but its beginning */
+    exact = exact || (r.offset % SFTP_READ_UNIT == 0 && r.len > 16 * (size_t)SFTP_READ_UNIT);
     VV_TRY(exact ? read_range(s, &r, err) : read_rounded(s, &r, err));
     *ret_len = r.got;
     return VV_OK;

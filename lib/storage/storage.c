@@ -11,7 +11,7 @@
 
 #include "storage/storage_internal.h"
 
-enum { MAX_COMPONENTS = 3, READ_FIRST = 64 * 1024 };
+enum { MAX_COMPONENTS = 3, READ_FIRST = 256 * 1024 };
 
 /* Whether ${c} may appear in a name; ASCII only, whatever the locale. */
 static bool
@@ -141,7 +141,33 @@ read_first(struct storage *s, const char *name, uint64_t limit, struct vv_buf *o
         return too_large(s, name, got, limit, err);
     }
     *ret_whole = got < want;
-    out->len += *ret_whole ? got : 0;
+    out->len += got;
+    return VV_OK;
+}
+
+/* The whole object but its first ${had} bytes. */
+static enum vv_rc
+read_rest(struct storage *s, const char *name, uint64_t had, uint64_t limit, struct vv_buf *out,
+          struct vv_error *err)
+{
+    uint64_t size = 0;
+    size_t got = 0;
+
+    TRY_NOTED(storage_size(s, name, &size, err));
+    if (size > limit || size > SIZE_MAX) {
+        return too_large(s, name, size, limit, err);
+    }
+    if (size > had || had == 0) {
+        TRY_NOTED(vv_buf_reserve(out, (size_t)(size - had), err));
+        uint8_t *to = out->data == NULL ? NULL : out->data + out->len;
+        TRY_NOTED(s->ops->read(s, name, had, to, (size_t)(size - had), &got, err));
+    }
+    if (had + got != size) {
+        return noted(err, vv_error_set(err, VV_EIO, "'%s' in '%s' ended after %llu of %llu bytes",
+                                       name, s->url, (unsigned long long)(had + got),
+                                       (unsigned long long)size));
+    }
+    out->len += got;
     return VV_OK;
 }
 
@@ -149,29 +175,21 @@ enum vv_rc
 storage_read_all(struct storage *s, const char *name, uint64_t limit, struct vv_buf *out,
                  struct vv_error *err)
 {
-    uint64_t size = 0;
+    size_t before = out->len;
     bool whole = false;
+    enum vv_rc rc = VV_OK;
+
     TRY_NOTED(check_name(name, err));
     if (storage_parallel(s) > 1) {
-        VV_TRY(read_first(s, name, limit, out, &whole, err));
-        if (whole) {
-            return VV_OK;
-        }
+        rc = read_first(s, name, limit, out, &whole, err);
     }
-    TRY_NOTED(storage_size(s, name, &size, err));
-    if (size > limit || size > SIZE_MAX) {
-        return too_large(s, name, size, limit, err);
+    if (rc == VV_OK && !whole) {
+        rc = read_rest(s, name, out->len - before, limit, out, err);
     }
-    TRY_NOTED(vv_buf_reserve(out, (size_t)size, err));
-    uint8_t *to = out->data == NULL ? NULL : out->data + out->len;
-    size_t got = 0;
-    TRY_NOTED(s->ops->read(s, name, 0, to, (size_t)size, &got, err));
-    if (got != size) {
-        return noted(err, vv_error_set(err, VV_EIO, "'%s' in '%s' ended after %zu of %llu bytes",
-                                       name, s->url, got, (unsigned long long)size));
+    if (rc != VV_OK) {
+        out->len = before;
     }
-    out->len += got;
-    return VV_OK;
+    return rc;
 }
 
 enum vv_rc

@@ -395,6 +395,41 @@ read_all__appends_and_honours_the_limit(void **state)
     vv_buf_release(&all);
 }
 
+/* On a long line the beginning is read before the size is known. */
+static void
+read_all__takes_objects_of_any_size(void **state)
+{
+    static const size_t sizes[] = {0, 1, 65536, 262143, 262144, 262145, 327680, 1500001};
+    struct fixture *f = *state;
+    struct vv_error err = {0};
+    uint8_t *data = vv_alloc(1500001);
+    assert_non_null(data);
+    for (size_t i = 0; i < 1500001; i++) {
+        data[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    for (size_t i = 0; i < VV_COUNT(sizes); i++) {
+        struct vv_buf all = {0};
+        char names[2][64];
+        snprintf(names[0], sizeof(names[0]), "index/%zu", i);
+        snprintf(names[1], sizeof(names[1]), "packs/00/%zu", i); /* kept open, read in units */
+        for (unsigned k = 0; k < 2; k++) {
+            must_succeed(storage_publish(f->s, names[k], vv_span(data, sizes[i]), &err), &err);
+            vv_buf_reset(&all);
+            vv_buf_put_text(&all, ">");
+            must_succeed(storage_read_all(f->s, names[k], sizes[i], &all, &err), &err);
+            assert_int_equal(all.len, sizes[i] + 1);
+            assert_memory_equal(all.data + 1, data, sizes[i]);
+            if (sizes[i] > 0) {
+                must_fail(storage_read_all(f->s, names[k], sizes[i] - 1, &all, &err), VV_ELIMIT,
+                          &err);
+                assert_int_equal(all.len, sizes[i] + 1);
+            }
+        }
+        vv_buf_release(&all);
+    }
+    vv_free(data);
+}
+
 /* --- list --- */
 
 struct expected_name {
@@ -879,6 +914,7 @@ conformance_run(const struct conformance_driver *driver)
         CASE(read__honours_offset_and_length),
         CASE(read__of_nothing_says_so),
         CASE(read_all__appends_and_honours_the_limit),
+        CASE(read_all__takes_objects_of_any_size),
         CASE(list__yields_the_objects_of_one_directory),
         CASE(list__of_a_missing_directory_is_an_error),
         CASE(list__stops_when_the_callback_says_so),

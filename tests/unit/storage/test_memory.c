@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "core/alloc.h"
 #include "storage/conformance.h"
 
 static struct storage *
@@ -24,6 +25,60 @@ static void
 free_memory(struct storage *s, void *cookie)
 {
     (void)cookie;
+    storage_free(s);
+}
+
+/* What storages far away are asked for. */
+static struct {
+    const struct storage_ops *real;
+    unsigned calls;
+    size_t bytes;
+} asked;
+
+static unsigned
+tell_parallel(struct storage *s)
+{
+    (void)s;
+    return 16;
+}
+
+static enum vv_rc
+count_read(struct storage *s, const char *name, uint64_t offset, uint8_t *buf, size_t len,
+           size_t *ret_len, struct vv_error *err)
+{
+    enum vv_rc rc = asked.real->read(s, name, offset, buf, len, ret_len, err);
+    asked.calls++;
+    asked.bytes += *ret_len;
+    return rc;
+}
+
+static void
+read_all__asks_a_far_storage_for_each_byte_once(void **state)
+{
+    (void)state;
+    void *cookie;
+    struct storage *s = new_memory(&cookie);
+    struct storage_ops far = *s->ops;
+    struct vv_buf all = {0};
+    uint8_t *data = vv_alloc(300000);
+    assert_non_null(data);
+    assert_int_equal(storage_make_layout(s, NULL), VV_OK);
+    assert_int_equal(storage_publish(s, "index/a", vv_span(data, 200000), NULL), VV_OK);
+    assert_int_equal(storage_publish(s, "index/b", vv_span(data, 300000), NULL), VV_OK);
+    asked.real = s->ops;
+    far.parallel = tell_parallel;
+    far.read = count_read;
+    s->ops = &far;
+    assert_int_equal(storage_read_all(s, "index/a", 300000, &all, NULL), VV_OK);
+    assert_int_equal(asked.calls, 1);
+    assert_int_equal(asked.bytes, 200000);
+    assert_int_equal(storage_read_all(s, "index/b", 300000, &all, NULL), VV_OK);
+    assert_int_equal(asked.calls, 3);
+    assert_int_equal(asked.bytes, 500000);
+    assert_int_equal(all.len, 500000);
+    s->ops = asked.real;
+    vv_buf_release(&all);
+    vv_free(data);
     storage_free(s);
 }
 
@@ -107,6 +162,7 @@ main(void)
     static const struct conformance_driver driver = {
         .name = "memory", .open = new_memory, .close = free_memory};
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(read_all__asks_a_far_storage_for_each_byte_once),
         cmocka_unit_test(memory_poke__replaces_creates_and_drops),
         cmocka_unit_test(memory_poke__needs_no_directory),
         cmocka_unit_test(memory_peek__borrows_the_bytes),

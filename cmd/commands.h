@@ -18,6 +18,7 @@ extern const struct command cmd_ls;
 extern const struct command cmd_parity;
 extern const struct command cmd_pin;
 extern const struct command cmd_prune;
+extern const struct command cmd_rehearse;
 extern const struct command cmd_repair;
 extern const struct command cmd_replicate;
 extern const struct command cmd_scrub;

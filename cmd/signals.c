@@ -15,6 +15,7 @@
 static struct vv_cancel cancel;
 static timer_t grace_timer;
 static volatile sig_atomic_t grace_timer_made;
+static volatile sig_atomic_t without_grace_timer;
 static volatile sig_atomic_t terminal_fd = -1;
 static volatile sig_atomic_t interrupted_code = EXIT_INTERRUPTED;
 static struct termios terminal_saved;
@@ -43,7 +44,7 @@ on_stop(int number)
     if (atomic_exchange(&cancel.wanted, true)) {
         end_now();
     }
-    if (grace_timer_made) {
+    if (grace_timer_made && !without_grace_timer) {
         (void)timer_settime(grace_timer, 0, &grace, NULL);
     }
     errno = saved;
@@ -94,6 +95,12 @@ signals_install(void)
     }
     install(SIGPIPE, on_nothing);
     install(SIGXFSZ, on_nothing);
+}
+
+void
+signals_wait_for_cleanup(void)
+{
+    without_grace_timer = 1;
 }
 
 void

@@ -14,6 +14,9 @@
 void signals_install(void);
 /** signals_exit_with(code): what is ended so ends with this instead of 130. */
 void signals_exit_with(int code);
+/** signals_wait_for_cleanup(): from now on the first signal gives no deadline: what was started is ended
+ *  and removed first.  A second one still ends everything. */
+void signals_wait_for_cleanup(void);
 /** signals_cancel(): the request to stop, set by the first signal. */
 struct vv_cancel *signals_cancel(void);
 

@@ -60,6 +60,7 @@ struct app {
     struct storage_options storage_options;
     struct storage *storage;
     struct key_objects *keys; /* read by app_expect_repository; NULL: a replica's may serve */
+    bool from_copies;         /* keys are this host's copies: app_open_waiting */
     struct repo *repo;
     struct replica_source replicas; /* as named by options and environment */
     struct vv_buf replica_text;     /* what replicas.urls points into */
@@ -117,6 +118,10 @@ MUST_CHECK enum vv_rc app_repo_options(struct app *app, enum app_use use, struct
 /** app_open(app, use): storage and repository, with a secret from wherever it comes.  VV_EKEY, and
  *  whose key it takes, also if none was given or the key's role does not allow ${use}. */
 MUST_CHECK enum vv_rc app_open(struct app *app, enum app_use use);
+/** app_open_waiting(app): as app_open for APP_WRITE, for a command that can wait: where the repository
+ *  cannot be reached, but was opened by such a command on this host before, it is opened by the copies
+ *  of its key slots that were kept (warning "repository-unreachable"). */
+MUST_CHECK enum vv_rc app_open_waiting(struct app *app);
 /** app_snapshots(app, ret): the list; freshness and forged records are told, and make the command end
  *  with exit code 14 whatever else it does. */
 MUST_CHECK enum vv_rc app_snapshots(struct app *app, struct snapshot_list *ret);

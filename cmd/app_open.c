@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "crypto/hash.h"
 #include "directories.h"
 #include "render.h"
 #include "replica_options.h"
@@ -198,19 +199,15 @@ check_role(struct app *app, enum app_use use)
     return rc;
 }
 
-enum vv_rc
-app_open(struct app *app, enum app_use use)
+/** With a secret from wherever it comes. */
+static enum vv_rc
+open_repository(struct app *app, enum app_use use)
 {
     struct secret_ways ways;
     struct repo_options options;
     struct vv_buf what = {0};
     enum vv_rc rc;
 
-    VV_TRY(app_open_storage(app));
-    if (!writes(use)) {
-        VV_TRY(replica_options_read(app, &app->err));
-    }
-    VV_TRY(app_expect_repository(app));
     VV_TRY(app_repo_options(app, use, &options));
     options.keys = app->keys;
     ways = app_secret_ways(app);
@@ -240,6 +237,79 @@ app_open(struct app *app, enum app_use use)
     vv_buf_release(&what);
     app->slots_wanted = rc == VV_EKEY;
     return rc == VV_OK ? check_role(app, use) : rc;
+}
+
+enum vv_rc
+app_open(struct app *app, enum app_use use)
+{
+    VV_TRY(app_open_storage(app));
+    if (!writes(use)) {
+        VV_TRY(replica_options_read(app, &app->err));
+    }
+    VV_TRY(app_expect_repository(app));
+    return open_repository(app, use);
+}
+
+/** "<state directory>/opened-<digits of its address>" */
+static enum vv_rc
+copies_directory(struct app *app, struct vv_buf *out)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf state = {0};
+    uint8_t hash[32];
+    char digits[33];
+
+    VV_TRY(directories_find(DIRECTORY_STATE, &state, &app->err));
+    sha256(app->storage->url, strlen(app->storage->url), hash);
+    vv_hex(digits, hash, 16);
+    vv_buf_printf(out, "%s/opened-%s", vv_buf_text(&state), digits);
+    (void)vv_buf_text(out);
+    return vv_buf_check(out, &app->err);
+}
+
+/** The repository cannot be reached: the copies, if it was before. */
+static enum vv_rc
+take_copies(struct app *app, const char *directory, enum vv_rc rc)
+{
+    struct vv_error none = {0};
+
+    if (rc == VV_ECANCELLED || rc == VV_ENOMEM || rc == VV_EAUTH || rc == VV_EUSAGE ||
+        key_objects_kept(directory, &app->keys, &none) != VV_OK) {
+        if (rc == VV_ETRANSIENT || rc == VV_EIO) {
+            vv_error_hint(&app->err,
+                          "the first time the repository must be there: its keys open it; "
+                          "later it may come back while WAL is received");
+        }
+        return rc;
+    }
+    messages_warning(&app->messages, "repository-unreachable",
+                     "%s; it was opened on this host before, so WAL is received into the journal "
+                     "until it is back",
+                     app->err.message);
+    vv_error_clear(&app->err);
+    app->from_copies = true;
+    return VV_OK;
+}
+
+enum vv_rc
+app_open_waiting(struct app *app)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf directory = {0};
+    struct vv_error why = {0};
+    enum vv_rc rc;
+
+    VV_TRY(app_open_storage(app));
+    VV_TRY(copies_directory(app, &directory));
+    rc = app_expect_repository(app);
+    if (rc != VV_OK) {
+        VV_TRY(take_copies(app, vv_buf_text(&directory), rc));
+    }
+    VV_TRY(open_repository(app, APP_WRITE));
+    if (!app->from_copies && app->keys != NULL &&
+        key_objects_keep(app->keys, vv_buf_text(&directory), &why) != VV_OK) {
+        messages_warning(&app->messages, "state-unusable",
+                         "%s; this cannot be started while the repository is away", why.message);
+    }
+    return VV_OK;
 }
 
 /** What to do about an alarm. */

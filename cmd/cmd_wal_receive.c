@@ -74,7 +74,7 @@ receive(struct app *app, const struct receive_command_line *o, const char *targe
     enum vv_rc rc;
 
     VV_TRY(postgres_target_check(target, &app->err));
-    VV_TRY(app_open(app, APP_WRITE));
+    VV_TRY(app_open_waiting(app));
     wal_user(&user);
     options.user = vv_buf_text(&user);
     rc = wal_receive(app->repo, &options, &summary, &app->err);

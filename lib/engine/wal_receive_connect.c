@@ -337,8 +337,15 @@ prepare(struct receiver *v, const struct postgres_slot *slot, struct vv_error *e
 
     VV_TRY(receiver_open_journal(v, err));
     if (keyring_may_read(repo_keyring(v->repo))) {
-        VV_TRY(snapshot_list_read(v->repo, &l, err));
-        VV_TRY(wal_fetcher_open(v->repo, &l, &f, err));
+        enum vv_rc rc = snapshot_list_read(v->repo, &l, err);
+        if (rc == VV_OK) {
+            rc = wal_fetcher_open(v->repo, &l, &f, err);
+        }
+        if (rc != VV_OK && rc != VV_ECANCELLED) {
+            vv_error_hint(err, "without a journal the repository must say where its WAL ends; once "
+                               "there is one, it is not needed to receive");
+        }
+        VV_TRY(rc);
     }
     VV_TRY(want_histories(v, v->now.timeline, err));
     return decide_beginning(v, slot, f, err);

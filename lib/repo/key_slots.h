@@ -61,6 +61,14 @@ MUST_CHECK enum vv_rc key_objects_open(const struct key_objects *o,
 MUST_CHECK enum vv_rc key_objects_site(const struct key_objects *o, struct vv_span *ret,
                                        struct vv_error *err);
 
+/** key_objects_keep(o, directory, err): copies of them in a directory of this host, which is made, in
+ *  the place of older ones; nothing if any is missing or damaged.  They are as secret as in the
+ *  repository.  key_objects_kept(directory, ret, err): read them; VV_ENOREPO: none are there. */
+MUST_CHECK enum vv_rc key_objects_keep(const struct key_objects *o, const char *directory,
+                                       struct vv_error *err);
+MUST_CHECK enum vv_rc key_objects_kept(const char *directory, struct key_objects **ret,
+                                       struct vv_error *err);
+
 /** key_slots_open_for(st, config_st, ...): the same with slots from ${st} and `config` from
  *  ${config_st}, where it must be intact and the one these slots were made for (else VV_EFORGED). */
 MUST_CHECK enum vv_rc key_slots_open_for(struct storage *st, struct storage *config_st,

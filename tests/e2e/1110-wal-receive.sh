@@ -103,9 +103,22 @@ wait_for 30 wal_connected "$WORK/one" || fail "the receiver does not connect"
 rm -f "$WORK/orders"
 mv "$WORK/repo" "$WORK/away"
 pg_load "$WORK/one" "$WORK/orders" --clients 4 --first $((first * 101))
-sleep 4
+sleep 2
+# ... also if it is started only then, but not where it never was: it says what it lacks.
+wal_kill
+wal_start "$URL"
+wait_for 60 wal_connected "$WORK/one" || fail "the receiver does not start while the repository is away"
+assert_grep 'opened on this host before' "$WORK/receiver.log"
+VARVE_STATE_DIR=$WORK/never assert_exit 10 varve wal receive --once "$URL" >/dev/null 2>"$WORK/err"
+placed=$(wc -l <"$WORK/orders")
+more() { [ "$(wc -l <"$WORK/orders")" -gt $((placed + 20)) ]; }
+wait_for 60 more
+wait_for 60 grep -q 'WAL stays in the journal' "$WORK/receiver.log"
 pg_load_stop
+before=$(cat "$WORK"/state/*/wal-*-varve/position) # up to where all is published
+published() { [ "$(cat "$WORK"/state/*/wal-*-varve/position)" != "$before" ]; }
 mv "$WORK/away" "$WORK/repo"
+wait_for 120 published
 wal_stop
 assert_exit 0 varve wal receive --once "$URL" >/dev/null
 wal_newest "$WORK/base" "$WORK/restored"

@@ -18,7 +18,25 @@ wal_export()
     cp "$VARVE_KEY_FILE" "$WORK/reader/key"
     pg_own "$WORK/reader"
     WAL_GET="env VARVE_STATE_DIR=$WORK/reader/state VARVE_CACHE_DIR=$WORK/reader/cache"
-    WAL_GET+=" $(command -v varve) -r $VARVE_REPO --key-file $WORK/reader/key -q wal get %f %p"
+    WAL_GET+=" $(command -v varve) -r $WORK/reader/repo --key-file $WORK/reader/key -q wal get %f %p"
+}
+
+# Objects are mode 0400 and of who published them, which may go on: the server's user reads those that
+# are there now.  Slots come first, so that all they need is there.
+wal_lend()
+{
+    local name
+    rm -rf "$WORK/reader/repo"
+    mkdir -p "$WORK/reader/repo/tmp"
+    cp -al "$VARVE_REPO/snapshots" "$WORK/reader/repo/"
+    for name in "$VARVE_REPO"/*; do
+        case ${name##*/} in
+        snapshots | tmp) ;;
+        sessions) cp -al "$name" "$WORK/reader/repo/" 2>/dev/null || true ;; # they come and go
+        *) cp -al "$name" "$WORK/reader/repo/" ;;
+        esac
+    done
+    chmod -R a+rX "$WORK/reader/repo"
 }
 
 wal_start()
@@ -72,8 +90,7 @@ wal_newest()
 {
     local base=$1 dir=$2 setting
     shift 2
-    # Objects are mode 0400 and of who published them; the server's user reads them here.
-    chmod -R a+rX "$VARVE_REPO"
+    wal_lend
     mkdir -p "$dir/socket"
     cp -a "$base" "$dir/data"
     pg_own "$dir"

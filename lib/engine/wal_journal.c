@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -312,6 +313,19 @@ begin_part(struct wal_journal *j, struct vv_error *err)
     return VV_OK;
 }
 
+/** What is published needs a little of the same disk: a full one would never be emptied again. */
+static enum vv_rc
+leave_room(const struct wal_journal *j, size_t len, struct vv_error *err)
+{
+    struct statvfs st;
+
+    if (fstatvfs(j->dir, &st) == 0 &&
+        (uint64_t)st.f_bavail * st.f_frsize < len + JOURNAL_RECORD + JOURNAL_LEAVES) {
+        return vv_error_set(err, VV_ENOSPACE, "the disk of the journal '%s' is full", j->path);
+    }
+    return VV_OK;
+}
+
 /** One record, within one segment. */
 static enum vv_rc
 put_record(struct wal_journal *j, struct vv_span data, struct vv_error *err)
@@ -326,6 +340,7 @@ put_record(struct wal_journal *j, struct vv_span data, struct vv_error *err)
     if (full) {
         return vv_error_set(err, VV_ELIMIT, "the journal '%s' is full", j->path);
     }
+    VV_TRY(leave_room(j, data.len, err));
     if (j->fd < 0) {
         VV_TRY(begin_part(j, err));
     }

@@ -13,7 +13,8 @@
  * J2  each record begins where the last one ended, also across files, unless a new stretch was begun
  *     (wal_journal_begin);
  * J3  a file is deleted only when all of it was published, and it is whole or its timeline is over;
- * J4  nothing is dropped: at its limit, and on a full disk, the journal takes no more;
+ * J4  nothing is dropped: at its limit, and on a full disk, the journal takes no more; it leaves 1 MiB of
+ *     the disk to what its publication writes there;
  * J5  after a kill it ends with the last record whose checksum is right; what was not told as safe may
  *     be missing;
  * J6  a failed fsync ends the journal's use: what is on disk then is found out by opening it anew.

@@ -14,6 +14,7 @@
 #define JOURNAL_RECORD (4u + 8u + 8u)
 #define JOURNAL_RECORD_MOST (1u << 20) /* bytes in a record */
 #define JOURNAL_SUFFIX ".wal"
+#define JOURNAL_LEAVES (1u << 20) /* bytes of its disk that stay free */
 
 /** A file: a segment, or the beginning of one. */
 struct journal_part {

@@ -125,6 +125,38 @@ wal_newest "$WORK/base" "$WORK/restored"
 pg_check_shop "$WORK/restored" "$WORK/orders"
 wal_discard "$WORK/restored"
 
+# --- a full disk under the journal: nothing more is acknowledged, nothing is dropped, and when the
+# repository is back it goes on.
+if [ "$(id -u)" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=5m tmpfs "$WORK/small" 2>/dev/null; then
+    export VARVE_STATE_DIR=$WORK/small
+    assert_exit 0 varve wal receive --once --slot small "$URL" >/dev/null
+    rm -f "$WORK/orders" "$WORK/receiver.log"
+    wal_start "$URL" --slot small
+    wait_for 60 wal_connected "$WORK/one"
+    mv "$WORK/repo" "$WORK/away"
+    pg_load "$WORK/one" "$WORK/orders" --clients 4 --first $((first * 102))
+    # A transaction of its own fills the disk; synchronous_standby_names holds back what is not here.
+    pg_sql "$WORK/one" "set synchronous_commit = off" \
+        "create table much as select generate_series(1, 300000) n" >/dev/null
+    wait_for 120 grep -q 'no more WAL is taken from the server' "$WORK/receiver.log"
+    sleep 1
+    placed=$(wc -l <"$WORK/orders")
+    sleep 2
+    assert_eq "$(wc -l <"$WORK/orders")" "$placed" "orders told as committed while the disk is full"
+    mv "$WORK/away" "$WORK/repo"
+    wait_for 120 more
+    pg_load_stop
+    wal_stop
+    assert_exit 0 varve wal receive --once --slot small "$URL" >/dev/null
+    unset VARVE_STATE_DIR
+    umount "$WORK/small"
+    pg_sql "$WORK/one" "set synchronous_commit = off" "drop table much" "select pg_drop_replication_slot('small')" >/dev/null
+    wal_newest "$WORK/base" "$WORK/restored"
+    pg_check_shop "$WORK/restored" "$WORK/orders"
+    wal_discard "$WORK/restored"
+    assert_exit 0 varve wal receive --once "$URL" >/dev/null
+fi
+
 # --- retention: pieces go, one publication a finished segment stays (and at most one piece)
 assert_exit 0 varve --json wal list >"$WORK/list.json"
 assert_exit 0 varve forget --keep-last 1 --grace 0 >/dev/null

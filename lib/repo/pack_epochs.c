@@ -65,7 +65,8 @@ pack_epochs_read(struct repo *r, const struct pack_list_item *const *packs, size
 
     threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
     for (unsigned i = 0; i < threads; i++) {
-        stripes[i] = (struct stripe){r, packs, count, i, threads, ret};
+        stripes[i] = (struct stripe){r, packs, count, i, threads, NULL};
+        stripes[i].epochs = ret;
         jobs[i] = (struct vv_job){.run = read_stripe, .ctx = &stripes[i]};
     }
     return vv_parallel_run(jobs, threads, threads, err);

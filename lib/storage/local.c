@@ -3,6 +3,7 @@
  * A repository in a directory: reading, listing, removing.  Everything is relative to descriptors
  * of the directories, so renaming the root or changing the working directory does no harm.
  */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -225,6 +226,7 @@ local_list(struct storage *s, const char *directory, storage_list_fn *fn, void *
     struct local *l = (struct local *)s;
     VV_CLEANUP(closedirp) DIR *dir = NULL;
     VV_TRY(open_listing(l, directory, &dir, err));
+    assert(dir != NULL);
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(dir);

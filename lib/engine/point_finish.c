@@ -2,7 +2,10 @@
 /* A restored data directory is told what to recover to. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -182,6 +185,25 @@ remove_control(int dir, const char *directory, struct vv_error *err)
     return VV_OK;
 }
 
+/** A server at work there would write into what is being restored: PostgreSQL's own test, whether the
+ *  process exists that its file names (first line: its id). */
+static enum vv_rc
+refuse_running(int dir, const char *directory, struct vv_error *err)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = openat(dir, "postmaster.pid", O_RDONLY | O_CLOEXEC);
+    char text[32] = "";
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    long process = got > 0 ? strtol(text, NULL, 10) : 0;
+
+    if (process <= 0 || process > INT_MAX || (kill((pid_t)process, 0) != 0 && errno != EPERM)) {
+        return VV_OK;
+    }
+    (void)vv_error_set(err, VV_EREFUSED, "a server is at work in '%s': process %ld", directory,
+                       process);
+    vv_error_hint(err, "stop it first; if that process is something else, remove 'postmaster.pid'");
+    return VV_EREFUSED;
+}
+
 enum vv_rc
 point_begin(const char *directory, bool replace, struct vv_error *err)
 {
@@ -209,6 +231,7 @@ point_begin(const char *directory, bool replace, struct vv_error *err)
                             "the one of the snapshot",
                             directory);
     }
+    VV_TRY(refuse_running(dir, directory, err));
     return vv_error_origin(err, VV_ORIGIN_TARGET, remove_control(dir, directory, err));
 }
 

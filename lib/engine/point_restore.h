@@ -72,7 +72,7 @@ struct point_finish_options {
  * restore that is killed leaves nothing that starts without its recovery. */
 #define POINT_CONTROL "global/pg_control"
 /** point_begin(directory, replace, err): make sure that ${directory}, if there is one, holds no cluster
- *  that starts; durably.  VV_EREFUSED: it does, and is not to be replaced. */
+ *  that starts; durably.  VV_EREFUSED: it does, and is not to be replaced, or a server is at work in it. */
 MUST_CHECK enum vv_rc point_begin(const char *directory, bool replace, struct vv_error *err);
 /** point_finish(p, target, o, err): set the restored directory up for recovery: links of tablespaces,
  *  settings at the end of postgresql.auto.conf, recovery.signal; durably.  standby.signal goes.

@@ -128,7 +128,12 @@ assert_grep 'recovers on timeline 1' "$WORK/out"
 assert_eq "$(count "$WORK/newest" orders)" 3000 "orders at the newest moment"
 assert_exit 1 pg_sql "$WORK/newest" "select 1 from payments" >/dev/null 2>&1
 
-# --- again, into what is there: an hour back, only what differs is written
+# --- again, into what is there: an hour back, only what differs is written; never under a server
+assert_exit 1 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/newest/data" \
+    --tablespace "$OID=$WORK/newest/fast" --overwrite changed --delete --to-name before-the-accident \
+    >/dev/null 2>"$WORK/err"
+assert_grep 'a server is at work' "$WORK/err"
+assert_eq "$(count "$WORK/newest" orders)" 3000 "orders after a restore that was refused"
 pg_stop "$WORK/newest"
 cksum "$WORK/newest/data/global/pg_control" >"$WORK/sum"
 assert_exit 1 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/newest/data" \

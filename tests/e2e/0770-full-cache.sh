@@ -62,8 +62,13 @@ printf x | dd of="$parent" bs=1 seek=40 conv=notrunc 2>/dev/null
 assert_exit 0 varve --json backup source >summary
 assert_eq "$(json summary '[w["name"] for w in d["warnings"]]')" '["parent-damaged"]'
 assert_eq "$(json summary 'd["bytes_read"] > 20000 and d["committed"]')" true
-assert_exit 0 varve --json backup source >summary
-assert_eq "$(json summary '[d["bytes_read"], d["warnings"]]')" '[0, []]'
+# What was read within two seconds of its last change is read again, once: until the files are that old.
+bytes=1
+while [ "$bytes" != 0 ]; do
+    assert_exit 0 varve --json backup source >summary
+    assert_eq "$(json summary 'd["warnings"]')" '[]'
+    bytes=$(json summary 'd["bytes_read"]')
+done
 mount_tmpfs "$WORK/full" 64k
 export VARVE_CACHE_DIR=$WORK/full
 dd if=/dev/zero of="$WORK/full/ballast" bs=4k 2>/dev/null || true

@@ -30,13 +30,14 @@ slot_memory_free(struct slot_memory *m)
 const struct known_record *
 slot_memory_find(const struct slot_memory *m, const struct vv_uuid *session, size_t *ret_count)
 {
-    const struct known_record *end =
-        (const struct known_record *)(const void *)m->known.data + m->known.len / sizeof(*end);
+    const struct known_record *all = (const void *)m->known.data;
+    size_t known = m->known.len / sizeof(*all);
     const struct known_record *first =
-        record_array_first(m->known.data, m->known.len / sizeof(*first), sizeof(*first), session);
+        record_array_first(m->known.data, known, sizeof(*first), session);
+    size_t room = first != NULL ? known - (size_t)(first - all) : 0;
     size_t count = 0;
 
-    while (first != NULL && first + count < end && vv_uuid_equal(&first[count].session, session)) {
+    while (count < room && vv_uuid_equal(&first[count].session, session)) {
         count++;
     }
     *ret_count = count;

@@ -49,8 +49,9 @@ END
 import re, sys
 root, files = sys.argv[1], sys.argv[2:]
 published = slots = 0
+packs, segments = [], []
 for name in files:
-    handles, synced, waiting = {}, set(), set()
+    handles, synced, waiting, linked = {}, set(), set(), set()
     for line in open(name, errors="replace"):
         line = re.sub(r"^\d+ +", "", line.strip())
         m = re.match(r'openat\(AT_FDCWD, "([^"]*)",.*\) = (\d+)$', line)
@@ -62,6 +63,7 @@ for name in files:
             path = handles.get(m.group(1), "")
             synced.add(path)
             waiting.discard(path)
+            linked = {x for x in linked if x[0] != path}
             continue
         m = re.match(r"close\((\d+)\)", line)
         if m:
@@ -74,16 +76,29 @@ for name in files:
         folder, kind = final.rsplit("/", 1)[0], final[len(root) + 1:].split("/")[0]
         if temporary not in synced:
             sys.exit("%s got its name before its bytes were synced" % final)
-        # an index segment counts on packs, a slot on both
+        # an index segment counts on the packs it lists, by the hash in their names; a slot on all
+        listed = open(final, "rb").read() if kind == "index" else b""
         for other in waiting:
             part = other[len(root) + 1:].split("/")[0]
-            if (kind, part) in (("index", "packs"), ("snapshots", "packs"), ("snapshots", "index")):
+            if part == "packs" and kind == "index":
+                count_on = any(f == other and bytes.fromhex(leaf.split("-")[0]) in listed
+                               for f, leaf in linked)
+            else:
+                count_on = (kind, part) in (("snapshots", "packs"), ("snapshots", "index"))
+            if count_on:
                 sys.exit("%s was published before names in %s were durable" % (final, other))
         waiting.add(folder)
+        if kind == "packs":
+            leaf = final.rsplit("/", 1)[1]
+            linked.add((folder, leaf))
+            packs.append(bytes.fromhex(leaf.split("-")[0]))
+        segments.append(listed)
         published += 1
         slots += kind == "snapshots"
     if waiting:
         sys.exit("never made durable: %s" % waiting)
+if not packs or not all(any(pack in segment for segment in segments) for pack in packs):
+    sys.exit("a pack's hash is in no index segment")
 if published < 10 or slots < 1:
     sys.exit("only %d publications seen, %d slots" % (published, slots))
 print("%d publications in %d channels" % (published, len(files)))

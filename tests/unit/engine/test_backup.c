@@ -759,6 +759,7 @@ backup__refers_to_nothing_while_a_list_is_damaged(void **state)
     assert_int_equal(prune_run(w.repo, &po, NULL, &ps, &w.err), VV_ECORRUPT);
     assert_non_null(strstr(w.err.hint, "varve repair"));
     bw_must(&w, repair_run(w.repo, &ro, NULL, &rs, &w.err));
+    repair_summary_release(&rs);
     assert_false(storage_memory_peek(w.memory, list, &bytes));
     bw_reopen(&w);
     bw_backup(&w);

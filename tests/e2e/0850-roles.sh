@@ -132,7 +132,7 @@ assert_exit 0 varve key add --role reader --name guest --new-key-file guest.key 
 mkdir slots
 cp -p "$VARVE_REPO"/keys/* slots/
 assert_exit 0 varve key revoke guest >/dev/null
-cp -p slots/* "$VARVE_REPO/keys/"
+cp -pf slots/* "$VARVE_REPO/keys/"
 assert_exit 0 varve backup source --tag later >/dev/null
 assert_exit 3 other guest --json snapshots >listed.json 2>errors
 assert_eq "$(json listed.json '[p["name"] for p in d["problems"]]')" '["epoch-unknown"]'
@@ -173,7 +173,7 @@ assert_eq "$VARVE_KEY_FILE" "$admin"
 # Old packs come under the newest keys on request, and a reader of old epochs reads nothing any more.
 assert_exit 0 varve --json stats --storage >stats.json
 assert_eq "$(json stats.json 'sorted(e["epoch"] for e in d["epochs"])[0]')" 0
-cp -p slots/* "$VARVE_REPO/keys/"
+cp -pf slots/* "$VARVE_REPO/keys/"
 assert_exit 3 other guest restore "$snapshot" --target by-guest >/dev/null 2>&1
 assert_exit 0 varve --json prune --reencrypt --dry-run >told.json
 assert_exit 0 varve --json prune --reencrypt >pruned.json

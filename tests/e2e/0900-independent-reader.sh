@@ -71,7 +71,7 @@ assert_grep 'role 3: it opens nothing' errors
 mkdir "$WORK/slots"
 cp -p "$VARVE_REPO"/keys/* "$WORK/slots/"
 assert_exit 0 varve key revoke drill >/dev/null
-cp -p "$WORK"/slots/* "$VARVE_REPO/keys/"
+cp -pf "$WORK"/slots/* "$VARVE_REPO/keys/"
 assert_exit 0 varve backup "$WORK/tree" >/dev/null
 secret=(--key-file "$WORK/drill.key")
 assert_exit 1 reader snapshots >listed 2>errors

@@ -481,13 +481,12 @@ site_record_hashes(struct destination *d, struct id_table *ret, struct vv_error 
         }
         rc = slot_hashes(d, names.names[i], &session, &object, &hashes, err);
         if (rc == VV_OK) {
-            known = (const struct vv_id *)(const void *)hashes.data;
+            known = (const void *)hashes.data;
             count = hashes.len / sizeof(*known);
             rc = add_hashes(ret, known, count, err);
-            if (rc == VV_OK) {
-                rc = replica_journal_note_slot(d->journal, &session, names.sizes[i], known, count,
-                                               err);
-            }
+        }
+        if (rc == VV_OK) {
+            rc = replica_journal_note_slot(d->journal, &session, names.sizes[i], known, count, err);
         } else if (rc == VV_ECORRUPT || rc == VV_EUNSUPPORTED || rc == VV_ENOTFOUND ||
                    rc == VV_ELIMIT || rc == VV_EIO) { /* what it may hold is not visible there */
             vv_error_clear(err);

@@ -74,9 +74,10 @@ pg_clean_up()
     done
 }
 
+# pg_gone PROCESS: it has ended; also if nobody has asked how (the first process of a container may not).
 pg_gone()
 {
-    ! kill -0 "$1" 2>/dev/null
+    ! kill -0 "$1" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
 # pg_own DIR: give a directory, and what is in it, to the server's user.

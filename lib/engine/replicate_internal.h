@@ -181,7 +181,7 @@ MUST_CHECK enum vv_rc site_heal_set(const struct site_catalog *c, struct id_tabl
 /** site_adoptable_set(c, ret, err): add hashes that lie there and that no record names. */
 MUST_CHECK enum vv_rc site_adoptable_set(const struct site_catalog *c, struct id_table *ret,
                                          struct vv_error *err);
-/** site_record_hashes(d, ret, err): hashes of all records in slots there. */
+/** site_record_hashes(d, ret, err): hashes of all records in slots there (replicate_slots.c). */
 MUST_CHECK enum vv_rc site_record_hashes(struct destination *d, struct id_table *ret,
                                          struct vv_error *err);
 

@@ -48,18 +48,8 @@ static const struct option_spec specs[] = {
      NULL},
     {"threads", '\0', OPTION_NUMBER, AT(threads), "N", "worker threads (default: by processors)",
      NULL},
-    {"to-latest", '\0', OPTION_FLAG, AT(point.latest), NULL,
-     "recover to the newest moment there is (default: to the end of the base backup)", NULL},
-    {"to-time", '\0', OPTION_TEXT, AT(point.time), "TIME",
-     "... to this time, which needs a zone ('2026-11-26 14:00:00+01:00')", NULL},
-    {"to-lsn", '\0', OPTION_TEXT, AT(point.lsn), "LSN", "... to this position in its WAL", NULL},
-    {"to-xid", '\0', OPTION_TEXT, AT(point.xid), "XID", "... to the end of this transaction", NULL},
-    {"to-name", '\0', OPTION_TEXT, AT(point.name), "NAME",
-     "... to this restore point (pg_create_restore_point)", NULL},
-    {"to-immediate", '\0', OPTION_FLAG, AT(point.immediate), NULL,
-     "... to where the base backup is consistent", NULL},
-    {"timeline", '\0', OPTION_TEXT, AT(point.timeline), "N",
-     "on this timeline: a number, current or latest (default: latest)", NULL},
+    POINT_OPTION_SPECS(
+        point, "recover to the newest moment there is (default: to the end of the base backup)"),
     OPTION_END,
 };
 

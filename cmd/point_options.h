@@ -5,7 +5,7 @@
 #include "app.h"
 #include "engine/point_restore.h"
 
-/* --to-..., --timeline and --tablespace of varve restore. */
+/* --to-... and --timeline of varve restore and varve rehearse, --tablespace of varve restore. */
 
 struct point_options {
     const char *time;
@@ -17,6 +17,25 @@ struct point_options {
     const char *timeline;
     struct option_list tablespaces; /* OID=DIR */
 };
+/** POINT_OPTION_SPECS(member, what): their rows in the table of a command whose structure has them as
+ *  ${member}, but --tablespace; ${what} says what --to-latest means there, and the others continue. */
+/* clang-format off */
+#define POINT_OPTION_SPECS(member, what)                                                          \
+    {"to-latest", '\0', OPTION_FLAG, AT(member.latest), NULL, what, NULL},                        \
+    {"to-time", '\0', OPTION_TEXT, AT(member.time), "TIME",                                       \
+     "... to this time, which needs a zone ('2026-11-26 14:00:00+01:00')", NULL},                 \
+    {"to-lsn", '\0', OPTION_TEXT, AT(member.lsn), "LSN", "... to this position in its WAL",       \
+     NULL},                                                                                       \
+    {"to-xid", '\0', OPTION_TEXT, AT(member.xid), "XID", "... to the end of this transaction",    \
+     NULL},                                                                                       \
+    {"to-name", '\0', OPTION_TEXT, AT(member.name), "NAME",                                       \
+     "... to this restore point (pg_create_restore_point)", NULL},                                \
+    {"to-immediate", '\0', OPTION_FLAG, AT(member.immediate), NULL,                               \
+     "... to where the base backup is consistent", NULL},                                         \
+    {"timeline", '\0', OPTION_TEXT, AT(member.timeline), "N",                                     \
+     "on this timeline: a number, current or latest (default: latest)", NULL}
+/* clang-format on */
+
 /** What they come to; owns its texts. */
 struct point_choice {
     struct point_target target; /* kind POINT_NONE: none was given */

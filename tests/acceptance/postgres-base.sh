@@ -7,37 +7,10 @@
 #   - peak memory of varve (<= 200 MiB);
 #   - after all that: the last snapshot is restored, verified by pg_verifybackup, and starts.
 # Size counts the repository without parity, which is optional (and printed with it beside).
-# shellcheck source=tests/acceptance/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck source=tests/acceptance/postgres-common.sh
+. "$(dirname "$0")/postgres-common.sh"
 size=${1:-2048}
 rounds=${2:-3}
-VARVE_SOURCE=$(realpath "$here/../..")
-VARVE=$(realpath "$VARVE")
-export VARVE_SOURCE
-mkdir -p "$WORK/bin"
-chmod 755 "$WORK"
-ln -sf "$VARVE" "$WORK/bin/varve"
-PATH=$WORK/bin:$PATH
-cd "$WORK"
-
-skip() { fail "$*"; }
-wait_for() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
-        sleep 0.1
-    done
-}
-# shellcheck source=tests/e2e/postgres.sh
-. "$VARVE_SOURCE/tests/e2e/postgres.sh"
-pg_need
-finish() {
-    pg_clean_up
-    cd /
-    rm -rf "$WORK"
-}
-trap finish EXIT
 
 pg_init db
 pg_set db 'shared_buffers = 256MB'

@@ -3,36 +3,11 @@
 # rehearse.sh [ROUNDS]: a rehearsal finds nothing where nothing is wrong: so many times (default 50), under
 # load, a base backup is made and WAL received; each is rehearsed to its own end and to the newest moment, with
 # the shop's questions.  Every one must end with 0, and prove every step.
-# shellcheck source=tests/acceptance/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck source=tests/acceptance/postgres-common.sh
+. "$(dirname "$0")/postgres-common.sh"
 rounds=${1:-50}
-VARVE_SOURCE=$(realpath "$here/../..")
-VARVE=$(realpath "$VARVE")
-export VARVE_SOURCE
-mkdir -p "$WORK/bin" "$WORK/scratch" "$WORK/reader"
-chmod 755 "$WORK" "$WORK/scratch"
-ln -sf "$VARVE" "$WORK/bin/varve"
-PATH=$WORK/bin:$PATH
-cd "$WORK"
-
-skip() { fail "$*"; }
-wait_for() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
-        sleep 0.1
-    done
-}
-# shellcheck source=tests/e2e/postgres.sh
-. "$VARVE_SOURCE/tests/e2e/postgres.sh"
-pg_need
-finish() {
-    pg_clean_up
-    cd /
-    rm -rf "$WORK"
-}
-trap finish EXIT
+mkdir scratch reader
+chmod 755 scratch
 
 export VARVE_REPO=$WORK/repo VARVE_KEY_FILE=$WORK/key
 varve init --key-file "$VARVE_KEY_FILE" >/dev/null

@@ -486,9 +486,6 @@ backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *p
 
     VV_TRY(sequences_check(o, err));
     rc = run_once(r, o, progress, ret, &fenced, err);
-    /* Only what refuses the slot itself is a prune's work; a client that may not write stays so. */
-    fenced = fenced || (rc == VV_EREFUSED && atomic_load(&progress->phase) == BACKUP_COMMITTING &&
-                        (err == NULL || err->origin != VV_ORIGIN_SOURCE) && !ret->committed);
     if (fenced && sequences_repeatable(o)) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
                 "a prune closed this run's session; starting once more");

@@ -191,10 +191,8 @@ run_rounds(struct prune *p, struct vv_error *err)
         enum vv_rc rc;
         p->s.rounds++;
         rc = run_round(&round, &waits, err);
-        if (rc == VV_ECORRUPT && prune_was_fenced(&round)) {
-            round.overtaken = true;
-            rc = vv_error_set(err, VV_EREFUSED, "another prune ended this one's session");
-        }
+        round.overtaken = round.overtaken || (round.session != NULL &&
+                                              writer_session_was_fenced(round.session, &rc, err));
         copied = p->s.bytes_copied - copied;
         p->budget_left -= copied < p->budget_left ? copied : p->budget_left;
         more = round.more && p->s.bytes_deleted > deleted && !p->options->dry_run;

@@ -210,7 +210,6 @@ prune_finish(struct prune_round *round, struct vv_error *err)
     struct prune *p = round->p;
     uint64_t old_index;
     size_t retired = 0;
-    enum vv_rc rc;
 
     keep_damaged(round);
     VV_TRY(publish_index(round, &old_index, err));
@@ -218,9 +217,7 @@ prune_finish(struct prune_round *round, struct vv_error *err)
         p->s.bytes_deleted += old_index;
         return delete_packs(round, err);
     }
-    rc = writer_session_commit(round->session, vv_span(NULL, 0), 0, err); /* I1 */
-    round->overtaken = rc == VV_EREFUSED;
-    VV_TRY(rc);
+    VV_TRY(writer_session_commit(round->session, vv_span(NULL, 0), 0, err)); /* I1 */
     VV_TRY(index_rewrite_drop(round->rewrite, err));
     p->s.bytes_deleted += old_index; /* and not before */
     VV_TRY(delete_packs(round, err));

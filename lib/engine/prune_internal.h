@@ -67,7 +67,8 @@ struct prune_round {
     struct index_rewrite *rewrite; /* begun before anything is copied */
     uint64_t space;                /* bytes that may be written before anything is deleted */
     bool more;                     /* there is more to do when this round has made room */
-    bool overtaken; /* another prune closed this session, or deleted what it was to read */
+    bool overtaken; /* another prune closed this session, or deleted what it was to read: what is
+                       missing is no damage */
 };
 
 /* --- prune_mark.c: P1 and P4 ------------------------------------------------------------------ */
@@ -93,9 +94,6 @@ MUST_CHECK enum vv_rc prune_choose(struct prune_round *round, struct vv_error *e
 /** prune_resolve(round, ret_resolved, err): false: some session is still open. */
 MUST_CHECK enum vv_rc prune_resolve(struct prune_round *round, bool *ret_resolved,
                                     struct vv_error *err);
-/** prune_was_fenced(round): was this session ended from outside?  Then another prune may be at work on
- *  what this one condemned: what is missing is no damage. */
-bool prune_was_fenced(struct prune_round *round);
 #define PRUNE_STILL_NS (3600ull * 1000 * 1000 * 1000)
 
 /* --- prune_copy.c: P4 ------------------------------------------------------------------------- */

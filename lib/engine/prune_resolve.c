@@ -157,21 +157,3 @@ prune_resolve(struct prune_round *round, bool *ret_resolved, struct vv_error *er
     vv_free(w.ids);
     return rc;
 }
-
-bool
-prune_was_fenced(struct prune_round *round)
-{
-    struct repo *r = round->p->repo;
-    struct admin_records admin = {0};
-    struct open_sessions open = {0};
-    struct vv_error err = {0};
-    bool fenced = false;
-
-    if (round->session != NULL && admin_records_read(r, &admin, &err) == VV_OK &&
-        open_sessions_read(r, &admin, &open, &err) == VV_OK) {
-        fenced = open_sessions_find(&open, writer_session_id(round->session)) == NULL;
-    }
-    open_sessions_release(&open);
-    admin_records_release(&admin);
-    return fenced;
-}

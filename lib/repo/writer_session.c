@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The writer's half of the prune protocol: steps W1, W2, W6, W7 and heartbeats. */
+/* The writer's half of the prune protocol: steps W1, W2 and heartbeats. */
 
-#include "repo/writer_session.h"
+#include "repo/writer_session_internal.h"
 
 #include <string.h>
 
@@ -9,27 +9,9 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "crypto/asymmetric.h"
-#include "format/slot.h"
 
 #define HEARTBEAT_NS (600ull * 1000 * 1000 * 1000)
 #define HEARTBEAT_POLL_MS 1000u
-
-struct writer_session {
-    struct repo *repo;
-    struct vv_uuid id;
-    enum session_kind kind;
-    const struct client_keys *client; /* borrowed from local state; NULL: a replication */
-    char certificate[STORAGE_COMPONENT_MAX + 1];
-    struct condemned_set condemned;
-    struct admin_records admin;
-    bool parent_reuse; /* no list was pending at the first read after registering */
-    uint64_t beats;
-    uint64_t last_beat; /* monotonic ns */
-    struct vv_thread heart;
-    struct vv_mutex lock; /* guards stop, beats, last_beat */
-    struct vv_cond wake;
-    bool stop;
-};
 
 /** Publish the registration (beat 0) or a heartbeat. */
 static enum vv_rc
@@ -249,101 +231,6 @@ writer_session_refresh(struct writer_session *s, struct vv_error *err)
     return admin_records_conclusive(&s->admin, err);
 }
 
-static enum vv_rc
-fenced(struct vv_error *err)
-{
-    (void)vv_error_set(err, VV_EREFUSED,
-                       "this run was fenced: a prune closed its session, nothing was committed");
-    vv_error_hint(err, "run the command again; what was stored serves the next run");
-    return VV_EREFUSED;
-}
-
-/** Is the object under this session's slot's name an administrator's fence? */
-static bool
-is_fence(struct writer_session *s, struct vv_span object)
-{
-    struct slot slot;
-
-    return slot_decode(object, repo_id(s->repo), &slot, NULL) == VV_OK &&
-           slot.status == SLOT_FENCE && keyring_admin_verify_object(repo_keyring(s->repo), object);
-}
-
-bool
-writer_session_was_fenced(struct writer_session *s, enum vv_rc *rc, struct vv_error *err)
-{
-    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
-    struct vv_buf found = {0};
-    bool was;
-
-    /* Who has waited for the storage in vain need not wait once more to learn nothing. */
-    if (*rc == VV_OK || *rc == VV_ECANCELLED || *rc == VV_ENOMEM ||
-        (err != NULL && (err->exhausted || err->origin == VV_ORIGIN_SOURCE))) {
-        return false;
-    }
-    vv_uuid_text(&s->id, name + strlen(name));
-    was = storage_read_all(repo_storage(s->repo), name, LIMIT_SLOT, &found, NULL) == VV_OK &&
-          is_fence(s, vv_buf_span(&found));
-    if (was) {
-        vv_error_clear(err);
-        *rc = fenced(err);
-    }
-    vv_buf_release(&found);
-    return was;
-}
-
-/** Creating the slot failed with ${rc}: what lies there now?  (A reply may have been lost, and 128
- *  random bits tell our slot from any other.) */
-static enum vv_rc
-settle_slot(struct writer_session *s, const char *name, struct vv_span object, enum vv_rc rc,
-            struct vv_error *err)
-{
-    struct vv_buf found = {0};
-    bool read = storage_read_all(repo_storage(s->repo), name, LIMIT_SLOT, &found, NULL) == VV_OK;
-    bool ours = read && found.len == object.len && memcmp(found.data, object.data, object.len) == 0;
-
-    if (ours && (rc == VV_EEXISTS || rc == VV_ETRANSIENT)) {
-        vv_error_clear(err);
-        rc = VV_OK;
-    } else if (ours) {
-        (void)vv_error_prefix(err, "the snapshot is visible, but may not survive a power failure");
-    } else if (rc == VV_EEXISTS && read && is_fence(s, vv_buf_span(&found))) {
-        rc = fenced(err);
-    } else if (rc == VV_EEXISTS) {
-        rc = vv_error_set(err, VV_EREFUSED,
-                          "something that is no fence lies in the place of this run's snapshot; "
-                          "nothing was committed");
-        vv_error_hint(err, "run the command again; what was stored serves the next run");
-    }
-    vv_buf_release(&found);
-    return rc;
-}
-
-/** W6 */
-static enum vv_rc
-create_slot(struct writer_session *s, struct vv_span records, uint32_t count, struct vv_error *err)
-{
-    struct slot slot = {.session = s->id, .record_count = count, .records = records};
-    struct vv_buf object = {0};
-    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
-    enum vv_rc rc;
-
-    slot.status = count > 0 ? SLOT_RECORDS : SLOT_EMPTY;
-    vv_random(slot.nonce, sizeof(slot.nonce));
-    vv_uuid_text(&s->id, name + strlen(name));
-    rc = slot_encode(&slot, repo_id(s->repo), &object, err);
-    if (rc == VV_OK) {
-        rc = container_finish(&object, err);
-    }
-    if (rc == VV_OK) {
-        rc = storage_publish(repo_storage(s->repo), name, vv_buf_span(&object), err);
-        if (rc != VV_OK) {
-            rc = settle_slot(s, name, vv_buf_span(&object), rc, err);
-        }
-    }
-    vv_buf_release(&object);
-    return rc;
-}
-
 /** W2, and may this client write at all? */
 static enum vv_rc
 look_around(struct writer_session *s, struct vv_error *err)
@@ -397,7 +284,7 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     s->parent_reuse = true;
     rc = look_around(s, err);
     if (rc != VV_OK) { /* nobody need wait for it */
-        (void)!create_slot(s, vv_span(NULL, 0), 0, NULL);
+        (void)!writer_create_slot(s, vv_span(NULL, 0), 0, NULL);
         return rc;
     }
     *ret = TAKE(s);
@@ -462,26 +349,4 @@ const char *
 writer_session_certificate(const struct writer_session *s)
 {
     return s->certificate;
-}
-
-enum vv_rc
-writer_session_commit(struct writer_session *s, struct vv_span records, uint32_t count,
-                      struct vv_error *err)
-{
-    struct admin_records admin = {0};
-    enum vv_rc rc;
-    bool buried;
-
-    VV_TRY(create_slot(s, records, count, err));   /* W6 */
-    rc = admin_records_read(s->repo, &admin, err); /* W7 */
-    if (rc == VV_OK) {
-        rc = admin_records_conclusive(&admin, err);
-    }
-    buried = rc == VV_OK && admin_buried(&admin, &s->id, NULL);
-    admin_records_release(&admin);
-    if (rc != VV_OK) {
-        (void)vv_error_prefix(err, "the snapshot was stored, but whether it counts is not known");
-        return rc;
-    }
-    return buried ? fenced(err) : VV_OK;
 }

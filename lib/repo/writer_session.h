@@ -61,9 +61,10 @@ MUST_CHECK enum vv_rc writer_session_beat(struct writer_session *s, struct vv_er
 MUST_CHECK enum vv_rc writer_session_commit(struct writer_session *s, struct vv_span records,
                                             uint32_t count, struct vv_error *err);
 
-/** writer_session_was_fenced(s, rc, err): a write of this session failed with ${*rc}: has a prune fenced
- *  the session meanwhile (it removes its temporary files then)?  If so that is the cause: ${*rc} and
- *  ${err} become commit's VV_EREFUSED "fenced"; else both stay what they are. */
+/** writer_session_was_fenced(s, rc, err): a run with this session failed with ${*rc}: because the session
+ *  was ended from outside?  Commit has found that, or the slot or a grave tells it now: a prune that
+ *  fences removes temporary files and, in time, packs.  Then ${*rc} and ${err} are, or become, commit's
+ *  VV_EREFUSED; else both stay what they are. */
 bool writer_session_was_fenced(struct writer_session *s, enum vv_rc *rc, struct vv_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "core/alloc.h"
 #include "engine/helper_prune.h"
+#include "repo/bury.h"
 #include "repo/key_roles.h"
 #include "repo/open_sessions.h"
 #include "repo/pack_epochs.h"
@@ -226,8 +227,12 @@ prune__that_was_fenced_takes_nothing_for_damage(void **state)
     assert_int_equal(pw_sound(&w), 3);
 }
 
-/* A backup that slept through its fence finds its temporary file gone before it finds its slot taken. */
+/* A backup that slept through its fence finds its temporary file gone before it finds its slot taken; or
+ * its slot free, because the fence lies behind a grave by now (A4). */
 struct slept {
+    const char *until; /* it publishes such an object */
+    bool buried;
+    bool fails;
     struct vv_uuid session;
     bool registered;
     bool fenced;
@@ -238,34 +243,46 @@ fence_and_tidy(void *ctx, enum storage_op op, const char *name)
 {
     struct slept *s = ctx;
     uint64_t beat;
+    size_t count;
 
     if (op != STORAGE_PUBLISH) {
         return FAULT_PASS;
     }
     if (!s->registered && strncmp(name, "sessions/", 9) == 0) {
         s->registered = session_name_parse(name + 9, &s->session, &beat);
-    } else if (s->registered && !s->fenced && strncmp(name, "packs/", 6) == 0) {
+    } else if (s->registered && !s->fenced && strncmp(name, s->until, strlen(s->until)) == 0) {
         s->fenced = true;
         pw_must(&w, session_fence(w.admin, &s->session, &w.err));
-        return FAULT_TRANSIENT; /* what the storage makes of a temporary file that is gone */
+        if (s->buried) {
+            pw_must(&w, bury_empty_sessions(w.admin, 1, &count, &w.err));
+            pw_must(&w, slots_remove_buried(w.admin, &count, &w.err));
+        }
+        /* what the storage makes of a temporary file that is gone */
+        return s->fails ? FAULT_TRANSIENT : FAULT_PASS;
     }
     return FAULT_PASS;
 }
 
 static void
-backup__begins_again_when_its_session_was_fenced_while_it_read(void **state)
+backup__begins_again_when_its_session_was_fenced_while_it_slept(void **state)
 {
-    struct slept slept = {.registered = false};
+    struct slept ways[] = {{.until = "packs/", .fails = true},
+                           {.until = "packs/", .fails = true, .buried = true},
+                           {.until = "snapshots/"},
+                           {.until = "snapshots/", .buried = true}};
 
     (void)state;
-    w.b.hook = fence_and_tidy;
-    w.b.hook_ctx = &slept;
-    pw_backup(&w, 6);
-    assert_true(slept.fenced);
-    assert_int_equal(bw_heard_count(&w.b, "fenced"), 1);
-    w.b.hook = NULL;
-    assert_int_equal(pw_sound(&w), 7);
-    bw_assert_content(&w.b, "own-6");
+    for (unsigned i = 0; i < VV_COUNT(ways); i++) {
+        w.b.hook = fence_and_tidy;
+        w.b.hook_ctx = &ways[i];
+        vv_buf_reset(&w.b.ear.lines);
+        pw_backup(&w, 6 + i);
+        assert_true(ways[i].fenced);
+        assert_int_equal(bw_heard_count(&w.b, "fenced"), 1);
+        w.b.hook = NULL;
+        assert_int_equal(pw_sound(&w), 7 + i);
+    }
+    bw_assert_content(&w.b, "own-9");
 }
 
 static void
@@ -445,7 +462,7 @@ main(void)
         CASE(prune__with_a_budget_of_nothing_copies_nothing),
         CASE(prune__puts_old_packs_under_the_newest_epoch),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
-        CASE(backup__begins_again_when_its_session_was_fenced_while_it_read),
+        CASE(backup__begins_again_when_its_session_was_fenced_while_it_slept),
         CASE(prune__takes_nothing_for_lost_that_another_moved),
         CASE(prune__interrupted_before_it_deletes_is_no_damage),
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),

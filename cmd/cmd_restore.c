@@ -157,8 +157,32 @@ restore_parts(struct app *app, const struct snapshot *snap, const struct point_p
     return restore_part(app, snap, &path, o->target, o, progress, sum);
 }
 
+/** A server would start in a directory that lacks files, or has others of them, and tell nobody. */
+static bool
+is_whole(const struct restore_summary *s)
+{
+    return s->damaged + s->failed + s->kept + s->verify_differences == 0;
+}
+
+static void
+tell_incomplete(struct app *app, const struct snapshot *snap, const struct point_plan *plan,
+                const char *directory)
+{
+    char id[RENDER_ID];
+
+    render_short_id(&snap->id, id);
+    vv_emit(&app->messages.events, VV_EVENT_PROBLEM, "cluster-incomplete", vv_span(NULL, 0),
+            "'" POINT_CONTROL "' is left out: no server starts in '%s' without what is named above",
+            directory);
+    messages_say(&app->messages,
+                 "hint: when that is put right, restore again with --overwrite changed; to start "
+                 "with less: varve restore %s:%s/data/" POINT_CONTROL " --target '%s/global'",
+                 id, plan->root, directory);
+}
+
 /** A cluster.  Killed at whatever moment, it leaves a directory in which no server starts, or one that
- *  recovers to where it was asked to: the control file goes first and comes last. */
+ *  recovers to where it was asked to: the control file goes first and comes last, and only if all else
+ *  is there. */
 static enum vv_rc
 restore_point(struct app *app, const struct snapshot *snap, const struct point_plan *plan,
               struct point_choice *choice, struct restore_options *o, struct vv_progress *progress,
@@ -188,6 +212,10 @@ restore_point(struct app *app, const struct snapshot *snap, const struct point_p
     o->without = vv_span(NULL, 0);
     VV_TRY(rc);
     VV_TRY(point_finish(plan, &choice->target, &f, &app->err));
+    if (!is_whole(sum)) {
+        tell_incomplete(app, snap, plan, o->target);
+        return VV_OK;
+    }
     o->delete_extra = false;
     rc = restore_part(app, snap, &control, vv_buf_text(&parent), o, progress, sum);
     o->delete_extra = delete_extra;
@@ -195,7 +223,8 @@ restore_point(struct app *app, const struct snapshot *snap, const struct point_p
 }
 
 static void
-report_point(struct app *app, const struct point_plan *p, const struct point_target *t)
+report_point(struct app *app, const struct point_plan *p, const struct point_target *t,
+             const struct restore_summary *s)
 {
     struct json *j = app_json(app);
     char reach[WAL_LSN_TEXT];
@@ -205,8 +234,9 @@ report_point(struct app *app, const struct point_plan *p, const struct point_tar
         json_put_object(j, "recovery");
         json_put_u64(j, "timeline", p->timeline);
         json_put_text(j, "wal_reaches", reach);
+        json_put_bool(j, "complete", is_whole(s));
         json_put_end(j);
-    } else if (!app->global.quiet && t->kind != POINT_IMMEDIATE) {
+    } else if (!app->global.quiet && t->kind != POINT_IMMEDIATE && is_whole(s)) {
         printf("recovers on timeline %u when it is started; WAL reaches to %s\n",
                (unsigned)p->timeline, reach);
     }
@@ -268,7 +298,7 @@ restore(struct app *app, const struct restore_command_line *o, struct snapshot_a
     if (rc == VV_OK) {
         report(app, a->snapshot, &options, &summary);
         if (choice.target.kind != POINT_NONE) {
-            report_point(app, &plan, &choice.target);
+            report_point(app, &plan, &choice.target, &summary);
         }
         code = summary.problems ? EXIT_PROBLEMS : EXIT_DONE;
         if (app_list_verdict(&a->list) == EXIT_FORGED) {

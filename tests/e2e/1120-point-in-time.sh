@@ -101,6 +101,34 @@ for delay in 0.05 0.15 0.3 0.5; do
 done
 rm -rf "$WORK/killed"
 
+# --- a cluster that lacks a file, or has another one, does not start: its control file is left out.  What
+# is left can be had all the same, and is set up to recover.
+incomplete()
+{
+    assert_exit 3 varve --key-file "$KEY" restore latest:postgres/shop --target "$WORK/part/data" \
+        --tablespace "$OID=$WORK/part/fast" --to-latest >"$WORK/out" 2>"$WORK/err"
+    assert_grep 'global/pg_control. is left out' "$WORK/err"
+    refute_grep 'recovers on timeline' "$WORK/out"
+    refute_exists "$WORK/part/data/global/pg_control"
+    assert_exists "$WORK/part/data/recovery.signal"
+}
+mkdir -p "$WORK/part/data"
+echo 9 >"$WORK/part/data/PG_VERSION"
+incomplete
+assert_grep 'data/PG_VERSION.: exists and differs' "$WORK/err"
+rm -r "$WORK/part"
+pack=$(find "$VARVE_REPO/packs" -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+cp -p "$pack" "$WORK/pack"
+chmod u+w "$pack"
+printf 'damaged' | dd of="$pack" bs=1 seek=5000 conv=notrunc status=none
+incomplete
+control=$(sed -n 's/.*: varve restore \(.*\) --target .*/\1/p' "$WORK/err")
+assert_exit 0 varve --key-file "$KEY" restore "$control" --target "$WORK/part/data/global" >/dev/null
+assert_exists "$WORK/part/data/global/pg_control"
+mv -f "$WORK/pack" "$pack"
+restore "$WORK/part" --to-immediate --overwrite changed
+wal_discard "$WORK/part"
+
 export VARVE_SSH_COMMAND="ssh -o 'BatchMode yes'"
 restore "$WORK/immediate" --to-immediate --ssh-transport ssh --host-key-fingerprint SHA256:abc
 unset VARVE_SSH_COMMAND

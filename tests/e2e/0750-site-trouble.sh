@@ -37,71 +37,92 @@ assert_eq "$(json run.json '[x["snapshots_there"] for x in d["destinations"]]')"
 server=/usr/lib/openssh/sftp-server
 # (sftp-server forbids others to read its memory: only root sees names in its calls.)
 if [ "$(id -u)" = 0 ] && [ -x "$server" ] && strace -o /dev/null true 2>/dev/null; then
-    # one file for each channel
+    # One file for each channel, of which there are several on a long line: their calls are put in order by
+    # the time at which they began and ended.
     cat >server.sh <<END
 #!/bin/sh
-exec strace -f -qq -s 4096 -e trace=openat,link,linkat,fsync,close -o "$WORK/trace.\$\$" $server
+exec strace -f -qq -s 4096 -ttt -T -e trace=openat,link,linkat,fsync,close -o "$WORK/trace.\$\$" $server
 END
     chmod +x server.sh
     start_sshd traced "ForceCommand $PWD/server.sh"
+    proxy=$(dirname "$VARVE")/tests/bench/delay_proxy
+    if [ -x "$proxy" ]; then
+        "$proxy" 0 "$SSHD_PORT" 15 >proxy.out &
+        wait_for 10 grep -q port proxy.out
+        SSHD_PORT=$(cut -d' ' -f2 proxy.out)
+        printf '[127.0.0.1]:%s %s\n' "$SSHD_PORT" "$(cut -d' ' -f1,2 "$WORK/sshd/host.pub")" \
+            >>"$VARVE_SSH_KNOWN_HOSTS"
+    fi
+    for i in 4 5 6 7; do random_file "source/$i" 16000000 "$i"; done
+    assert_exit 0 varve -q backup source
     assert_exit 0 varve -q replicate --to "sftp://$user@127.0.0.1:$SSHD_PORT$WORK/traced" 2>errors
     python3 - "$WORK/traced" "$WORK"/trace.* <<'END'
 import re, sys
 root, files = sys.argv[1], sys.argv[2:]
-published = slots = 0
-packs, segments = [], []
+syncs, links = {}, []  # path: [(begin, end)]; (begin, end, channel, temporary, final)
 for name in files:
-    handles, synced, waiting, linked = {}, set(), set(), set()
+    handles = {}
     for line in open(name, errors="replace"):
-        line = re.sub(r"^\d+ +", "", line.strip())
-        m = re.match(r'openat\(AT_FDCWD, "([^"]*)",.*\) = (\d+)$', line)
+        m = re.match(r"(?:\d+ +)?(\d+\.\d+) (.*) <(\d+\.\d+)>$", line.strip())
+        if not m:
+            continue
+        begin, call, end = float(m.group(1)), m.group(2), float(m.group(1)) + float(m.group(3))
+        m = re.match(r'openat\(AT_FDCWD, "([^"]*)",.*\) = (\d+)$', call)
         if m:
             handles[m.group(2)] = m.group(1)
-            continue
-        m = re.match(r"fsync\((\d+)\) += 0$", line)
+        m = re.match(r"fsync\((\d+)\) += 0$", call)
         if m:
-            path = handles.get(m.group(1), "")
-            synced.add(path)
-            waiting.discard(path)
-            linked = {x for x in linked if x[0] != path}
-            continue
-        m = re.match(r"close\((\d+)\)", line)
+            syncs.setdefault(handles.get(m.group(1), ""), []).append((begin, end))
+        m = re.match(r"close\((\d+)\)", call)
         if m:
             handles.pop(m.group(1), None)
-            continue
-        m = re.match(r'link(?:at)?\((?:AT_FDCWD, )?"([^"]*)", (?:AT_FDCWD, )?"([^"]*)".*\) = 0$', line)
-        if not m or not m.group(2).startswith(root + "/") or m.group(2).startswith(root + "/tmp/"):
-            continue
-        temporary, final = m.groups()
-        folder, kind = final.rsplit("/", 1)[0], final[len(root) + 1:].split("/")[0]
-        if temporary not in synced:
-            sys.exit("%s got its name before its bytes were synced" % final)
-        # an index segment counts on the packs it lists, by the hash in their names; a slot on all
-        listed = open(final, "rb").read() if kind == "index" else b""
-        for other in waiting:
-            part = other[len(root) + 1:].split("/")[0]
-            if part == "packs" and kind == "index":
-                count_on = any(f == other and bytes.fromhex(leaf.split("-")[0]) in listed
-                               for f, leaf in linked)
-            else:
-                count_on = (kind, part) in (("snapshots", "packs"), ("snapshots", "index"))
-            if count_on:
-                sys.exit("%s was published before names in %s were durable" % (final, other))
-        waiting.add(folder)
-        if kind == "packs":
-            leaf = final.rsplit("/", 1)[1]
-            linked.add((folder, leaf))
-            packs.append(bytes.fromhex(leaf.split("-")[0]))
-        segments.append(listed)
-        published += 1
-        slots += kind == "snapshots"
-    if waiting:
-        sys.exit("never made durable: %s" % waiting)
-if not packs or not all(any(pack in segment for segment in segments) for pack in packs):
+        m = re.match(r'link(?:at)?\((?:AT_FDCWD, )?"([^"]*)", (?:AT_FDCWD, )?"([^"]*)".*\) = 0$', call)
+        if m and m.group(2).startswith(root + "/") and not m.group(2).startswith(root + "/tmp/"):
+            links.append((begin, end, name) + m.groups())
+links.sort()
+
+def synced(path, after, before):
+    """Whether an fsync of it began after one moment and ended before another."""
+    return any(after <= begin and end <= before for begin, end in syncs.get(path, []))
+
+def durable(link, before):
+    return synced(link[4].rsplit("/", 1)[0], link[1], before)
+
+def kind(link):
+    return link[4][len(root) + 1:].split("/")[0]
+
+def pack_hash(link):
+    return bytes.fromhex(link[4].rsplit("/", 1)[1].split("-")[0])
+
+listed = {x[4]: open(x[4], "rb").read() for x in links if kind(x) == "index"}
+packs = [x for x in links if kind(x) == "packs"]
+across = 0  # a segment waited for a pack of another channel
+for link in links:
+    begin, _, channel, temporary, final = link
+    if not synced(temporary, 0, begin):
+        sys.exit("%s got its name before its bytes were synced" % final)
+    if not durable(link, float("inf")):
+        sys.exit("the name of %s was never made durable" % final)
+    # an index segment counts on the packs it lists, by the hash in their names; a slot on all before it
+    counts_on = []
+    if kind(link) == "index":
+        counts_on = [x for x in packs if pack_hash(x) in listed[final]]
+    elif kind(link) == "snapshots":
+        counts_on = [x for x in links if x[0] < begin and kind(x) in ("packs", "index")]
+    for other in counts_on:
+        if not durable(other, begin):
+            sys.exit("%s was published before the name of %s was durable" % (final, other[4]))
+        across += kind(link) == "index" and other[2] != channel
+if not packs or not all(any(pack_hash(x) in segment for segment in listed.values()) for x in packs):
     sys.exit("a pack's hash is in no index segment")
-if published < 10 or slots < 1:
-    sys.exit("only %d publications seen, %d slots" % (published, slots))
-print("%d publications in %d channels" % (published, len(files)))
+slots = sum(kind(x) == "snapshots" for x in links)
+channels = len({x[2] for x in links})
+if len(links) < 10 or slots < 1:
+    sys.exit("only %d publications seen, %d slots" % (len(links), slots))
+if channels > 1 and across == 0:
+    sys.exit("of %d channels none had a segment that lists another's packs" % channels)
+print("%d publications in %d channels, %d times a segment lists a pack of another one"
+      % (len(links), channels, across))
 END
 fi
 
@@ -115,7 +136,7 @@ find "$WORK/small/replica/packs" -type f | while read -r pack; do
     assert_eq "$(sha256sum <"$pack" | cut -d' ' -f1)" "${name%%-*}" "hash of a pack at the full site"
 done
 assert_exit 0 env VARVE_STATE_DIR="$WORK/elsewhere" varve -r "$WORK/small/replica" verify --data >/dev/null
-mount -o remount,size=64m "$WORK/small"
+mount -o remount,size=200m "$WORK/small"
 assert_exit 0 varve -q replicate --to "sftp://$user@127.0.0.1:$second$WORK/small/replica" >/dev/null
 assert_exit 0 env VARVE_STATE_DIR="$WORK/elsewhere" varve -r "$WORK/small/replica" verify --data >/dev/null
 assert_exit 0 varve -r "$WORK/small/replica" -q restore "latest:$PWD/source" --target out >/dev/null

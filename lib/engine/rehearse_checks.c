@@ -82,9 +82,6 @@ install_amcheck(struct rehearsal *h, const struct postgres_rows *databases, unsi
         enum vv_rc rc = rehearse_server_connect(h, name, &p, &why);
 
         if (rc == VV_OK) {
-            rc = postgres_query(p, "set default_transaction_read_only = off", NULL, 0, NULL, &why);
-        }
-        if (rc == VV_OK) {
             rc = postgres_query(p, "create extension if not exists amcheck with schema pg_catalog",
                                 NULL, 0, NULL, &why);
         }
@@ -103,21 +100,15 @@ install_amcheck(struct rehearsal *h, const struct postgres_rows *databases, unsi
 static enum vv_rc
 run_amcheck(struct rehearsal *h, unsigned missing, struct vv_error *err)
 {
-    const char *const arguments[] = {"--all",
-                                     "--heapallindexed",
-                                     "--no-password",
-                                     "--host",
-                                     vv_buf_text(&h->sockets),
-                                     "--port",
-                                     "5432",
-                                     "--username",
-                                     h->o->role,
-                                     "--maintenance-db",
-                                     "postgres",
-                                     NULL};
+    VV_CLEANUP(vv_buf_release) struct vv_buf target = {0};
     struct rehearse_result *result = &h->report->steps[REHEARSE_STRUCTURE];
     struct rehearse_process p = {0};
 
+    VV_TRY(rehearse_server_target(h, "postgres", &target, err));
+    /* The name of the database alone is replaced for each. */
+    const char *const arguments[] = {
+        "--all", "--heapallindexed", "--no-password", "--maintenance-db", vv_buf_text(&target),
+        NULL};
     VV_TRY(run_program(h, "pg_amcheck", arguments, REHEARSE_STRUCTURE, &p, err));
     if (exit_code(&p) == 2) {
         result->verdict = REHEARSE_DAMAGED;

@@ -18,6 +18,7 @@ struct rehearsal {
     struct vv_buf
         sockets;       /* directory of the server's socket; may be outside the scratch directory */
     struct vv_buf bin; /* of the cluster's major version */
+    unsigned major;    /* that version */
     bool checksums;    /* the cluster has them */
 };
 
@@ -26,7 +27,7 @@ struct rehearsal {
 MUST_CHECK enum vv_rc rehearse_place_make(struct rehearsal *h, struct vv_error *err);
 /** Who runs the server: decided by the restored data directory, and all of it given to them. */
 MUST_CHECK enum vv_rc rehearse_place_own(struct rehearsal *h, struct vv_error *err);
-/** h->bin; VV_ENOTFOUND names the package. */
+/** h->major, h->bin; VV_ENOTFOUND names the package. */
 MUST_CHECK enum vv_rc rehearse_place_programs(struct rehearsal *h, struct vv_error *err);
 /** Everything goes; what cannot is named in the report. */
 void rehearse_place_remove(struct rehearsal *h);
@@ -38,6 +39,9 @@ MUST_CHECK enum vv_rc rehearse_server_start(struct rehearsal *h, struct vv_error
 /** A clean stop: *ret_clean. */
 MUST_CHECK enum vv_rc rehearse_server_stop(struct rehearsal *h, bool *ret_clean,
                                            struct vv_error *err);
+/** How its database is reached, as a connection string. */
+MUST_CHECK enum vv_rc rehearse_server_target(struct rehearsal *h, const char *database,
+                                             struct vv_buf *out, struct vv_error *err);
 MUST_CHECK enum vv_rc rehearse_server_connect(struct rehearsal *h, const char *database,
                                               struct postgres **ret, struct vv_error *err);
 /** rehearse_file(h, name, out, err): the path of a file in the scratch directory. */

@@ -227,6 +227,7 @@ rehearse_place_programs(struct rehearsal *h, struct vv_error *err)
         return vv_error_set(err, VV_ECORRUPT,
                             "'PG_VERSION' of the restored cluster holds no version");
     }
+    h->major = (unsigned)strtoul(major, NULL, 10);
     vv_buf_printf(&h->bin, "/usr/lib/postgresql/%s/bin", major);
     if (!is_program(&h->bin, "postgres") && !search_path(h, major)) {
         (void)vv_error_set(

@@ -52,6 +52,13 @@ static const char *const settings[] = {
     NULL,
 };
 
+/* What its sessions have, whatever was set for a database or a role: nothing more is loaded, and no
+ * examination is cut short, which pg_amcheck could not tell from damage. */
+static const char session[] =
+    "-c session_preload_libraries= -c local_preload_libraries= -c statement_timeout=0"
+    " -c lock_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0"
+    " -c default_transaction_read_only=off";
+
 static enum vv_rc
 put_file(struct rehearsal *h, const char *name, const char *text, struct vv_buf *path,
          struct vv_error *err)
@@ -141,6 +148,27 @@ put_value(struct vv_buf *out, const char *name, const char *value)
 }
 
 enum vv_rc
+rehearse_server_target(struct rehearsal *h, const char *database, struct vv_buf *out,
+                       struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf options = {0};
+
+    vv_buf_put_text(&options, session);
+    if (h->major >= 17) {
+        vv_buf_put_text(&options, " -c transaction_timeout=0");
+    }
+    (void)vv_buf_text(&options);
+    VV_TRY(vv_buf_check(&options, err));
+    put_value(out, "host", vv_buf_text(&h->sockets));
+    put_value(out, "port", "5432");
+    put_value(out, "user", h->o->role);
+    put_value(out, "dbname", database);
+    put_value(out, "options", vv_buf_text(&options));
+    (void)vv_buf_text(out);
+    return vv_buf_check(out, err);
+}
+
+enum vv_rc
 rehearse_server_connect(struct rehearsal *h, const char *database, struct postgres **ret,
                         struct vv_error *err)
 {
@@ -151,12 +179,8 @@ rehearse_server_connect(struct rehearsal *h, const char *database, struct postgr
                                  .silence_seconds = (unsigned)(REHEARSE_TOOL_MS / 1000),
                                  .cancel = h->o->cancel};
 
-    put_value(&target, "host", vv_buf_text(&h->sockets));
-    put_value(&target, "port", "5432");
-    put_value(&target, "user", h->o->role);
-    put_value(&target, "dbname", database);
+    VV_TRY(rehearse_server_target(h, database, &target, err));
     o.target = vv_buf_text(&target);
-    VV_TRY(vv_buf_check(&target, err));
     return postgres_open(&o, ret, err);
 }
 

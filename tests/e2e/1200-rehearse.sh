@@ -53,7 +53,8 @@ chmod 700 files
 # --- a cluster
 pg_init "$WORK/one" --wal-segsize=1
 pg_set "$WORK/one" "max_slot_wal_keep_size = 1GB"
-# Settings that must not reach a rehearsal: commands, and what needs the original's memory.
+# Settings that must not reach a rehearsal: commands, what needs the original's memory, libraries, and
+# limits of time, which would make damage of an examination that is cut short.
 pg_start "$WORK/one"
 pg_sql "$WORK/one" "alter system set recovery_end_command = 'touch $WORK/scratch/ran'" \
     "alter system set archive_command = 'touch $WORK/ran; false'" \
@@ -63,7 +64,8 @@ mkdir "$WORK/fast" && pg_own "$WORK/fast"
 pg_sql "$WORK/one" "create tablespace fast location '$WORK/fast'" \
     "create table stock (article text primary key, pieces int) tablespace fast" \
     "insert into stock select 'article ' || n, n from generate_series(1, 3000) n" \
-    "create database second"
+    "create database second" "alter database second set statement_timeout = '1ms'" \
+    "alter role postgres in database second set session_preload_libraries = '/nowhere/library'"
 URL=$(pg_url "$WORK/one")
 place()
 {

@@ -42,7 +42,9 @@ sleep 0.2
 place 1002 3000
 pg_sql "$WORK/one" "select pg_create_restore_point('before-the-accident')" "drop table payments" \
     "drop table stock" >/dev/null
-sleep 3
+# It is stopped here: what it would publish during a recovery, the server's user could not read.
+wal_stop
+assert_exit 0 varve wal receive --once "$URL" >/dev/null
 ZONELESS=${TIME%[+-]*}
 
 # ends_with_control DIR: its control file, without which no server starts, got its name after all the rest.
@@ -182,7 +184,6 @@ start "$WORK/newest"
 assert_eq "$(count "$WORK/newest" payments)" 2999 "payments after the second restore"
 
 # --- a promotion: its timeline is received, and a restore goes on it
-wal_stop
 NEW=$(pg_url "$WORK/newest")
 pg_sql "$WORK/newest" "insert into orders (number, customer, article, cents) values (9000, 'c', 'a', 1)"
 pg_set "$WORK/newest" "max_slot_wal_keep_size = 1GB"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: memory
 # 200 random bytes of a repository damaged, one after the other: reported by verify --data or restore, or
 # harmless; never wrong bytes with exit 0.
 mkdir source

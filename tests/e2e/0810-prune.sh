@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: slow
+# labels: slow memory
 # prune: half of twenty snapshots, what a dry run foretells, other runs at the same time, a kill, a
 # full disk, damage, and what is refused.
 make_tree "$WORK/source"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: slow
+# labels: slow memory
 # Repair: any one object that is no pack may be missing or damaged, and nothing is lost; packs come
 # back from parity, from another repository, from the files; what stays lost is named exactly.
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: slow
+# labels: slow memory
 # What varve writes is what varve-format(5) says: examples/varve-read.py, written from that page
 # alone, extracts it bit for bit, finds nothing wrong with it, and notices a flipped byte.
 

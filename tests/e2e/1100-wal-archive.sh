@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: memory
 # PostgreSQL's archive_command and restore_command: what push and get end with whatever happens, and
 # recovery with real servers to the newest moment, to a named point, and across a promotion.
 . "$E2E/postgres.sh"

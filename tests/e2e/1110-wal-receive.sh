@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: slow
+# labels: slow memory
 # varve wal receive: server and receiver are killed at random moments under load, and what was acknowledged
 # comes back; idle, nothing is published; the journal holds what the repository cannot take.
 . "$E2E/postgres.sh"

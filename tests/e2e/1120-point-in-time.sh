@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: long memory
 # Restoring a PostgreSQL cluster to a point: the newest moment, a time, a position, a named point before a
 # DROP TABLE, a transaction, where the base backup is consistent; across a promotion; with a tablespace;
 # again into a data directory that exists; and what is refused, before anything is written.

@@ -2,6 +2,7 @@
 #include "engine/helper_prune.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -169,4 +170,15 @@ pw_count(struct prune_world *w, const char *directory)
 
     pw_must(w, storage_list(w->b.memory, directory, count_one, &count, &w->err));
     return count;
+}
+
+uint64_t
+pw_stride(uint64_t usual)
+{
+    const char *sweep = getenv("VARVE_SWEEP");
+
+    if (sweep != NULL && strcmp(sweep, "all") == 0) {
+        return 1;
+    }
+    return sweep != NULL && strcmp(sweep, "sparse") == 0 ? 5 * usual : usual;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: long */
 /*
  * Nothing can be changed in a repository without being noticed: in a small one, every byte of every
  * object is damaged in two ways, as it is and with hashes and names recomputed; blocks and packs are

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: long */
 /* Prune that dies, or whose storage fails, at any operation: nothing is lost, and the next run
  * finishes. */
 #include <stdlib.h>
@@ -27,14 +28,6 @@ teardown(void **state)
     storage_free(saved);
     pw_end(&w);
     return 0;
-}
-
-/** Every operation is a test of its own: many take long, so only each ${usual}th is tried, or every
- *  one if VARVE_SWEEP is set. */
-static uint64_t
-stride(uint64_t usual)
-{
-    return getenv("VARVE_SWEEP") != NULL ? 1 : usual;
 }
 
 struct plan {
@@ -102,7 +95,7 @@ prune__that_dies_anywhere_is_finished_by_the_next(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 1; at <= all; at += stride(3)) {
+    for (uint64_t at = 1; at <= all; at += pw_stride(3)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = FAULT_STOP};
         w.b.hook = fail_at;
@@ -121,7 +114,7 @@ prune__whose_storage_fails_once_is_finished_by_the_next(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 1; at <= all; at += stride(7)) {
+    for (uint64_t at = 1; at <= all; at += pw_stride(7)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = verdicts[at % VV_COUNT(verdicts)]};
         w.b.hook = fail_at;
@@ -187,7 +180,7 @@ prune__that_reads_wrong_bytes_loses_nothing(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 2; at <= all; at += stride(9)) {
+    for (uint64_t at = 2; at <= all; at += pw_stride(9)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = FAULT_FLIP};
         w.b.hook = fail_at;

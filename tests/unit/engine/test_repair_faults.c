@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: long */
 /* Repair that dies, or whose storage fails, at any operation: nothing that was good is lost, and the
  * next run finishes. */
 #include <stdio.h>
@@ -242,7 +243,7 @@ finish(void)
 static void
 sweep(const enum fault_verdict *verdicts, size_t count, uint64_t usual)
 {
-    uint64_t step = getenv("VARVE_SWEEP") != NULL ? 1 : usual;
+    uint64_t step = pw_stride(usual);
     uint64_t all;
 
     pw_restore(&w, saved);

@@ -162,6 +162,9 @@ main(int argc, char **argv)
     /* Large buffers go back to the system when they are freed: the limit of the C library would
      * grow with the first of them, and the peak with it. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER);
+    /* One heap for all threads: with one each, what they free stays with whoever has freed it.  Little
+     * is allocated where it is hot, so that nobody waits for the lock. */
+    (void)mallopt(M_ARENA_MAX, 1);
     fill_standard_descriptors();
     (void)setrlimit(RLIMIT_CORE, &no_core); /* keys are in this memory */
     (void)setlocale(LC_CTYPE, "");

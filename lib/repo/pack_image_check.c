@@ -253,6 +253,9 @@ image_check(struct image_checker *c, const struct keyring *k, const uint8_t *eph
         rc = check_padding(c, &o, key, err);
     }
     crypto_wipe(key, sizeof(key));
+    /* Megabytes, wanted once a pack: each thread that has ever published would keep its own. */
+    vv_buf_release(&c->frame);
+    vv_buf_release(&c->plain);
     if (rc != VV_OK) {
         pack_directory_release(&o.directory);
         return rc == VV_ENOMEM || rc == VV_EKEY ? rc : is_damaged(err);

@@ -10,7 +10,7 @@ mkfs.ext4 -q "$WORK/disk"
 finish() { umount "$WORK/mnt" 2>/dev/null || true; }
 trap finish EXIT
 mount -o loop "$WORK/disk" "$WORK/mnt"
-head -c 20000 < <(yes MARKER-OF-THIS-FILE) >"$WORK/mnt/victim"
+/usr/bin/python3 -c 'print("MARKER-OF-THIS-FILE\n" * 1000, end="")' >"$WORK/mnt/victim"
 echo other >"$WORK/mnt/other"
 sync
 sleep 3

@@ -9,8 +9,9 @@
 #include "format/slot.h"
 
 static enum vv_rc
-fenced(struct vv_error *err)
+fenced(struct writer_session *s, struct vv_error *err)
 {
+    s->ended = true;
     (void)vv_error_set(err, VV_EREFUSED,
                        "this run was fenced: a prune closed its session, nothing was committed");
     vv_error_hint(err, "run the command again; what was stored serves the next run");
@@ -70,14 +71,11 @@ writer_session_was_fenced(struct writer_session *s, enum vv_rc *rc, struct vv_er
         (err != NULL && (err->exhausted || err->origin == VV_ORIGIN_SOURCE))) {
         return false;
     }
-    if (!s->refused) {
-        s->refused = look_for_fence(s);
-        if (s->refused) {
-            vv_error_clear(err);
-            *rc = fenced(err);
-        }
+    if (!s->ended && look_for_fence(s)) {
+        vv_error_clear(err);
+        *rc = fenced(s, err);
     }
-    return s->refused;
+    return s->ended;
 }
 
 /** Creating the slot failed with ${rc}: what lies there now?  (A reply may have been lost, and 128
@@ -96,8 +94,9 @@ settle_slot(struct writer_session *s, const char *name, struct vv_span object, e
     } else if (ours) {
         (void)vv_error_prefix(err, "the snapshot is visible, but may not survive a power failure");
     } else if (rc == VV_EEXISTS && read && is_fence(s, vv_buf_span(&found))) {
-        rc = fenced(err);
+        rc = fenced(s, err);
     } else if (rc == VV_EEXISTS) {
+        s->ended = true;
         rc = vv_error_set(err, VV_EREFUSED,
                           "something that is no fence lies in the place of this run's snapshot; "
                           "nothing was committed");
@@ -147,9 +146,5 @@ writer_session_commit(struct writer_session *s, struct vv_span records, uint32_t
                                   "the snapshot was stored, but whether it counts is not known");
         }
     }
-    if (buried) {
-        rc = fenced(err);
-    }
-    s->refused = rc == VV_EREFUSED;
-    return rc;
+    return buried ? fenced(s, err) : rc;
 }

@@ -16,7 +16,7 @@ struct writer_session {
     struct condemned_set condemned;
     struct admin_records admin;
     bool parent_reuse; /* no list was pending at the first read after registering */
-    bool refused;      /* a commit found that this session had been ended from outside */
+    bool ended;        /* found to have been ended from outside */
     uint64_t beats;
     uint64_t last_beat; /* monotonic ns */
     struct vv_thread heart;

@@ -39,6 +39,8 @@ before(enum fault_verdict verdict, const char *name, struct vv_error *err)
         return vv_error_set(err, VV_ETRANSIENT, "'%s': injected failure in passing", name);
     case FAULT_NOSPACE:
         return vv_error_set(err, VV_ENOSPACE, "'%s': injected lack of space", name);
+    case FAULT_REFUSED:
+        return vv_error_set(err, VV_EREFUSED, "'%s': injected refusal", name);
     case FAULT_STOP:
         return vv_error_set(err, VV_EIO, "'%s': the storage has stopped", name);
     case FAULT_PASS:

@@ -227,6 +227,7 @@ enum fault_verdict {
     FAULT_FAIL,       /* do nothing, fail with VV_EIO */
     FAULT_TRANSIENT,  /* do nothing, fail with VV_ETRANSIENT */
     FAULT_NOSPACE,    /* do nothing, fail with VV_ENOSPACE */
+    FAULT_REFUSED,    /* do nothing, fail with VV_EREFUSED */
     FAULT_LOST_REPLY, /* do it, then report VV_ETRANSIENT */
     FAULT_FLIP,       /* reads: flip one bit of what is returned */
     FAULT_STOP,       /* this and every later operation fails: the process died here */

@@ -285,6 +285,28 @@ backup__begins_again_when_its_session_was_fenced_while_it_slept(void **state)
     bw_assert_content(&w.b, "own-9");
 }
 
+static enum fault_verdict
+refuse_slots(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    return op == STORAGE_PUBLISH && strncmp(name, "snapshots/", 10) == 0 ? FAULT_REFUSED
+                                                                         : FAULT_PASS;
+}
+
+/* The account may not write there: no prune's work, and done once more it is refused once more. */
+static void
+backup__whose_slot_the_storage_refuses_was_not_fenced(void **state)
+{
+    (void)state;
+    w.b.hook = refuse_slots;
+    assert_int_equal(bw_run(&w.b), VV_EREFUSED);
+    assert_non_null(strstr(w.b.err.message, "injected refusal"));
+    assert_int_equal(bw_heard_count(&w.b, "fenced"), 0);
+    w.b.hook = NULL;
+    pw_backup(&w, 6);
+    assert_int_equal(pw_sound(&w), 7);
+}
+
 static void
 prune__takes_nothing_for_lost_that_another_moved(void **state)
 {
@@ -463,6 +485,7 @@ main(void)
         CASE(prune__puts_old_packs_under_the_newest_epoch),
         CASE(prune__that_was_fenced_takes_nothing_for_damage),
         CASE(backup__begins_again_when_its_session_was_fenced_while_it_slept),
+        CASE(backup__whose_slot_the_storage_refuses_was_not_fenced),
         CASE(prune__takes_nothing_for_lost_that_another_moved),
         CASE(prune__interrupted_before_it_deletes_is_no_damage),
         CASE(prune__dry_run_foretells_the_bytes_and_writes_nothing),

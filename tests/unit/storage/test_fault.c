@@ -112,8 +112,10 @@ fault__failures_do_nothing(void **state)
     static const struct {
         enum fault_verdict verdict;
         enum vv_rc expected;
-    } cases[] = {
-        {FAULT_FAIL, VV_EIO}, {FAULT_TRANSIENT, VV_ETRANSIENT}, {FAULT_NOSPACE, VV_ENOSPACE}};
+    } cases[] = {{FAULT_FAIL, VV_EIO},
+                 {FAULT_TRANSIENT, VV_ETRANSIENT},
+                 {FAULT_NOSPACE, VV_ENOSPACE},
+                 {FAULT_REFUSED, VV_EREFUSED}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fixture f;
         setup(&f);

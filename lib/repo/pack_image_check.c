@@ -15,13 +15,12 @@
 struct image_checker {
     struct aead *aead;
     struct decompressor *decompressor;
-    struct vv_buf frame; /* a decrypted record */
-    struct vv_buf plain; /* decoded blocks, one behind the other */
     struct hash_job jobs[BATCH_JOBS];
     uint32_t job_chunk[BATCH_JOBS];
 };
 
-/** What is known of the image being checked. */
+/** The image being checked, and what is known of it.  Its buffers take megabytes: with the checker every
+ *  thread that has ever published would keep some. */
 struct opened_image {
     const struct keyring *keyring;
     const uint8_t *ephemeral;
@@ -30,6 +29,8 @@ struct opened_image {
     struct vv_id id;
     struct pack_footer footer;
     struct pack_directory directory;
+    struct vv_buf frame; /* a decrypted record */
+    struct vv_buf plain; /* decoded blocks, one behind the other */
 };
 
 enum vv_rc
@@ -55,8 +56,6 @@ image_checker_free(struct image_checker *c)
     }
     aead_free(c->aead);
     decompressor_free(c->decompressor);
-    vv_buf_release(&c->frame);
-    vv_buf_release(&c->plain);
     vv_free(c);
 }
 
@@ -94,12 +93,12 @@ open_image(struct image_checker *c, struct opened_image *o, uint8_t key[32], str
     VV_TRY(open_record(c, o, PACK_RECORD_FOOTER, PACK_NUMBER_FOOTER, 0, PACK_FOOTER_PLAIN,
                        o->bytes.len - PACK_FOOTER_LEN, PACK_FOOTER_LEN, footer, err));
     VV_TRY(pack_footer_decode(footer, o->bytes.len, &o->footer, err));
-    vv_buf_reset(&c->frame);
-    VV_TRY(vv_buf_reserve(&c->frame, o->footer.directory_plain, err));
+    vv_buf_reset(&o->frame);
+    VV_TRY(vv_buf_reserve(&o->frame, o->footer.directory_plain, err));
     VV_TRY(open_record(c, o, PACK_RECORD_DIRECTORY, PACK_NUMBER_DIRECTORY, 0,
                        o->footer.directory_plain, o->footer.directory_offset,
-                       o->footer.directory_stored, c->frame.data, err));
-    VV_TRY(pack_directory_decode(vv_span(c->frame.data, o->footer.directory_plain), o->bytes.len,
+                       o->footer.directory_stored, o->frame.data, err));
+    VV_TRY(pack_directory_decode(vv_span(o->frame.data, o->footer.directory_plain), o->bytes.len,
                                  &o->directory, err));
     if (o->directory.block_count != o->footer.block_count ||
         o->directory.chunk_count != o->footer.chunk_count) {
@@ -108,27 +107,26 @@ open_image(struct image_checker *c, struct opened_image *o, uint8_t key[32], str
     return VV_OK;
 }
 
-/** Append a block's plaintext to c->plain, which has room for it. */
+/** Append a block's plaintext to o->plain, which has room for it. */
 static enum vv_rc
-decode_block(struct image_checker *c, const struct opened_image *o, uint32_t number,
-             struct vv_error *err)
+decode_block(struct image_checker *c, struct opened_image *o, uint32_t number, struct vv_error *err)
 {
     const struct pack_block *b = &o->directory.blocks[number];
     uint32_t len = b->stored_len - PACK_TAG_LEN;
-    uint8_t *out = c->plain.data + c->plain.len;
+    uint8_t *out = o->plain.data + o->plain.len;
 
     if ((b->flags & BLOCK_ZSTD) == 0) {
         VV_TRY(open_record(c, o, PACK_RECORD_BLOCK, number, b->flags, b->plain_len, b->offset,
                            b->stored_len, out, err));
     } else {
-        vv_buf_reset(&c->frame);
-        VV_TRY(vv_buf_reserve(&c->frame, len, err));
+        vv_buf_reset(&o->frame);
+        VV_TRY(vv_buf_reserve(&o->frame, len, err));
         VV_TRY(open_record(c, o, PACK_RECORD_BLOCK, number, b->flags, b->plain_len, b->offset,
-                           b->stored_len, c->frame.data, err));
+                           b->stored_len, o->frame.data, err));
         VV_TRY(
-            decompress_block(c->decompressor, vv_span(c->frame.data, len), out, b->plain_len, err));
+            decompress_block(c->decompressor, vv_span(o->frame.data, len), out, b->plain_len, err));
     }
-    c->plain.len += b->plain_len;
+    o->plain.len += b->plain_len;
     return VV_OK;
 }
 
@@ -147,14 +145,14 @@ compare_jobs(struct image_checker *c, const struct opened_image *o, enum chunk_t
     return VV_OK;
 }
 
-/** Chunks ${from} to ${to} are what c->plain holds: recompute their ids, one type after the other
+/** Chunks ${from} to ${to} are what o->plain holds: recompute their ids, one type after the other
  *  because each has its own key. */
 static enum vv_rc
 compare_chunks(struct image_checker *c, const struct opened_image *o, uint32_t from, uint32_t to,
                struct vv_error *err)
 {
     for (unsigned type = CHUNK_DATA; type <= CHUNK_RECORD; type++) {
-        const uint8_t *at = c->plain.data;
+        const uint8_t *at = o->plain.data;
         uint32_t count = 0;
         for (uint32_t i = from; i < to; i++) {
             const struct pack_chunk *chunk = &o->directory.chunks[i];
@@ -175,7 +173,7 @@ compare_chunks(struct image_checker *c, const struct opened_image *o, uint32_t f
 }
 
 static enum vv_rc
-check_blocks(struct image_checker *c, const struct opened_image *o, struct vv_error *err)
+check_blocks(struct image_checker *c, struct opened_image *o, struct vv_error *err)
 {
     const struct pack_directory *d = &o->directory;
     uint32_t block = 0;
@@ -191,8 +189,8 @@ check_blocks(struct image_checker *c, const struct opened_image *o, struct vv_er
             end_chunk += d->blocks[end].chunk_count;
             end++;
         }
-        vv_buf_reset(&c->plain);
-        VV_TRY(vv_buf_reserve(&c->plain, bytes, err));
+        vv_buf_reset(&o->plain);
+        VV_TRY(vv_buf_reserve(&o->plain, bytes, err));
         for (; block < end; block++) {
             VV_TRY(decode_block(c, o, block, err));
         }
@@ -202,8 +200,7 @@ check_blocks(struct image_checker *c, const struct opened_image *o, struct vv_er
 }
 
 static enum vv_rc
-check_padding(struct image_checker *c, const struct opened_image *o, const uint8_t key[32],
-              struct vv_error *err)
+check_padding(struct opened_image *o, const uint8_t key[32], struct vv_error *err)
 {
     const struct pack_directory *d = &o->directory;
     uint64_t from = PACK_HEADER_LEN;
@@ -214,10 +211,10 @@ check_padding(struct image_checker *c, const struct opened_image *o, const uint8
         from = (uint64_t)last->offset + last->stored_len;
     }
     len = (size_t)(o->footer.directory_offset - from);
-    vv_buf_reset(&c->frame);
-    VV_TRY(vv_buf_reserve(&c->frame, len, err));
-    pack_padding(key, c->frame.data, len);
-    if (len > 0 && memcmp(c->frame.data, o->bytes.data + from, len) != 0) {
+    vv_buf_reset(&o->frame);
+    VV_TRY(vv_buf_reserve(&o->frame, len, err));
+    pack_padding(key, o->frame.data, len);
+    if (len > 0 && memcmp(o->frame.data, o->bytes.data + from, len) != 0) {
         return vv_error_set(err, VV_ECORRUPT, "the padding is wrong");
     }
     return VV_OK;
@@ -250,12 +247,11 @@ image_check(struct image_checker *c, const struct keyring *k, const uint8_t *eph
         rc = check_blocks(c, &o, err);
     }
     if (rc == VV_OK) {
-        rc = check_padding(c, &o, key, err);
+        rc = check_padding(&o, key, err);
     }
     crypto_wipe(key, sizeof(key));
-    /* Megabytes, wanted once a pack: each thread that has ever published would keep its own. */
-    vv_buf_release(&c->frame);
-    vv_buf_release(&c->plain);
+    vv_buf_release(&o.frame);
+    vv_buf_release(&o.plain);
     if (rc != VV_OK) {
         pack_directory_release(&o.directory);
         return rc == VV_ENOMEM || rc == VV_EKEY ? rc : is_damaged(err);

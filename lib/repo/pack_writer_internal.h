@@ -115,7 +115,7 @@ void pack_padding(const uint8_t key[32], uint8_t *out, size_t len);
 
 /* --- looking at a finished pack (P3) ---------------------------------------------------------- */
 
-/** One thread's tools and buffers. */
+/** One thread's tools. */
 struct image_checker;
 MUST_CHECK enum vv_rc image_checker_new(struct image_checker **ret, struct vv_error *err);
 void image_checker_free(struct image_checker *c);

@@ -14,14 +14,8 @@ PATH=$WORK/bin:$PATH
 cd "$WORK"
 
 skip() { fail "$*"; }
-wait_for() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
-        sleep 0.1
-    done
-}
+# shellcheck source=tests/e2e/wait.sh
+. "$VARVE_SOURCE/tests/e2e/wait.sh"
 # shellcheck source=tests/e2e/postgres.sh
 . "$VARVE_SOURCE/tests/e2e/postgres.sh"
 pg_need

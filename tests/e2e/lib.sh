@@ -254,19 +254,9 @@ mount_tmpfs()
     mount -t tmpfs -o "size=$2" tmpfs "$1" 2>"$STDERR" || skip "cannot mount a tmpfs"
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds; says so and fails after that long.
-wait_for()
-{
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        if [ "$SECONDS" -ge "$end" ]; then
-            echo "waited in vain for: $*" >&2
-            return 1
-        fi
-        sleep 0.05
-    done
-}
+# wait_for SECONDS COMMAND...
+# shellcheck source=tests/e2e/wait.sh
+. "$E2E/wait.sh"
 
 # start_sshd NAME [LINE...]: an sshd of this test's own on a port of loopback, with further lines of
 # sshd_config; this user may log in with $WORK/sshd/user.  Sets SSHD_PORT and SSHD_PID, and points

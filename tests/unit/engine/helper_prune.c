@@ -177,8 +177,11 @@ pw_stride(uint64_t usual)
 {
     const char *sweep = getenv("VARVE_SWEEP");
 
-    if (sweep != NULL && strcmp(sweep, "all") == 0) {
-        return 1;
+    if (sweep == NULL) {
+        return usual;
     }
-    return sweep != NULL && strcmp(sweep, "sparse") == 0 ? 5 * usual : usual;
+    if (strcmp(sweep, "all") != 0 && strcmp(sweep, "sparse") != 0) {
+        fail_msg("VARVE_SWEEP is '%s', neither 'all' nor 'sparse'", sweep);
+    }
+    return strcmp(sweep, "all") == 0 ? 1 : 5 * usual;
 }

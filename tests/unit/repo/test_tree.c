@@ -655,8 +655,9 @@ read_slowly(struct storage *s, const char *name, uint64_t offset, uint8_t *buf, 
 
     while (now > most && !atomic_compare_exchange_weak(&most_at_once, &most, now)) {
     }
-    if (strncmp(name, "packs/", 6) == 0 && offset > 0 && atomic_fetch_add(&reads, 1) >= 1)
+    if (strncmp(name, "packs/", 6) == 0 && offset > 0 && atomic_fetch_add(&reads, 1) >= 1) {
         wait_for_company();
+    }
     clock->sleep(clock, 2u * 1000 * 1000);
     rc = near_ops.read(s, name, offset, buf, len, ret_len, err);
     atomic_fetch_sub(&at_once, 1);

@@ -163,7 +163,7 @@ main(int argc, char **argv)
      * grow with the first of them, and the peak with it. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER);
     /* One heap for all threads: with one each, what they free stays with whoever has freed it.  Little
-     * is allocated where it is hot, so that nobody waits for the lock. */
+     * is allocated where it is hot, so that the lock is hardly ever waited for. */
     (void)mallopt(M_ARENA_MAX, 1);
     fill_standard_descriptors();
     (void)setrlimit(RLIMIT_CORE, &no_core); /* keys are in this memory */

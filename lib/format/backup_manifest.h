@@ -37,4 +37,11 @@ struct manifest_calls {
 MUST_CHECK enum vv_rc manifest_read(struct vv_span text, const struct manifest_calls *calls,
                                     struct vv_error *err);
 
+/** Writing one (backup_manifest_write.c), version 1: the beginning, each file (a checksum or
+ *  MANIFEST_NONE; modified at ${mtime}, seconds since 1970), the end with its checksum.  ${out} must
+ *  be empty before, and be checked with vv_buf_check. */
+void manifest_write_begin(struct vv_buf *out);
+void manifest_write_file(struct vv_buf *out, const struct manifest_file *f, int64_t mtime);
+void manifest_write_end(struct vv_buf *out, const struct manifest_wal *wal);
+
 #endif

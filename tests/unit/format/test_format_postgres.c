@@ -345,6 +345,47 @@ manifests_that_are_none(void **state)
                      VV_ECORRUPT);
 }
 
+/* What is written reads back, and is what a server writes (byte for byte but for times and sums). */
+static void
+manifests_are_written(void **state)
+{
+    static const char *const paths[] = {"base/5/1259", "a \"quoted\" name", "l\xc3\xa4nder",
+                                        "\x01"};
+    struct manifest_wal wal = {.timeline = 3, .start = 0x2000028, .end = 0x100000010};
+    struct seen seen = {.text = ""};
+    struct manifest_calls calls = {.ctx = &seen, .file = see_file, .wal = see_wal};
+    struct vv_buf text = {0};
+
+    (void)state;
+    manifest_write_begin(&text);
+    for (size_t i = 0; i < VV_COUNT(paths); i++) {
+        struct manifest_file f = {.path = vv_span(paths[i], strlen(paths[i])),
+                                  .size = i * 8192,
+                                  .algorithm = i == 1 ? MANIFEST_NONE : MANIFEST_CRC32C,
+                                  .crc32c = 0x0d0c0b0au + (uint32_t)i};
+        manifest_write_file(&text, &f, 1795702719);
+    }
+    manifest_write_end(&text, &wal);
+    assert_int_equal(vv_buf_check(&text, NULL), VV_OK);
+    assert_int_equal(manifest_read(vv_buf_span(&text), &calls, NULL), VV_OK);
+    assert_string_equal(seen.text, "base/5/1259 0 1 0d0c0b0a\na \"quoted\" name 8192 0 00000000\n"
+                                   "l\xc3\xa4nder 16384 1 0d0c0b0c\n\x01 24576 1 0d0c0b0d\n"
+                                   "wal 3 2000028 100000010\n");
+    assert_memory_equal(text.data,
+                        "{ \"PostgreSQL-Backup-Manifest-Version\": 1,\n\"Files\": [\n"
+                        "{ \"Path\": \"base/5/1259\", \"Size\": 0, \"Last-Modified\": "
+                        "\"2026-11-26 14:18:39 GMT\", \"Checksum-Algorithm\": \"CRC32C\", "
+                        "\"Checksum\": \"0a0b0c0d\" },\n"
+                        "{ \"Encoded-Path\": \"61202271756f74656422206e616d65\", ",
+                        244);
+    vv_buf_release(&text);
+
+    manifest_write_begin(&text);
+    manifest_write_end(&text, &wal);
+    assert_int_equal(manifest_read(vv_buf_span(&text), &calls, NULL), VV_OK);
+    vv_buf_release(&text);
+}
+
 int
 main(void)
 {
@@ -356,6 +397,7 @@ main(void)
         cmocka_unit_test(tar_members_that_are_none),
         cmocka_unit_test(manifests),
         cmocka_unit_test(manifests_that_are_none),
+        cmocka_unit_test(manifests_are_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ struct backup_command_line {
     bool dry_run;
     bool allow_empty;
     uint64_t limit;
+    bool database_files;
     bool keep_going;
 };
 #define AT(member) offsetof(struct backup_command_line, member)
@@ -68,6 +69,8 @@ static const struct option_spec specs[] = {
      "store the members of a tar, cpio or zip (-: standard input)", NULL},
     {"limit", '\0', OPTION_SIZE, AT(limit), "RATE", "bytes a second at most from each database",
      NULL},
+    {"database-files", '\0', OPTION_FLAG, AT(database_files), NULL,
+     "databases are on this host: read their files, and only what has changed", NULL},
     {"keep-going", '\0', OPTION_FLAG, AT(keep_going), NULL,
      "leave out databases, commands and archives that fail, and name them", NULL},
     OPTION_END,
@@ -241,6 +244,7 @@ plan_make(struct app *app, const struct backup_command_line *o, const struct arg
 {
     p->options = (struct backup_options){
         .database_rate = o->limit,
+        .database_files = o->database_files,
         .keep_going = o->keep_going,
         .archive = o->archive,
         .allow_empty = o->allow_empty,

@@ -41,6 +41,7 @@ struct backup_options {
     const struct backup_database *databases;
     size_t database_count;
     uint64_t database_rate; /* bytes a second at most; 0: no limit */
+    bool database_files;    /* databases are on this machine: read their files */
     const char *archive;    /* file name or "-", NULL: none */
     const struct pattern_set *excludes;
     const struct pattern_set *may_change;

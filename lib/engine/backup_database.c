@@ -62,6 +62,7 @@ open_one(struct backup *b, const struct backup_database *d, struct database_run 
     struct source_postgres_options o = {.target = d->target,
                                         .root = run->root,
                                         .rate = b->options->database_rate,
+                                        .files = b->options->database_files,
                                         .temp_dir = repo_temp_dir(b->repo),
                                         .events = &b->source_events.base,
                                         .progress = b->progress,
@@ -109,7 +110,10 @@ databases_read(struct backup *b, struct worker *w, struct vv_error *err)
         if (run->source == NULL) {
             continue; /* left out */
         }
-        rc = sequence_read(b, w, run->source, false, err);
+        rc = files_read(b, run->root, run->source, err);
+        if (rc == VV_OK) {
+            rc = sequence_read(b, w, run->source, false, err);
+        }
         struct source_postgres_facts facts = source_postgres_facts(run->source);
         run->wal = (struct snapshot_wal){.system = facts.system,
                                          .segment_size = facts.segment_size,

@@ -52,7 +52,7 @@ look_at(struct backup *b, struct source_item *item, struct vv_error *err)
     }
     VV_TRY(baseline_find(b->baseline, item->entry.path, &base, &trusted, &table, &count, err));
     same = base != NULL && !b->options->full &&
-           walk_same_metadata(b, &item->entry, base, table, count) &&
+           walk_same_metadata(b->source, &item->entry, base, table, count) &&
            !(base->flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE));
     count_item(b, item, base, same);
     return VV_OK;

@@ -40,6 +40,7 @@ struct window_item {
 /** Consecutive entries that travel together from walk to tree. */
 struct window {
     uint64_t number;
+    struct source *source; /* its items are of */
     struct vv_arena arena;
     struct window_item items[WINDOW_ITEMS];
     uint32_t count;
@@ -122,8 +123,10 @@ struct backup {
     unsigned in_flight_limit;
     struct window *done_windows; /* finished, waiting for their turn in the tree */
     struct window *spare;
+    bool walk_paused; /* no window comes for now */
     bool walk_ended;
     uint64_t windows_made;
+    uint64_t windows_taken; /* by whoever takes them in order */
     bool failed;
     struct vv_error error; /* the first failure */
 
@@ -155,12 +158,14 @@ void backup_problem(struct backup *b, const struct source_item *item, const char
                     const char *text);
 
 /* backup_pool.c */
-MUST_CHECK struct window *pool_new_window(struct backup *b);
+MUST_CHECK struct window *pool_new_window(struct backup *b, struct source *source);
 void pool_submit(struct backup *b, struct window *w, bool needs_work);
+/** pool_walk_paused(b, paused): a walk is over, but another one comes, or: it begins. */
+void pool_walk_paused(struct backup *b, bool paused);
 void pool_walk_ended(struct backup *b);
-/** pool_next_in_order(b, number): wait for window ${number} to be done; NULL at the end or on
- *  failure. */
-struct window *pool_next_in_order(struct backup *b, uint64_t number);
+/** pool_next_in_order(b): wait for the next window to be done; NULL on failure, and when all were taken
+ *  and the walk has paused or ended. */
+struct window *pool_next_in_order(struct backup *b);
 void pool_release_window(struct backup *b, struct window *w);
 /** pool_take(b, ret_window, ret_segment): wait for work; false at the end. */
 MUST_CHECK bool pool_take(struct backup *b, struct window **ret_window,
@@ -208,13 +213,17 @@ bool content_prefix_equal(struct worker *w, struct source_file *f, const struct 
 bool content_is_paged(struct vv_span path, struct vv_span head, uint64_t size);
 
 /* backup_walk.c, backup_tree.c, backup_sequence.c */
-/** walk_same_metadata(b, now, base, table, count): B1, but for racy and torn: does the metadata say
- *  that nothing has changed? */
-bool walk_same_metadata(struct backup *b, const struct entry *now, const struct entry *base,
+/** walk_same_metadata(source, now, base, table, count): B1, but for racy and torn: does the metadata
+ *  say that nothing has changed?  ${source} is the file system, or one whose entries have no number
+ *  of a file system. */
+bool walk_same_metadata(struct source *source, const struct entry *now, const struct entry *base,
                         const struct snapshot_file_system *table, uint32_t table_count);
 /** dry_run(b, err): count what would be read (backup_dry_run.c). */
 MUST_CHECK enum vv_rc dry_run(struct backup *b, struct vv_error *err);
 MUST_CHECK enum vv_rc walk_run(struct backup *b, struct vv_error *err);
+/** walk_alone(b, source, baseline, err): only this source's items, nothing merged in. */
+MUST_CHECK enum vv_rc walk_alone(struct backup *b, struct source *source, struct baseline *baseline,
+                                 struct vv_error *err);
 MUST_CHECK enum vv_rc tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err);
 /** sequences_check(o, err): VV_EUSAGE if commands' outputs would be in each other's place. */
 MUST_CHECK enum vv_rc sequences_check(const struct backup_options *o, struct vv_error *err);
@@ -222,6 +231,8 @@ MUST_CHECK enum vv_rc sequences_check(const struct backup_options *o, struct vv_
 bool sequences_repeatable(const struct backup_options *o);
 MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct vv_error *err);
 
+/** sequence_keep(b, e, err): into b->sequence. */
+MUST_CHECK enum vv_rc sequence_keep(struct backup *b, const struct entry *e, struct vv_error *err);
 /** sequence_read(b, w, s, archive, err): all items of a sequence, kept in b->sequence. */
 MUST_CHECK enum vv_rc sequence_read(struct backup *b, struct worker *w, struct source *s,
                                     bool archive, struct vv_error *err);
@@ -230,6 +241,12 @@ MUST_CHECK enum vv_rc sequence_read(struct backup *b, struct worker *w, struct s
  *  ${rc} as it is. */
 MUST_CHECK enum vv_rc sequence_left_out(struct backup *b, const char *name, size_t before,
                                         enum vv_rc rc, struct vv_error *err);
+
+/* backup_files.c */
+/** files_read(b, root, s, err): if this database's files are here (source/postgres_source.h): begin the
+ *  backup, and all of them into b->sequence. */
+MUST_CHECK enum vv_rc files_read(struct backup *b, const char *root, struct source *s,
+                                 struct vv_error *err);
 
 /* backup_database.c */
 /** databases_check(o, err): VV_EUSAGE if names are no names, or two of the same. */
@@ -247,6 +264,9 @@ void databases_free(struct backup *b);
 
 /* baseline.c: the parent's tree and checkpoints of interrupted runs as one sorted sequence */
 MUST_CHECK enum vv_rc baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err);
+/** baseline_open_parent(b, ret, err): of the parent's tree alone. */
+MUST_CHECK enum vv_rc baseline_open_parent(struct backup *b, struct baseline **ret,
+                                           struct vv_error *err);
 void baseline_free(struct baseline *l);
 /** baseline_find(l, path, ret, ret_trusted, err): the entry for ${path} (paths asked for ascend),
  *  NULL if none; *ret_trusted: its chunks need no look-up.  *ret_file_systems: table its number

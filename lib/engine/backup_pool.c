@@ -37,7 +37,7 @@ backup_failed(struct backup *b)
 }
 
 struct window *
-pool_new_window(struct backup *b)
+pool_new_window(struct backup *b, struct source *source)
 {
     struct window *w;
 
@@ -56,6 +56,7 @@ pool_new_window(struct backup *b)
         w = vv_alloc_array(1, sizeof(*w));
     }
     if (w != NULL) {
+        w->source = source;
         w->count = 0;
         w->bytes = 0;
         w->done = false;
@@ -96,6 +97,15 @@ pool_submit(struct backup *b, struct window *w, bool needs_work)
 }
 
 void
+pool_walk_paused(struct backup *b, bool paused)
+{
+    vv_mutex_lock(&b->lock);
+    b->walk_paused = paused;
+    vv_cond_broadcast(&b->finished);
+    vv_mutex_unlock(&b->lock);
+}
+
+void
 pool_walk_ended(struct backup *b)
 {
     vv_mutex_lock(&b->lock);
@@ -120,26 +130,27 @@ take_done(struct backup *b, uint64_t number)
 }
 
 struct window *
-pool_next_in_order(struct backup *b, uint64_t number)
+pool_next_in_order(struct backup *b)
 {
     struct window *w = NULL;
 
     vv_mutex_lock(&b->lock);
-    while (!b->failed && (w = take_done(b, number)) == NULL &&
-           !(b->walk_ended && number >= b->windows_made)) {
+    while (!b->failed && (w = take_done(b, b->windows_taken)) == NULL &&
+           !((b->walk_ended || b->walk_paused) && b->windows_taken >= b->windows_made)) {
         vv_cond_wait(&b->finished, &b->lock);
     }
+    b->windows_taken += w != NULL;
     vv_mutex_unlock(&b->lock);
     return w;
 }
 
 /** Give back what the items of a window hold. */
 static void
-empty_window(struct backup *b, struct window *w)
+empty_window(struct window *w)
 {
     for (uint32_t i = 0; i < w->count; i++) {
         if (!w->items[i].from_sequence) {
-            source_item_release(b->source, &w->items[i].item);
+            source_item_release(w->source, &w->items[i].item);
         }
     }
     w->count = 0;
@@ -151,7 +162,7 @@ pool_release_window(struct backup *b, struct window *w)
 {
     uint64_t bytes = w->bytes;
 
-    empty_window(b, w);
+    empty_window(w);
     vv_mutex_lock(&b->lock);
     w->next = b->spare;
     b->spare = w;
@@ -251,11 +262,11 @@ pool_wait_segment(struct backup *b, struct segment *s)
 }
 
 static void
-free_windows(struct backup *b, struct window *w)
+free_windows(struct window *w)
 {
     while (w != NULL) {
         struct window *next = w->next;
-        empty_window(b, w);
+        empty_window(w);
         vv_arena_release(&w->arena);
         vv_free(w);
         w = next;
@@ -265,9 +276,9 @@ free_windows(struct backup *b, struct window *w)
 void
 pool_free(struct backup *b)
 {
-    free_windows(b, b->todo_first);
-    free_windows(b, b->done_windows);
-    free_windows(b, b->spare);
+    free_windows(b->todo_first);
+    free_windows(b->done_windows);
+    free_windows(b->spare);
     b->todo_first = NULL;
     b->todo_last = NULL;
     b->done_windows = NULL;

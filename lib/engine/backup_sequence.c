@@ -11,8 +11,8 @@
 #include "core/alloc.h"
 #include "engine/parent_cache_internal.h"
 
-static enum vv_rc
-keep_entry(struct backup *b, const struct entry *e, struct vv_error *err)
+enum vv_rc
+sequence_keep(struct backup *b, const struct entry *e, struct vv_error *err)
 {
     if (b->sequence_count == b->sequence_room) {
         size_t room = b->sequence_room == 0 ? 64 : b->sequence_room * 2;
@@ -95,7 +95,7 @@ read_item(struct backup *b, struct worker *w, struct source *s, struct source_it
     } else if (rc == VV_OK) {
         rc = worker_out_of_line(w, &e, &arena, err);
         if (rc == VV_OK) {
-            rc = keep_entry(b, &e, err);
+            rc = sequence_keep(b, &e, err);
         }
     }
     vv_arena_release(&arena);
@@ -337,7 +337,7 @@ add_missing_directories(struct backup *b, struct vv_error *err)
             e.path = above;
             e.mtime.sec = b->start / 1000000000;
             e.ctime = e.mtime;
-            VV_TRY(keep_entry(b, &e, err));
+            VV_TRY(sequence_keep(b, &e, err));
         }
     }
     return VV_OK;
@@ -374,7 +374,7 @@ add_root(struct backup *b, struct vv_error *err)
 
     e.mtime.sec = b->start / 1000000000;
     e.ctime = e.mtime;
-    return keep_entry(b, &e, err);
+    return sequence_keep(b, &e, err);
 }
 
 /** A command's output in a database's place, below or above it? */

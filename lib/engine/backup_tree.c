@@ -88,7 +88,7 @@ add_windows(struct backup *b, struct tree_writer *t, struct snapshot_statistics 
 {
     struct window *w;
 
-    for (uint64_t number = 0; (w = pool_next_in_order(b, number)) != NULL; number++) {
+    while ((w = pool_next_in_order(b)) != NULL) {
         enum vv_rc rc = add_window(b, t, w, s, err);
         pool_release_window(b, w);
         VV_TRY(rc);

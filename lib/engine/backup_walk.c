@@ -8,6 +8,8 @@
 /** The walk's state. */
 struct walk {
     struct backup *b;
+    struct source *source; /* NULL: none */
+    struct baseline *baseline;
     struct window *win;
     bool needs_work;
     size_t sequence_at;     /* next entry of b->sequence */
@@ -15,20 +17,23 @@ struct walk {
 };
 
 bool
-walk_same_metadata(struct backup *b, const struct entry *now, const struct entry *base,
+walk_same_metadata(struct source *source, const struct entry *now, const struct entry *base,
                    const struct snapshot_file_system *table, uint32_t table_count)
 {
+    const struct snapshot_file_system *ours;
     uint32_t count = 0;
-    const struct snapshot_file_system *ours = source_fs_file_systems(b->source, &count);
 
     if (now->type != base->type || now->size != base->size || now->mtime.sec != base->mtime.sec ||
         now->mtime.nsec != base->mtime.nsec || now->ctime.sec != base->ctime.sec ||
         now->ctime.nsec != base->ctime.nsec) {
         return false;
     }
-    if (now->file_system == 0 || now->file_system > count || base->file_system == 0 ||
-        base->file_system > table_count) {
+    if (now->file_system == 0 || base->file_system == 0 || base->file_system > table_count) {
         return true; /* inode numbers mean nothing without an identity */
+    }
+    ours = source_fs_file_systems(source, &count);
+    if (now->file_system > count) {
+        return true;
     }
     if (ours[now->file_system - 1].type != table[base->file_system - 1].type ||
         ours[now->file_system - 1].identity != table[base->file_system - 1].identity) {
@@ -65,16 +70,16 @@ classify(struct walk *k, struct window_item *it, struct vv_error *err)
 
     it->state = ITEM_READ;
     it->entry = it->item.entry;
-    if (b->baseline == NULL) {
+    if (k->baseline == NULL) {
         return VV_OK;
     }
-    VV_TRY(baseline_find(b->baseline, it->item.entry.path, &base, &trusted, &table, &table_count,
+    VV_TRY(baseline_find(k->baseline, it->item.entry.path, &base, &trusted, &table, &table_count,
                          err));
     if (base == NULL) {
         return VV_OK;
     }
     VV_TRY(entry_copy(&k->win->arena, base, &it->base, err));
-    it->same_stat = walk_same_metadata(b, &it->item.entry, &it->base, table, table_count);
+    it->same_stat = walk_same_metadata(k->source, &it->item.entry, &it->base, table, table_count);
     if (!it->same_stat || (it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) ||
         b->options->full) {
         return VV_OK;
@@ -87,7 +92,7 @@ classify(struct walk *k, struct window_item *it, struct vv_error *err)
 static enum vv_rc
 new_window(struct walk *k, struct vv_error *err)
 {
-    k->win = pool_new_window(k->b);
+    k->win = pool_new_window(k->b, k->source);
     k->needs_work = false;
     if (k->win == NULL) {
         return vv_error_nomem(err);
@@ -127,7 +132,7 @@ judge_sequence_entry(struct walk *k, struct window_item *it, struct vv_error *er
     uint32_t count = 0;
     bool trusted;
 
-    VV_TRY(baseline_find(k->b->baseline, it->entry.path, &base, &trusted, &table, &count, err));
+    VV_TRY(baseline_find(k->baseline, it->entry.path, &base, &trusted, &table, &count, err));
     if (base != NULL) {
         it->base.type = base->type;
         it->same_stat = base->type == it->entry.type && base->mode == it->entry.mode &&
@@ -210,7 +215,7 @@ leave_out(struct walk *k, struct source_item *item)
     if (directory) {
         k->covered = k->b->sequence[k->sequence_at].path;
     }
-    source_item_release(k->b->source, item);
+    source_item_release(k->source, item);
 }
 
 /** One item of the file system. */
@@ -223,13 +228,13 @@ add_item(struct walk *k, struct source_item *item, struct vv_error *err)
     enum vv_rc rc;
 
     if (k->covered.len > 0 && path_is_below(item->entry.path, k->covered)) {
-        source_item_release(b->source, item);
+        source_item_release(k->source, item);
         return VV_OK;
     }
     if (item->status != SOURCE_OK) {
         report_item(b, item);
         if (item->status != SOURCE_UNREADABLE || item->entry.type != ENTRY_DIRECTORY) {
-            source_item_release(b->source, item);
+            source_item_release(k->source, item);
             return VV_OK;
         } /* else a directory whose names could not be listed: itself it is kept */
     }
@@ -242,7 +247,7 @@ add_item(struct walk *k, struct source_item *item, struct vv_error *err)
         rc = place(k, &it, err);
     }
     if (rc != VV_OK) {
-        source_item_release(b->source, item);
+        source_item_release(k->source, item);
         return rc;
     }
     it->item = *item;
@@ -263,29 +268,44 @@ static enum vv_rc
 walk_items(struct walk *k, struct vv_error *err)
 {
     struct backup *b = k->b;
-    bool end = b->source == NULL;
+    bool end = k->source == NULL;
     bool taken;
 
     while (!end) {
         struct source_item item = {0};
         VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
-        VV_TRY(source_next(b->source, &item, &end, err));
+        VV_TRY(source_next(k->source, &item, &end, err));
         if (!end) {
             VV_TRY(add_item(k, &item, err));
         }
     }
     VV_TRY(add_sequence_before(k, NULL, &taken, err));
-    return b->source != NULL ? source_end(b->source, err) : VV_OK;
+    return k->source != NULL ? source_end(k->source, err) : VV_OK;
+}
+
+static enum vv_rc
+run_walk(struct walk *k, struct vv_error *err)
+{
+    enum vv_rc rc = walk_items(k, err);
+
+    if (k->win != NULL) {
+        submit(k);
+    }
+    return rc;
 }
 
 enum vv_rc
 walk_run(struct backup *b, struct vv_error *err)
 {
-    struct walk k = {.b = b};
-    enum vv_rc rc = walk_items(&k, err);
+    struct walk k = {.b = b, .source = b->source, .baseline = b->baseline};
 
-    if (k.win != NULL) {
-        submit(&k);
-    }
-    return rc;
+    return run_walk(&k, err);
+}
+
+enum vv_rc
+walk_alone(struct backup *b, struct source *source, struct baseline *baseline, struct vv_error *err)
+{
+    struct walk k = {.b = b, .source = source, .baseline = baseline, .sequence_at = SIZE_MAX};
+
+    return run_walk(&k, err);
 }

@@ -217,7 +217,8 @@ flag_torn(struct backup *b, struct window_item *it)
 
 /** Look at the file anew: does what was read before still read the same?  (it only grew) */
 static bool
-prefix_still_equal(struct worker *w, struct window_item *it, const struct pending *small)
+prefix_still_equal(struct worker *w, struct source *source, struct window_item *it,
+                   const struct pending *small)
 {
     struct source_item again = it->item; /* same handle, released once, with the window */
     struct source_problem problem;
@@ -226,7 +227,7 @@ prefix_still_equal(struct worker *w, struct window_item *it, const struct pendin
     struct entry ignored;
     bool equal = false;
 
-    if (source_open(w->b->source, &again, &scratch, &f, &problem) == SOURCE_OK && f != NULL) {
+    if (source_open(source, &again, &scratch, &f, &problem) == SOURCE_OK && f != NULL) {
         if (small != NULL) {
             uint8_t *bytes = vv_alloc(small->len + 1);
             size_t got = 0;
@@ -251,7 +252,7 @@ read_content(struct worker *w, struct window *win, struct window_item *it, struc
              struct batch *t, struct pending *small, enum source_status *status,
              struct source_problem *problem, struct vv_error *err)
 {
-    if (!fits_batch(w, it->entry.size)) {
+    if (!fits_batch(w, it->entry.size) || (it->entry.flags & ENTRY_PAGES)) {
         small->item = NULL;
         return content_read_large(w, f, &it->entry, &win->arena, status, problem, err);
     }
@@ -273,7 +274,7 @@ read_item(struct worker *w, struct window *win, struct window_item *it, struct b
     struct source_problem ignored = {0};
     struct source_file *f = NULL;
     struct pending small = {0};
-    enum source_status status = source_open(b->source, &it->item, &win->arena, &f, &problem);
+    enum source_status status = source_open(win->source, &it->item, &win->arena, &f, &problem);
     enum source_status closed;
     enum vv_rc rc;
 
@@ -294,7 +295,8 @@ read_item(struct worker *w, struct window *win, struct window_item *it, struct b
         drop(b, it, status, &problem);
         return VV_OK;
     }
-    if (closed == SOURCE_GREW && prefix_still_equal(w, it, small.item != NULL ? &small : NULL)) {
+    if (closed == SOURCE_GREW &&
+        prefix_still_equal(w, win->source, it, small.item != NULL ? &small : NULL)) {
         closed = SOURCE_OK;
     }
     if (closed != SOURCE_OK) {

@@ -209,8 +209,8 @@ add_checkpoints(struct baseline *l)
     }
 }
 
-enum vv_rc
-baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err)
+static enum vv_rc
+open_parts(struct backup *b, bool checkpoints, struct baseline **ret, struct vv_error *err)
 {
     struct baseline *l = vv_alloc_array(1, sizeof(*l));
     enum vv_rc rc;
@@ -219,7 +219,7 @@ baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err)
         return vv_error_nomem(err);
     }
     l->b = b;
-    if (!b->options->dry_run) {
+    if (checkpoints) {
         add_checkpoints(l);
     }
     rc = add_parent(l, err);
@@ -229,6 +229,18 @@ baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err)
     }
     *ret = l;
     return VV_OK;
+}
+
+enum vv_rc
+baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err)
+{
+    return open_parts(b, !b->options->dry_run, ret, err);
+}
+
+enum vv_rc
+baseline_open_parent(struct backup *b, struct baseline **ret, struct vv_error *err)
+{
+    return open_parts(b, false, ret, err);
 }
 
 void

@@ -209,6 +209,18 @@ struct postgres_base_end {
 MUST_CHECK enum vv_rc postgres_base_finish(struct postgres *p, struct postgres_base_end *ret,
                                            struct vv_error *err);
 
+/* ---- a backup by whoever copies the files (postgres_backup.c); POSTGRES_SQL only ---- */
+
+/** postgres_backup_start(p, label, ret_start, err): from now on the files may be copied, as long as this
+ *  connection lives; WAL from *ret_start on is needed.  Waits for the checkpoint, for silence_seconds
+ *  at most. */
+MUST_CHECK enum vv_rc postgres_backup_start(struct postgres *p, const char *label,
+                                            uint64_t *ret_start, struct vv_error *err);
+/** postgres_backup_stop(p, ret_end, label, err): everything was copied; WAL up to *ret_end is needed.
+ *  Appends the content of the file backup_label, which belongs to the copy.  Waits for no archive. */
+MUST_CHECK enum vv_rc postgres_backup_stop(struct postgres *p, uint64_t *ret_end,
+                                           struct vv_buf *label, struct vv_error *err);
+
 /* ---- WAL stream (postgres_stream.c) ---- */
 
 /** postgres_stream_begin(p, slot, start, timeline, err): from ${start} on; ${slot} may be NULL.

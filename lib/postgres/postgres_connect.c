@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opening and closing a connection. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -139,6 +140,10 @@ start(struct postgres *p, const struct postgres_options *o, struct vv_error *err
     put(&list, "keepalives_interval", "10");
     put(&list, "keepalives_count", "3");
     put(&list, "tcp_user_timeout", "60000");
+    if (!replication && getenv("PGDATABASE") == NULL) {
+        put(&list, "dbname",
+            "postgres"); /* there is one everywhere, unlike one named as the role */
+    }
     for (const PQconninfoOption *t = target; t->keyword != NULL; t++) {
         if (t->val != NULL && !(replication && strcmp(t->keyword, "dbname") == 0)) {
             put(&list, t->keyword, t->val);

@@ -231,6 +231,26 @@ postgres_base_finish(struct postgres *p, struct postgres_base_end *ret, struct v
 }
 
 enum vv_rc
+postgres_backup_start(struct postgres *p, const char *label, uint64_t *ret_start,
+                      struct vv_error *err)
+{
+    (void)p;
+    (void)label;
+    (void)ret_start;
+    return left_out(err);
+}
+
+enum vv_rc
+postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label,
+                     struct vv_error *err)
+{
+    (void)p;
+    (void)ret_end;
+    (void)label;
+    return left_out(err);
+}
+
+enum vv_rc
 postgres_stream_begin(struct postgres *p, const char *slot, uint64_t start, uint32_t timeline,
                       struct vv_error *err)
 {

@@ -4,7 +4,21 @@
 #include <time.h>
 
 #include "core/alloc.h"
+#include "format/postgres_page.h"
 #include "source/base_source.h"
+
+bool
+base_is_paged(const char *path)
+{
+    static const char *const directories[] = {"pg_xact/", "pg_multixact/", "pg_commit_ts/"};
+
+    for (size_t i = 0; i < VV_COUNT(directories); i++) {
+        if (strncmp(path, directories[i], strlen(directories[i])) == 0) {
+            return true;
+        }
+    }
+    return postgres_relation_file(path).is_relation;
+}
 
 void
 base_item_free(struct source_item *item)
@@ -87,6 +101,16 @@ base_item_queue(struct base_source *b, struct source_item *item, struct vv_error
     b->queue[b->queue_count++] = *item;
     *item = (struct source_item){0};
     return VV_OK;
+}
+
+enum vv_rc
+base_queue_directory(struct base_source *b, const char *where, const char *name,
+                     struct vv_error *err)
+{
+    struct source_item item;
+
+    VV_TRY(base_item_new(b, where, name, ENTRY_DIRECTORY, &item, err));
+    return base_item_queue(b, &item, err);
 }
 
 enum vv_rc

@@ -45,8 +45,8 @@ slot_of(const struct base_members *m, const void *path, size_t len)
     return at;
 }
 
-static enum vv_rc
-make_table(struct base_members *m, struct vv_error *err)
+enum vv_rc
+base_members_index(struct base_members *m, struct vv_error *err)
 {
     m->table_size = 64;
     while (m->table_size < m->count * 2) {
@@ -68,6 +68,14 @@ make_table(struct base_members *m, struct vv_error *err)
     return VV_OK;
 }
 
+struct base_member *
+base_members_find(const struct base_members *m, struct vv_span path)
+{
+    size_t place = m->table[slot_of(m, path.data, path.len)];
+
+    return place != 0 ? &m->items[place - 1] : NULL;
+}
+
 struct comparison {
     struct base_members *members;
     uint64_t start;
@@ -79,8 +87,7 @@ static enum vv_rc
 compare_file(void *ctx, const struct manifest_file *f, struct vv_error *err)
 {
     struct comparison *c = ctx;
-    size_t place = c->members->table[slot_of(c->members, f->path.data, f->path.len)];
-    struct base_member *m = place != 0 ? &c->members->items[place - 1] : NULL;
+    struct base_member *m = base_members_find(c->members, f->path);
     int len = (int)f->path.len;
     const char *path = (const char *)f->path.data;
 
@@ -132,7 +139,7 @@ base_members_compare(struct base_members *m, struct vv_span manifest, uint64_t s
     struct comparison c = {.members = m};
     struct manifest_calls calls = {.ctx = &c, .file = compare_file, .wal = compare_wal};
 
-    VV_TRY(make_table(m, err));
+    VV_TRY(base_members_index(m, err));
     VV_TRY(manifest_read(manifest, &calls, err));
     for (size_t i = 0; i < m->count; i++) {
         if (!m->items[i].seen) {

@@ -3,11 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format/postgres_page.h"
 #include "format/wal.h"
-#include "source/base_source.h"
+#include "source/base_files.h"
 
-#define LABEL "varve"
 #define CONTROL "global/pg_control"
 
 enum vv_rc
@@ -22,119 +20,14 @@ base_fail(struct base_source *b, const struct vv_error *local, struct vv_error *
     return b->error.rc;
 }
 
-static enum vv_rc
-corrupt(struct vv_error *err, const char *what)
+enum vv_rc
+base_corrupt(struct vv_error *err, const char *what)
 {
     (void)vv_error_set(err, VV_ECORRUPT, "the server's base backup cannot be used: %s", what);
     return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_ECORRUPT);
 }
 
-/* ---- the beginning ---- */
-
-/* Other tools look for a tablespace where its link points to from the data directory: one that is
- * relative, as a plain restore leaves it, they (and the server) pass over in silence. */
-static enum vv_rc
-check_tablespaces(struct base_source *b, struct vv_error *err)
-{
-    for (unsigned i = 0; i < b->tablespace_count; i++) {
-        const struct postgres_tablespace *t = &b->tablespaces[i];
-        if (t->location[0] != '/') {
-            (void)vv_error_set(
-                err, VV_EREFUSED,
-                "the link pg_tblspc/%u of the server at '%s' is relative: the server "
-                "would leave that tablespace out",
-                t->oid, postgres_name(b->server));
-            vv_error_hint(err,
-                          "stop the server, and in its data directory: ln -sfn \"$(realpath "
-                          "pg_tblspc/%u)\" pg_tblspc/%u",
-                          t->oid, t->oid);
-            return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_EREFUSED);
-        }
-        vv_buf_printf(&b->map, "%u %s\n", t->oid, t->location);
-    }
-    return vv_buf_check(&b->map, err);
-}
-
-static enum vv_rc
-begin(struct base_source *b, struct vv_error *err)
-{
-    struct base_wal_options wal = {.target = b->target,
-                                   .temp_dir = b->temp_dir,
-                                   .system = b->facts.system,
-                                   .segment_size = b->facts.segment_size,
-                                   .cancel = b->options.cancel};
-    struct postgres_base_options base = {
-        .label = LABEL, .fast_checkpoint = true, .verify_checksums = true};
-    struct postgres_base_start start;
-    struct vv_progress *progress = b->options.progress;
-
-    if (b->options.rate != 0) {
-        uint64_t kib = b->options.rate / 1024;
-        base.rate_kib = kib < 32 ? 32 : kib > 1048576 ? 1048576 : (uint32_t)kib;
-    }
-    VV_TRY(base_wal_reserve(&wal, &b->wal, err));
-    VV_TRY(postgres_base_begin(b->server, &base, &start, err));
-    b->facts.start = start.start;
-    b->facts.timeline = start.timeline;
-    b->pages.start = start.start;
-    b->tablespaces = start.tablespaces;
-    b->tablespace_count = start.tablespace_count;
-    VV_TRY(check_tablespaces(b, err));
-    if (progress != NULL && atomic_load(&progress->bytes_total) < start.size) {
-        atomic_store(&progress->bytes_total, start.size);
-    }
-    VV_TRY(base_wal_start(b->wal, start.start, start.timeline, err));
-    b->phase = BASE_TAR;
-    return VV_OK;
-}
-
-/* Directories that are in no tar, when the first member has told who owns it all. */
-static enum vv_rc
-queue_directory(struct base_source *b, const char *where, const char *name, struct vv_error *err)
-{
-    struct source_item item;
-
-    VV_TRY(base_item_new(b, where, name, ENTRY_DIRECTORY, &item, err));
-    return base_item_queue(b, &item, err);
-}
-
-static enum vv_rc
-queue_roots(struct base_source *b, struct vv_error *err)
-{
-    b->uid = b->member.uid;
-    b->gid = b->member.gid;
-    b->roots_given = true;
-    VV_TRY(queue_directory(b, "data", NULL, err));
-    if (b->tablespace_count > 0) {
-        VV_TRY(queue_directory(b, "tablespaces", NULL, err));
-        VV_TRY(base_queue_file(b, "tablespace_map", NULL, vv_buf_span(&b->map), err));
-    }
-    for (unsigned i = 0; i < b->tablespace_count; i++) {
-        char oid[16];
-        char target[48];
-        (void)snprintf(oid, sizeof(oid), "%u", b->tablespaces[i].oid);
-        (void)snprintf(target, sizeof(target), "../../tablespaces/%s", oid);
-        VV_TRY(queue_directory(b, "tablespaces", oid, err));
-        VV_TRY(base_queue_link(b, "data/pg_tblspc", oid, target, err));
-    }
-    return VV_OK;
-}
-
 /* ---- members ---- */
-
-/* Files that are changed in place, page by page. */
-static bool
-is_paged(const char *path)
-{
-    static const char *const directories[] = {"pg_xact/", "pg_multixact/", "pg_commit_ts/"};
-
-    for (size_t i = 0; i < VV_COUNT(directories); i++) {
-        if (strncmp(path, directories[i], strlen(directories[i])) == 0) {
-            return true;
-        }
-    }
-    return postgres_relation_file(path).is_relation;
-}
 
 static enum entry_type
 type_of(enum ustar_type type)
@@ -160,7 +53,7 @@ member_item(struct base_source *b, struct source_item *ret, struct vv_error *err
     item.entry.ctime = item.entry.mtime;
     if (m->type == USTAR_FILE) {
         item.entry.size = m->size;
-        item.entry.flags |= is_paged(b->path) ? ENTRY_PAGES : 0;
+        item.entry.flags |= base_is_paged(b->path) ? ENTRY_PAGES : 0;
         ((struct base_item *)item.handle)->content = BASE_MEMBER;
         ((struct base_item *)item.handle)->number = ++b->number;
         b->member_open = true;
@@ -185,7 +78,7 @@ next_header(struct base_source *b, bool *ret_end, struct vv_error *err)
     } while (b->feed.is_base && m->type == USTAR_SYMLINK &&
              strncmp(m->name, "pg_tblspc/", 10) == 0);
     if (m->type == USTAR_SYMLINK) {
-        return corrupt(err, "it has a symbolic link that is none to a tablespace");
+        return base_corrupt(err, "it has a symbolic link that is none to a tablespace");
     }
     if (b->feed.is_base) {
         (void)snprintf(b->path, sizeof(b->path), "%s", m->name);
@@ -209,64 +102,6 @@ segment_item(struct base_source *b, uint64_t number, struct source_item *ret, st
     b->segment_taken = true;
     (void)snprintf(b->done, sizeof(b->done), "%s", name);
     return VV_OK;
-}
-
-/* A server with archiving would archive again what has no such mark. */
-static enum vv_rc
-queue_mark(struct base_source *b, const char *name, struct vv_error *err)
-{
-    char mark[40];
-
-    (void)snprintf(mark, sizeof(mark), "%s.done", name);
-    return base_queue_file(b, "data/pg_wal/archive_status", mark, vv_span(NULL, 0), err);
-}
-
-/* ---- the end ---- */
-
-static enum vv_rc
-queue_history(struct base_source *b, struct vv_error *err)
-{
-    char name[24];
-
-    if (b->facts.timeline <= 1) {
-        return VV_OK;
-    }
-    VV_TRY(postgres_timeline_history(b->server, b->facts.timeline, &b->history, err));
-    (void)snprintf(name, sizeof(name), "%08X.history", b->facts.timeline);
-    VV_TRY(base_queue_file(b, "data/pg_wal", name, vv_buf_span(&b->history), err));
-    return queue_mark(b, name, err);
-}
-
-static enum vv_rc
-finish(struct base_source *b, struct vv_error *err)
-{
-    struct postgres_base_end end;
-
-    if (!b->control_was_last) {
-        return corrupt(err, "its last file is not " CONTROL);
-    }
-    VV_TRY(base_feed_manifest(b, err));
-    VV_TRY(postgres_base_finish(b->server, &end, err));
-    b->facts.end = end.end;
-    if (end.timeline != b->facts.timeline) {
-        return corrupt(err, "it began on another timeline than it ended on");
-    }
-    VV_TRY(vv_error_origin(err, VV_ORIGIN_SOURCE,
-                           base_members_compare(&b->members, vv_buf_span(&b->manifest),
-                                                b->facts.start, b->facts.end, err)));
-    base_wal_stop_at(b->wal, end.end);
-    if (end.bad_pages && b->facts.bad_pages == 0) {
-        vv_emit(b->options.events, VV_EVENT_PROBLEM, "page-checksum", vv_span(NULL, 0),
-                "the server at '%s' found pages with wrong checksums, but did not say where",
-                postgres_name(b->server));
-        b->facts.bad_pages = 1;
-    }
-    VV_TRY(base_queue_file(b, "data/backup_manifest", NULL, vv_buf_span(&b->manifest), err));
-    if (b->pages.list.len > 0) {
-        VV_TRY(base_queue_file(b, "bad_pages", NULL, vv_buf_span(&b->pages.list), err));
-    }
-    b->phase = BASE_CLOSING;
-    return queue_history(b, err);
 }
 
 /* ---- one step ---- */
@@ -311,10 +146,10 @@ tar_step(struct base_source *b, struct source_item *ret, bool *ret_got, struct v
 
     VV_TRY(next_header(b, &end, err));
     if (end) {
-        return finish(b, err);
+        return base_finish(b, err);
     }
     if (!b->roots_given) {
-        VV_TRY(queue_roots(b, err));
+        VV_TRY(base_queue_roots(b, err));
     }
     VV_TRY(member_item(b, ret, err));
     *ret_got = true;
@@ -325,13 +160,16 @@ static enum vv_rc
 step(struct base_source *b, struct source_item *ret, bool *ret_got, struct vv_error *err)
 {
     if (b->phase == BASE_NEW) {
-        return begin(b, err);
+        return base_begin(b, err);
+    }
+    if (b->phase == BASE_FILES) {
+        return base_files_finish(b, err);
     }
     if (b->done[0] != '\0') {
         char name[sizeof(b->done)];
         memcpy(name, b->done, sizeof(name));
         b->done[0] = '\0';
-        return queue_mark(b, name, err);
+        return base_queue_mark(b, name, err);
     }
     *ret_got = from_queue(b, ret);
     if (*ret_got) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A PostgreSQL cluster as a source: making and freeing it, and the verdict. */
-#include "source/base_source.h"
+#include "source/base_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,8 @@
 
 /* A read that is slow on the server is no lost connection. */
 #define SILENCE_SECONDS 600u
+/* pg_backup_start says nothing until its checkpoint is done. */
+#define CHECKPOINT_SECONDS 21600u
 
 static void
 base_item_release(struct source *s, struct source_item *item)
@@ -42,12 +44,17 @@ base_free(struct source *s)
     }
     vv_free(b->queue);
     base_wal_free(b->wal);
+    base_files_free(b->files);
+    postgres_free(b->sql);
     postgres_free(b->server);
     base_members_release(&b->members);
     base_pages_release(&b->pages);
     vv_buf_release(&b->manifest);
     vv_buf_release(&b->map);
     vv_buf_release(&b->history);
+    vv_buf_release(&b->control);
+    vv_buf_release(&b->label);
+    vv_buf_release(&b->previous);
     fs_names_release(&b->names);
     vv_free(b->target);
     vv_free(b->root);
@@ -111,6 +118,29 @@ ask(struct base_source *b, struct vv_error *err)
     return VV_OK;
 }
 
+/* The files are here: the connection that holds the backup open, and where they are. */
+static enum vv_rc
+open_files(struct base_source *b, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf directory = {0};
+    struct postgres_options connect = {.target = b->target,
+                                       .use = POSTGRES_SQL,
+                                       .silence_seconds = CHECKPOINT_SECONDS,
+                                       .events = b->options.events,
+                                       .cancel = b->options.cancel};
+    enum vv_rc rc;
+
+    VV_TRY(postgres_open(&connect, &b->sql, err));
+    rc = postgres_show(b->sql, "data_directory", &directory, err);
+    if (rc != VV_OK) {
+        if (strcmp(postgres_sqlstate(b->sql), "42501") == 0) {
+            vv_error_hint(err, "as a superuser: grant pg_read_all_settings to ROLE");
+        }
+        return rc;
+    }
+    return base_files_open(b, vv_buf_text(&directory), postgres_version(b->sql), &b->files, err);
+}
+
 enum vv_rc
 source_postgres_new(const struct source_postgres_options *o, struct source **ret,
                     struct vv_error *err)
@@ -139,7 +169,32 @@ source_postgres_new(const struct source_postgres_options *o, struct source **ret
     }
     VV_TRY(postgres_open(&connect, &b->server, err));
     VV_TRY(ask(b, err));
+    if (o->files) {
+        VV_TRY(open_files(b, err));
+    }
     *ret = TAKE(s);
+    return VV_OK;
+}
+
+enum vv_rc
+source_postgres_begin(struct source *s, struct vv_span previous, struct source **ret,
+                      struct vv_error *err)
+{
+    struct base_source *b = (struct base_source *)s;
+    struct vv_error local = {0};
+    enum vv_rc rc;
+
+    *ret = NULL;
+    if (b->files == NULL) {
+        return VV_OK; /* the first source_next begins it */
+    }
+    vv_buf_put(&b->previous, previous.data, previous.len);
+    rc = vv_buf_check(&b->previous, &local);
+    rc = rc == VV_OK ? base_files_begin(b, &local) : rc;
+    if (rc != VV_OK) {
+        return base_fail(b, &local, err);
+    }
+    *ret = &b->files->base;
     return VV_OK;
 }
 

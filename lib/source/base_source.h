@@ -11,18 +11,23 @@
  * A base backup as a source; shared by the base_*.c files.
  *
  *   base_source.c   making and freeing it; the verdict     base_wal.c      receiving WAL, a thread
- *   base_next.c     what comes when                        base_members.c  files against the manifest
- *   base_feed.c     the server's messages -> bytes of tar  base_pages.c    pages with wrong checksums
- *   base_item.c     making items                           base_read.c     reading their content
+ *   base_begin.c    how it begins                          base_members.c  files against the manifest
+ *   base_next.c     what comes when                        base_pages.c    pages with wrong checksums
+ *   base_finish.c   how it ends                            base_read.c     reading their content
+ *   base_feed.c     the server's messages -> bytes of tar  base_files.h    without the server's help
+ *   base_item.c     making items
  */
+struct base_files;
+struct base_files_file;
 
 /* ---- files against the manifest (base_members.c) ---- */
 
 struct base_member {
     const char *path; /* in the data directory */
     uint64_t size;
+    int64_t mtime; /* base_files_end.c only */
     uint32_t crc32c;
-    bool seen;
+    bool seen; /* in the manifest; base_files_end.c: its checksum is known */
 };
 struct base_members {
     struct vv_arena arena;
@@ -38,6 +43,10 @@ MUST_CHECK enum vv_rc base_members_add(struct base_members *m, const char *path,
  *  in the manifest, or missing here or there; or the WAL range if it is not that of the backup. */
 MUST_CHECK enum vv_rc base_members_compare(struct base_members *m, struct vv_span manifest,
                                            uint64_t start, uint64_t end, struct vv_error *err);
+/** base_members_index(m, err): from now on they can be found; VV_ECORRUPT if two have one path. */
+MUST_CHECK enum vv_rc base_members_index(struct base_members *m, struct vv_error *err);
+/** base_members_find(m, path): NULL if there is none. */
+struct base_member *base_members_find(const struct base_members *m, struct vv_span path);
 void base_members_release(struct base_members *m);
 
 /* ---- pages (base_pages.c) ---- */
@@ -46,12 +55,16 @@ void base_members_release(struct base_members *m);
  * The server checks pages itself, and reads a page again that seems bad, since it may have caught it
  * half written: only it can tell the two apart.  But it names five of a file at most.  So a file that
  * it complains about is looked through here from there on, and only its complaint counts.
+ *
+ * A file that we read ourselves is looked through whole, and a page that seems bad read again.
  */
 struct base_pages {
     uint32_t page_size;
     uint32_t relation_pages; /* in a segment of a relation */
     uint64_t start;          /* the backup's */
-    bool wanted;             /* the server complained about the file being read */
+    int again;               /* descriptor to read a page again from; -1 or 0: cannot be done */
+    bool wanted;             /* look through the file being read */
+    bool complained;         /* because the server complained */
     uint64_t at;             /* in that file: where the page in `page` begins */
     size_t have;
     uint8_t page[32768];
@@ -118,18 +131,21 @@ enum base_content {
     BASE_MEMBER,  /* of the tar, as it arrives */
     BASE_MEMORY,
     BASE_SEGMENT, /* the WAL segment taken last */
+    BASE_DISK,    /* of a walk through the files (base_files.h) */
 };
 /** What an item owns; its handle. */
 struct base_item {
     struct vv_arena arena;
     enum base_content content;
-    struct vv_span memory; /* BASE_MEMORY: lives as long as the source */
-    uint64_t number;       /* of the item; content can be read while it is the newest */
+    struct vv_span memory;        /* BASE_MEMORY: lives as long as the source */
+    uint64_t number;              /* of the item; content can be read while it is the newest */
+    struct base_files_file *file; /* BASE_DISK; lives as long as the source */
 };
 
 enum base_phase {
     BASE_NEW,
     BASE_TAR,     /* members come */
+    BASE_FILES,   /* the files come by a walk of their own, then the rest */
     BASE_CLOSING, /* what we add, and the rest of the WAL */
     BASE_DONE,
 };
@@ -163,6 +179,8 @@ struct base_source {
     char *temp_dir;
     struct postgres *server;
     struct base_wal *wal;
+    struct base_files *files; /* NULL: the server sends them */
+    struct postgres *sql;     /* with files: holds the backup open */
     struct source_postgres_facts facts;
     const struct postgres_tablespace *tablespaces; /* borrowed from `server` */
     struct fs_names names;
@@ -181,6 +199,9 @@ struct base_source {
     struct vv_buf manifest;
     struct vv_buf map;         /* tablespace_map */
     struct vv_buf history;     /* of the timeline; empty on the first */
+    struct vv_buf control;     /* with files: pg_control */
+    struct vv_buf label;       /* with files: backup_label */
+    struct vv_buf previous;    /* with files: the manifest of the snapshot before; may be empty */
     struct source_item *queue; /* items that come before anything else */
     size_t queue_count;
     size_t queue_at;
@@ -227,7 +248,32 @@ MUST_CHECK enum vv_rc base_queue_link(struct base_source *b, const char *where, 
                                       const char *target, struct vv_error *err);
 void base_item_free(struct source_item *item);
 
+MUST_CHECK enum vv_rc base_queue_directory(struct base_source *b, const char *where,
+                                           const char *name, struct vv_error *err);
+/** base_is_paged(path): is this file of the data directory changed in place, page by page? */
+bool base_is_paged(const char *path);
+
+/* base_begin.c */
+/** base_reserve_wal(b, err): the WAL of the backup will be there. */
+MUST_CHECK enum vv_rc base_reserve_wal(struct base_source *b, struct vv_error *err);
+/** base_check_tablespaces(b, err): b->tablespaces into b->map; VV_EREFUSED for a relative link. */
+MUST_CHECK enum vv_rc base_check_tablespaces(struct base_source *b, struct vv_error *err);
+MUST_CHECK enum vv_rc base_begin(struct base_source *b, struct vv_error *err);
+/** base_queue_roots(b, err): directories that are in no archive; b->member has told who owns it all. */
+MUST_CHECK enum vv_rc base_queue_roots(struct base_source *b, struct vv_error *err);
+
+/* base_finish.c */
+/** base_queue_mark(b, name, err): that this file in pg_wal is archived already: a server with archiving
+ *  would archive it again. */
+MUST_CHECK enum vv_rc base_queue_mark(struct base_source *b, const char *name,
+                                      struct vv_error *err);
+/** base_queue_history(b, err): the timeline's, if it has one. */
+MUST_CHECK enum vv_rc base_queue_history(struct base_source *b, struct vv_error *err);
+MUST_CHECK enum vv_rc base_finish(struct base_source *b, struct vv_error *err);
+
 /* base_next.c, base_read.c */
+/** base_corrupt(err, what): VV_ECORRUPT: the base backup cannot be used. */
+enum vv_rc base_corrupt(struct vv_error *err, const char *what);
 MUST_CHECK enum vv_rc base_next(struct source *s, struct source_item *ret, bool *ret_end,
                                 struct vv_error *err);
 /** base_fail(b, local, err): remember the failure; source_end tells it again. */

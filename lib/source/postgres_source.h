@@ -24,6 +24,10 @@
  * comes behind: nothing is read twice, and nothing is kept in memory or on disk but WAL, some
  * segments of it, in an unnamed file.  A temporary slot reserves the WAL until it is here.
  *
+ * With `files` everything but WAL is read from the server's directories between pg_backup_start and
+ * pg_backup_stop, as a walk (source_postgres_begin), and the manifest made here.  Files whose times say
+ * that they have not changed since the snapshot before are not read, as with any walk.
+ *
  * source_end fails (VV_ORIGIN_SOURCE) if the server did not end the backup well, a file is not what
  * the manifest says, or WAL is missing.  Pages with wrong checksums are no failure: the files are
  * kept, each is a problem event ("page-checksum").
@@ -32,15 +36,25 @@ struct source_postgres_options {
     const char *target; /* as of postgres_options */
     const char *root;   /* relative path in the snapshot */
     uint64_t rate;      /* bytes a second at most; 0: no limit */
+    bool files; /* the server is on this machine: read its files instead of being sent them */
     const char *temp_dir;
     struct vv_events *events;     /* may be NULL */
     struct vv_progress *progress; /* gets the server's estimate; may be NULL */
     struct vv_cancel *cancel;
 };
 /** source_postgres_new(o, ret, err): connects, and asks who is there.  The backup begins with the first
- *  source_next.  Texts of ${o} are copied. */
+ *  source_next, or with source_postgres_begin.  Texts of ${o} are copied.  With `files`, VV_EREFUSED if
+ *  the server's directory is not here. */
 MUST_CHECK enum vv_rc source_postgres_new(const struct source_postgres_options *o,
                                           struct source **ret, struct vv_error *err);
+
+/** source_postgres_begin(s, previous, ret, err): with `files`: begin, and *ret is the walk over the files
+ *  below ROOT/data and ROOT/tablespaces, which belongs to ${s}.  It must be gone through, and what is to
+ *  be read of it read, before the first source_next of ${s}, which brings the rest.  ${previous} is
+ *  the manifest in the snapshot that unchanged files are taken from (empty: there is none).  Without
+ *  `files` *ret is NULL, and nothing has happened. */
+MUST_CHECK enum vv_rc source_postgres_begin(struct source *s, struct vv_span previous,
+                                            struct source **ret, struct vv_error *err);
 
 /** What is known of the cluster; the system from the beginning, the rest at the end. */
 struct source_postgres_facts {

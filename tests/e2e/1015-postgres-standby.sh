@@ -20,11 +20,11 @@ mkdir standby/socket
 pg_own standby
 pg_start standby
 
-# restored NAME LIST UNTIL: the newest snapshot starts, verifies, and has the orders.
+# restored NAME LIST UNTIL [DATABASE]: the newest snapshot starts, verifies, and has the orders.
 restored()
 {
     rm -rf "copy-$1"
-    assert_exit 0 varve restore latest:postgres/local/data --target "copy-$1/data" >/dev/null
+    assert_exit 0 varve restore "latest:postgres/${4:-local}/data" --target "copy-$1/data" >/dev/null
     rm -f "copy-$1/data/standby.signal" # of a standby's copy: or it would go on being one
     pg_own "copy-$1"
     pg_run pg_verifybackup "$PWD/copy-$1/data" >verified 2>&1 || fail "pg_verifybackup: $(cat verified)"
@@ -60,7 +60,10 @@ caught_up() { [ "$(pg_sql standby "select pg_last_wal_replay_lsn() >= '$target'"
 wait_for 30 caught_up
 pg_sql standby checkpoint
 assert_exit 0 varve backup "$(pg_url standby)" >/dev/null
+assert_exit 0 varve backup --database-files "files=$(pg_url standby postgres)" >/dev/null
 pg_load_stop
+restored standby-files orders "$began" files
+assert_exit 0 varve forget latest >/dev/null
 restored standby orders "$began"
 
 # ---- promoted during the copy: no snapshot ----
@@ -68,12 +71,18 @@ count() { varve snapshots --json | python3 -c 'import json, sys; print(len(json.
 before=$(count)
 varve backup --limit 2M "$(pg_url standby)" >/dev/null 2>problems &
 child=$!
+varve backup --limit 2M --database-files "files=$(pg_url standby postgres)" >/dev/null 2>problems-files &
+child_files=$!
 streams() { [ "$(pg_sql standby "select count(*) from pg_stat_progress_basebackup where backup_streamed > 1000000")" = 1 ]; }
 wait_for 30 streams
+reads() { [ "$(pg_sql standby "select count(*) from pg_stat_activity where query like '%pg_backup_start%' and state = 'idle' and pid <> pg_backend_pid()")" = 1 ]; }
+wait_for 30 reads
 pg_sql standby "select pg_promote()" >/dev/null
-status=0
-wait "$child" || status=$?
-assert_eq "$status" 1 "exit code after a promotion"
+for process in "$child" "$child_files"; do
+    status=0
+    wait "$process" || status=$?
+    assert_eq "$status" 1 "exit code after a promotion"
+done
 assert_eq "$(count)" "$before" "number of snapshots"
 
 # ---- on timeline 2 ----

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pg_backup_start and pg_backup_stop: for a copy of the files made beside the server. */
+#include <string.h>
+
+#include "postgres/postgres_internal.h"
+
+/* What the role lacks, as commands. */
+static enum vv_rc
+refused(struct postgres *p, enum vv_rc rc, struct vv_error *err)
+{
+    if (strcmp(p->sqlstate, "42501") == 0) {
+        vv_error_hint(err, "as a superuser, in the database this connects to: grant execute on "
+                           "function pg_backup_start(text, boolean), pg_backup_stop(boolean) to "
+                           "ROLE; grant pg_read_all_settings to ROLE");
+    }
+    return rc;
+}
+
+static enum vv_rc
+take_position(struct postgres *p, const struct postgres_rows *rows, uint64_t *ret,
+              struct vv_error *err)
+{
+    const char *text = postgres_value(rows, 0, 0);
+
+    return text != NULL && postgres_lsn(text, ret)
+               ? VV_OK
+               : postgres_violation(p, "no position of a backup's start or end", err);
+}
+
+enum vv_rc
+postgres_backup_start(struct postgres *p, const char *label, uint64_t *ret_start,
+                      struct vv_error *err)
+{
+    VV_CLEANUP(postgres_rows_freep) struct postgres_rows *rows = NULL;
+    enum vv_rc rc = postgres_query(p, "select pg_catalog.pg_backup_start($1, fast => true)", &label,
+                                   1, &rows, err);
+
+    return rc != VV_OK ? refused(p, rc, err) : take_position(p, rows, ret_start, err);
+}
+
+enum vv_rc
+postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label,
+                     struct vv_error *err)
+{
+    VV_CLEANUP(postgres_rows_freep) struct postgres_rows *rows = NULL;
+    const char *text;
+    enum vv_rc rc;
+
+    rc = postgres_query(p,
+                        /* The WAL comes by a slot: there is nothing to wait for. */
+                        "select lsn, labelfile from "
+                        "pg_catalog.pg_backup_stop(wait_for_archive => false)",
+                        NULL, 0, &rows, err);
+    if (rc != VV_OK) {
+        return refused(p, rc, err);
+    }
+    VV_TRY(take_position(p, rows, ret_end, err));
+    text = postgres_value(rows, 0, 1);
+    if (text == NULL || text[0] == '\0') {
+        return postgres_violation(p, "a backup without a label", err);
+    }
+    vv_buf_put_text(label, text);
+    return vv_buf_check(label, err);
+}

@@ -59,11 +59,10 @@ target=$(pg_sql db "select pg_current_wal_lsn()")
 caught_up() { [ "$(pg_sql standby "select pg_last_wal_replay_lsn() >= '$target'")" = t ]; }
 wait_for 30 caught_up
 pg_sql standby checkpoint
-assert_exit 0 varve backup "$(pg_url standby)" >/dev/null
 assert_exit 0 varve backup --database-files "files=$(pg_url standby postgres)" >/dev/null
-pg_load_stop
 restored standby-files orders "$began" files
-assert_exit 0 varve forget latest >/dev/null
+assert_exit 0 varve backup "$(pg_url standby)" >/dev/null
+pg_load_stop
 restored standby orders "$began"
 
 # ---- promoted during the copy: no snapshot ----

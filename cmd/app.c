@@ -19,7 +19,11 @@ static const char *const transports[] = {"auto", "libssh2", "ssh", NULL};
 
 const struct option_spec global_specs[] = {
     {"repo", 'r', OPTION_TEXT, offsetof(struct global_options, repository), "REPO",
-     "the repository: a path, or sftp://[USER@]HOST[:PORT]/PATH (default: VARVE_REPO)", NULL},
+     "the repository: a path, sftp://[USER@]HOST[:PORT]/PATH, or a name of the configuration "
+     "(default: VARVE_REPO)",
+     NULL},
+    {"config", '\0', OPTION_TEXT, offsetof(struct global_options, config), "FILE",
+     "read this configuration (default: VARVE_CONFIG, else /etc/varve/varve.conf)", NULL},
     {"key-file", '\0', OPTION_TEXT, offsetof(struct global_options, key_file), "FILE",
      "open with this key file (default: VARVE_KEY_FILE)", NULL},
     {"passphrase-file", '\0', OPTION_TEXT, offsetof(struct global_options, passphrase_file), "FILE",
@@ -86,6 +90,7 @@ app_release(struct app *app)
     }
     replica_options_release(app);
     ssh_input_release(&app->ssh);
+    settings_input_release(&app->settings);
     vv_buf_release(&app->state_dir);
     vv_buf_release(&app->cache_dir);
     messages_release(&app->messages);

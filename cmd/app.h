@@ -12,6 +12,7 @@
 #include "repo/snapshots.h"
 #include "report/json.h"
 #include "secret_input.h"
+#include "settings_input.h"
 #include "ssh_input.h"
 #include "storage/storage.h"
 
@@ -19,6 +20,7 @@
 
 struct global_options {
     const char *repository;
+    const char *config;
     const char *key_file;
     const char *passphrase_file;
     const char *passphrase_command;
@@ -56,6 +58,7 @@ struct app {
     struct global_options global;
     const char *path[2]; /* names of command and subcommand, for --help */
     const struct command *command;
+    struct settings_input settings;
     struct ssh_input ssh;
     struct storage_options storage_options;
     struct storage *storage;
@@ -94,10 +97,14 @@ enum vv_rc app_usage(struct app *app, const char *fmt, ...) VV_PRINTF(2, 3);
 /** app_storage_options(app, ret, err): what every storage of this run is opened with. */
 MUST_CHECK enum vv_rc app_storage_options(struct app *app, const struct storage_options **ret,
                                           struct vv_error *err);
-/** app_open_storage(app): the storage named by -r or VARVE_REPO. */
+/** app_name_repository(app): which repository it is, and, if that is a name of the configuration, how it is
+ *  opened, where the command line does not say it. */
+MUST_CHECK enum vv_rc app_name_repository(struct app *app);
+/** app_open_storage(app): the storage named by -r or VARVE_REPO: a path, a URL, or a name of the
+ *  configuration. */
 MUST_CHECK enum vv_rc app_open_storage(struct app *app);
-/** app_open_other_storage(app, url, ret, err): any other storage, with the same options; owned by
- *  the caller.  May be called from any thread, by one at a time. */
+/** app_open_other_storage(app, url, ret, err): any other storage, with the same options, or by a name of the
+ *  configuration with its own; owned by the caller.  May be called from any thread, by one at a time. */
 MUST_CHECK enum vv_rc app_open_other_storage(struct app *app, const char *url, struct storage **ret,
                                              struct vv_error *err);
 /** app_expect_repository(app): VV_ENOREPO unless there are key slots, or a replica

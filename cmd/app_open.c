@@ -24,22 +24,48 @@ app_storage_options(struct app *app, const struct storage_options **ret, struct 
     return VV_OK;
 }
 
-enum vv_rc
-app_open_storage(struct app *app)
+/* How the repository is opened, unless the command line says it. */
+static void
+take_secrets(struct app *app, const struct settings_section *s)
 {
-    const char *url =
+    struct global_options *g = &app->global;
+
+    if (g->key_file == NULL && g->passphrase_file == NULL && g->passphrase_command == NULL &&
+        g->recovery_file == NULL) {
+        g->key_file = settings_get(s, "key-file");
+        g->passphrase_file = g->key_file == NULL ? settings_get(s, "passphrase-file") : NULL;
+        g->passphrase_command = g->key_file == NULL && g->passphrase_file == NULL
+                                    ? settings_get(s, "passphrase-command")
+                                    : NULL;
+    }
+}
+
+enum vv_rc
+app_name_repository(struct app *app)
+{
+    const char *named =
         app->global.repository != NULL ? app->global.repository : getenv("VARVE_REPO");
-    const struct storage_options *options = NULL;
+    const struct settings_section *section = NULL;
     enum vv_rc rc;
 
-    if (url == NULL || url[0] == '\0') {
+    if (named == NULL || named[0] == '\0') {
         rc = vv_error_set(&app->err, VV_EUSAGE, "no repository was named");
         vv_error_hint(&app->err, "give -r REPO or set VARVE_REPO");
         return rc;
     }
-    app->global.repository = url;
-    VV_TRY(app_storage_options(app, &options, &app->err));
-    return storage_open(url, options, &app->storage, &app->err);
+    app->global.repository = named;
+    VV_TRY(settings_input_repository(app, named, &section, &app->err));
+    if (section != NULL) {
+        take_secrets(app, section);
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+app_open_storage(struct app *app)
+{
+    VV_TRY(app_name_repository(app));
+    return app_open_other_storage(app, app->global.repository, &app->storage, &app->err);
 }
 
 enum vv_rc
@@ -50,7 +76,10 @@ app_open_other_storage(struct app *app, const char *url, struct storage **ret, s
     if (url[0] == '\0') {
         return vv_error_set(err, VV_EUSAGE, "an empty name of a repository");
     }
-    VV_TRY(app_storage_options(app, &options, err));
+    VV_TRY(settings_input_storage(app, url, &url, &options, err));
+    if (options == NULL) {
+        VV_TRY(app_storage_options(app, &options, err));
+    }
     return storage_open(url, options, ret, err);
 }
 

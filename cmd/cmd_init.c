@@ -272,9 +272,9 @@ run(struct app *app, int argc, char **argv)
     }
     arguments_release(&args);
     o.recovery_file = o.recovery_file != NULL ? o.recovery_file : app->global.recovery_file;
-    m.key_file = key_file_wanted(app, &o);
     rc = app_open_storage(app);
     if (rc == VV_OK) {
+        m.key_file = key_file_wanted(app, &o); /* perhaps the configuration's */
         rc = expect_nothing(app);
     }
     if (rc == VV_OK) {

@@ -149,9 +149,11 @@ open_targets(struct app *app, const struct replicate_command_line *o, struct tar
 static enum vv_rc
 open_source(struct app *app, const struct replicate_command_line *o)
 {
-    struct secret_ways ways = app_secret_ways(app);
     struct repo_options options;
+    struct secret_ways ways;
 
+    VV_TRY(app_name_repository(app));
+    ways = app_secret_ways(app);
     if (!o->keyless && secret_given(&ways)) {
         return app_open(app, APP_READ);
     }

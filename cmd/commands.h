@@ -7,6 +7,7 @@
 /* Every command, one cmd_NAME.c each. */
 extern const struct command cmd_backup;
 extern const struct command cmd_cat;
+extern const struct command cmd_config;
 extern const struct command cmd_diff;
 extern const struct command cmd_export;
 extern const struct command cmd_find;

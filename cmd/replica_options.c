@@ -35,6 +35,7 @@ replica_options_read(struct app *app, struct vv_error *err)
     const struct option_list *named = &app->global.replicas;
     const char *environment = getenv("VARVE_REPLICAS");
     struct vv_buf *text = &app->replica_text;
+    const struct settings_section *section = NULL;
     const char **urls;
     size_t count = 0;
 
@@ -46,6 +47,13 @@ replica_options_read(struct app *app, struct vv_error *err)
         vv_buf_put(text, named->uses[i].value, strlen(named->uses[i].value) + 1);
     }
     put_words(text, environment != NULL ? environment : "");
+    VV_TRY(settings_input_repository(
+        app, app->global.repository != NULL ? app->global.repository : getenv("VARVE_REPO"),
+        &section, err));
+    for (const struct settings_value *v = NULL;
+         section != NULL && (v = settings_next(section, "replica", v)) != NULL;) {
+        vv_buf_put(text, v->text, strlen(v->text) + 1);
+    }
     VV_TRY(vv_buf_check(text, err));
     for (size_t i = 0; i < text->len; i++) {
         count += text->data[i] == 0;

@@ -63,7 +63,7 @@ STREAMING = re.compile(r"(?<![>.\w])(fprintf|vfprintf|fputs|fputc|putc)\s*\(")
 ENDING = re.compile(r"(?<![>.\w])(exit|_exit|_Exit|quick_exit|abort|raise|atexit)\s*\(")
 # A child between fork and exec may only _exit; a cipher library that fails on memory it has is not an
 # error to go on from.
-MAY_END = {"source": ["_exit"], "engine": ["_exit"], "crypto": ["abort"]}
+MAY_END = {"source": ["_exit"], "engine": ["_exit"], "service": ["_exit"], "crypto": ["abort"]}
 THREADS = re.compile(r"\b(pthread_\w+|thrd_\w+|mtx_\w+|cnd_\w+|sem_(init|wait|post))\b")
 
 TOP = re.compile(r"^(cmd|lib|man|tests|examples|CMakeLists\.txt|README\.md|COPYING|\..*|build.*)$")

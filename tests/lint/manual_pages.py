@@ -4,7 +4,8 @@
 
 `varve COMMAND --help` is printed from the table that also parses the options.  Each option in it must
 be an item of man/varve-COMMAND.1, and each item there an option of the command, or one of those that
-varve(1) describes for all.  Each command has a page and each page a command.
+varve(1) describes for all.  Each command has a page and each page a command.  The keys of
+varve.conf(5) are those of `varve config example`.
 """
 import glob
 import os
@@ -49,6 +50,19 @@ def page_options(path):
     return options - {"help"}
 
 
+def check_keys(varve):
+    """Keys of the configuration, section by section: in the example and in the manual."""
+    result = subprocess.run([varve, "config", "example"], capture_output=True, text=True,
+                            stdin=subprocess.DEVNULL, check=False)
+    known = set(re.findall(r"^#?([a-z][a-z-]*) = ", result.stdout, re.M))
+    with open(os.path.join(MAN, "varve.conf.5"), encoding="utf-8") as f:
+        described = set(re.findall(r"^\.It Ic ([a-z-]+) No =", f.read(), re.M))
+    return (["varve.conf.5 lacks the key " + key for key in sorted(known - described)] +
+            ["varve.conf.5 describes the key %s, which is none" % key
+             for key in sorted(described - known)] +
+            (["'varve config example' shows no keys"] if not known else []))
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: manual_pages.py VARVE")
@@ -82,6 +96,7 @@ def main():
             problems.append("%s.1 lacks --%s" % (page, option))
         for option in sorted(described - known - common):
             problems.append("%s.1 describes --%s, which the command does not know" % (page, option))
+    problems += check_keys(varve)
     print("\n".join(problems) if problems else "%d commands, %d pages" % (len(commands), len(pages)))
     return 1 if problems else 0
 

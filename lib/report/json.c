@@ -302,6 +302,24 @@ json_put_null(struct json *j, const char *key)
 }
 
 void
+json_put_document(struct json *j, const char *key, struct vv_span text)
+{
+    json_t *value;
+
+    json_set_alloc_funcs(vv_alloc, vv_free);
+    value = json_loadb((const char *)text.data, text.len, JSON_ALLOW_NUL, NULL);
+    if (value == NULL) {
+        json_put_bytes(j, key, text);
+        return;
+    }
+    before_value(j, key);
+    if (json_dump_callback(value, put_encoded, j, JSON_COMPACT | JSON_ENSURE_ASCII) != 0) {
+        j->failed = true;
+    }
+    json_decref(value);
+}
+
+void
 json_put_time(struct json *j, const char *key, int64_t ns)
 {
     char text[VV_TIME_TEXT];

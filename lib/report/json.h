@@ -59,6 +59,8 @@ void json_put_i64(struct json *j, const char *key, int64_t value);
 void json_put_real(struct json *j, const char *key, double value);
 void json_put_bool(struct json *j, const char *key, bool value);
 void json_put_null(struct json *j, const char *key);
+/** json_put_document(j, key, text): a document of another program's as it is; as a string if it is none. */
+void json_put_document(struct json *j, const char *key, struct vv_span text);
 /** json_put_time(j, key, ns): nanoseconds since 1970. */
 void json_put_time(struct json *j, const char *key, int64_t ns);
 /** A string of base64 that is made piece by piece: json_base64_begin, _more (any sizes), _end. */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* varve run JOB... | --all: jobs of the configuration, one after the other. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "directories.h"
+#include "job_plan.h"
+#include "job_report.h"
+#include "signals.h"
+
+#define WAIT_STEP_US 200000u
+
+struct run_command_line {
+    bool all;
+    bool wait;
+};
+static const struct option_spec specs[] = {
+    {"all", '\0', OPTION_FLAG, offsetof(struct run_command_line, all), NULL,
+     "run every job, in the order of the configuration", NULL},
+    {"wait", '\0', OPTION_FLAG, offsetof(struct run_command_line, wait), NULL,
+     "wait while another run of the same job goes on, instead of failing", NULL},
+    OPTION_END,
+};
+
+static enum vv_rc
+read_config(struct app *app, struct settings **ret)
+{
+    VV_TRY(settings_input_read(app, ret, &app->err));
+    if (!app->settings.found) {
+        (void)vv_error_set(&app->err, VV_EUSAGE, "there is no configuration");
+        vv_error_hint(&app->err,
+                      "'varve config example > /etc/varve/varve.conf' makes one to begin "
+                      "with; --config FILE names another one");
+        return VV_EUSAGE;
+    }
+    VV_TRY(settings_check_secrets(*ret, &app->err));
+    return settings_input_refuse(*ret, &app->err);
+}
+
+static enum vv_rc
+no_such_job(struct app *app, const struct settings *c, const char *name)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
+
+    (void)app_usage(app, "there is no job '%s' in the configuration", name);
+    if (settings_names(c, "job", &names, NULL) == VV_OK) {
+        vv_error_hint(&app->err, names.len > 0 ? "there are: %s" : "there is none at all%s",
+                      vv_buf_text(&names));
+    }
+    return VV_EUSAGE;
+}
+
+static enum vv_rc
+check_names(struct app *app, const struct settings *c, const struct run_command_line *o,
+            const struct arguments *args)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
+
+    if (o->all == (args->count > 0)) {
+        (void)app_usage(app, o->all ? "either --all or names of jobs" : "which job?");
+        if (!o->all && settings_names(c, "job", &names, NULL) == VV_OK && names.len > 0) {
+            vv_error_hint(&app->err, "there are: %s; or --all", vv_buf_text(&names));
+        }
+        return VV_EUSAGE;
+    }
+    for (size_t i = 0; i < args->count; i++) {
+        if (settings_find(c, "job", args->items[i]) == NULL) {
+            return no_such_job(app, c, args->items[i]);
+        }
+    }
+    if (o->all && settings_names(c, "job", &names, NULL) == VV_OK && names.len == 0) {
+        return app_usage(app, "there is no job in the configuration");
+    }
+    return VV_OK;
+}
+
+/* ---- one at a time ---- */
+
+static enum vv_rc
+busy(struct app *app, int fd, const char *job)
+{
+    char who[128];
+    ssize_t n = pread(fd, who, sizeof(who) - 1, 0);
+
+    who[n > 0 ? n : 0] = '\0';
+    who[strcspn(who, "\n")] = '\0';
+    (void)vv_error_set(&app->err, VV_EREFUSED, "job '%s' is running already%s%s", job,
+                       who[0] != '\0' ? ": " : "", who);
+    vv_error_hint(&app->err, "with --wait the next run begins when that one has ended");
+    return VV_EREFUSED;
+}
+
+/* Held until the descriptor is closed, or we are gone. */
+static enum vv_rc
+lock_job(struct app *app, const char *job, bool wait, int *ret)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    char when[VV_TIME_TEXT];
+    bool got = false;
+
+    vv_buf_reset(&app->state_dir);
+    VV_TRY(directories_find(DIRECTORY_STATE, &app->state_dir, &app->err));
+    VV_TRY(directories_make(&app->state_dir, &app->err));
+    vv_buf_printf(&path, "%s/run-%s.lock", vv_buf_text(&app->state_dir), job);
+    VV_TRY(vv_buf_check(&path, &app->err));
+    fd = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return vv_error_sys(&app->err, errno, "cannot open '%s'", vv_buf_text(&path));
+    }
+    for (;;) {
+        VV_TRY(vv_file_lock(fd, false, &got, &app->err));
+        if (got) {
+            break;
+        }
+        if (!wait) {
+            return busy(app, fd, job);
+        }
+        VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
+        (void)usleep(WAIT_STEP_US);
+    }
+    vv_time_format(vv_clock_system()->realtime(vv_clock_system()), when);
+    if (ftruncate(fd, 0) != 0 || dprintf(fd, "process %ld, since %s\n", (long)getpid(), when) < 0) {
+        /* nobody depends on it */
+    }
+    *ret = fd;
+    fd = -1;
+    return VV_OK;
+}
+
+/* ---- jobs ---- */
+
+static enum vv_rc
+run_job(struct app *app, const struct settings_section *section, bool wait, enum exit_code *code)
+{
+    VV_CLEANUP(vv_fd_closep) int lock = -1;
+    struct job_report report = {0};
+    struct job_plan plan = {0};
+    int64_t began;
+    enum vv_rc rc = lock_job(app, section->name, wait, &lock);
+
+    began = vv_clock_system()->realtime(vv_clock_system());
+    rc = rc == VV_OK ? job_plan_make(app, section, &plan, &app->err) : rc;
+    rc = rc == VV_OK ? job_run(&plan.job, signals_cancel(), &report, &app->err) : rc;
+    if (rc == VV_OK) {
+        enum exit_code own = job_report_code(&report);
+        job_report_print(app, section->name, &report, began, own);
+        *code = exit_code_worse(*code, own);
+        rc = report.cancelled ? vv_cancel_check(signals_cancel(), &app->err) : VV_OK;
+    }
+    job_report_release(&report);
+    job_plan_release(&plan);
+    return rc;
+}
+
+/* One that cannot begin keeps none of the others from it. */
+static enum vv_rc
+run_jobs(struct app *app, const struct settings *c, const struct run_command_line *o,
+         const struct arguments *args, enum exit_code *code)
+{
+    size_t at = 0;
+
+    for (const struct settings_section *s = settings_sections(c);
+         o->all ? s != NULL : at < args->count; s = o->all ? s->next : s) {
+        const struct settings_section *job = s;
+        enum vv_rc rc;
+        if (o->all && strcmp(s->spec->kind, "job") != 0) {
+            continue;
+        }
+        if (!o->all) {
+            job = settings_find(c, "job", args->items[at++]);
+        }
+        rc = run_job(app, job, o->wait, code);
+        if (rc == VV_ECANCELLED || rc == VV_ENOMEM) {
+            return rc;
+        }
+        if (rc != VV_OK) {
+            messages_error(&app->messages, &app->err);
+            *code = exit_code_worse(*code, exit_code_of(rc, app->err.origin));
+            vv_error_clear(&app->err);
+        }
+    }
+    return VV_OK;
+}
+
+static enum exit_code
+run(struct app *app, int argc, char **argv)
+{
+    struct run_command_line o = {0};
+    struct arguments args = {0};
+    struct settings *c = NULL;
+    enum exit_code code = EXIT_DONE;
+    enum vv_rc rc;
+
+    if (!app_arguments(app, &o, argc, argv, 0, SIZE_MAX, &args)) {
+        return app_finish(app, app->err.rc, EXIT_DONE);
+    }
+    rc = read_config(app, &c);
+    if (rc == VV_OK && app->global.repository != NULL) {
+        rc = app_usage(app, "a job says by itself which repository it is for: no -r");
+    }
+    rc = rc == VV_OK ? check_names(app, c, &o, &args) : rc;
+    if (rc == VV_OK) {
+        struct json *j = app_json(app);
+        signals_wait_for_cleanup();
+        if (j != NULL) {
+            json_put_array(j, "jobs");
+        }
+        rc = run_jobs(app, c, &o, &args, &code);
+        if (j != NULL) {
+            json_put_end(j);
+        }
+    }
+    arguments_release(&args);
+    return app_finish(app, rc, code);
+}
+
+const struct command cmd_run = {
+    .name = "run",
+    .arguments = "JOB... | --all",
+    .summary =
+        "run jobs of the configuration: hooks, backup, replicate, forget, prune, scrub, verify",
+    .details =
+        "What a job does is in its section of /etc/varve/varve.conf, see varve.conf(5).  A part "
+        "that\n"
+        "fails keeps no other from running, but for forget and prune, which need a backup.  The\n"
+        "exit code is the worst of all parts.\n",
+    .specs = specs,
+    .run = run,
+};

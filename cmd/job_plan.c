@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What 'varve run' does for a job: which commands, in which order. */
+#include "job_plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/alloc.h"
+#include "duration.h"
+#include "settings_keys.h"
+
+#define PARTS_MOST 6u
+#define HOOK_LIMIT_MS (UINT64_C(10) * 60 * 1000)
+#define OURSELVES "/proc/self/exe"
+
+/* A command line that grows. */
+struct words {
+    struct vv_arena *arena;
+    const char **items;
+    size_t count;
+    size_t room;
+    bool failed;
+};
+
+static void
+put(struct words *w, const char *word)
+{
+    if (w->count + 1 >= w->room) {
+        size_t room = w->room == 0 ? 16 : w->room * 2;
+        const char **grown = vv_arena_alloc(w->arena, room * sizeof(*grown));
+        if (grown == NULL) {
+            w->failed = true;
+            return;
+        }
+        if (w->count > 0) {
+            memcpy(grown, w->items, w->count * sizeof(*grown));
+        }
+        w->items = grown;
+        w->room = room;
+    }
+    w->items[w->count++] = word;
+    w->items[w->count] = NULL;
+}
+
+/* "--NAME=VALUE": a value may begin with a dash. */
+static void
+put_option(struct words *w, const char *name, const char *value)
+{
+    size_t len = strlen(name) + strlen(value) + 4;
+    char *word = vv_arena_alloc(w->arena, len);
+
+    if (word == NULL) {
+        w->failed = true;
+        return;
+    }
+    (void)snprintf(word, len, "--%s=%s", name, value);
+    put(w, word);
+}
+
+/* "varve -r NAME COMMAND", with what was said to us. */
+static void
+begin_words(struct app *app, struct words *w, const struct settings_section *job,
+            const char *command)
+{
+    put(w, OURSELVES);
+    if (app->global.config != NULL) {
+        put_option(w, "config", app->global.config);
+    }
+    put_option(w, "repo", settings_get(job, "repository"));
+    put(w, command);
+    if (app->global.json) {
+        put(w, "--json");
+    }
+}
+
+static void
+put_options(struct words *w, const struct settings_section *job,
+            const struct settings_option *options)
+{
+    for (const struct settings_option *o = options; o->key != NULL; o++) {
+        const struct settings_value *v = NULL;
+        while ((v = settings_next(job, o->key, v)) != NULL) {
+            if (v->key->kind != SETTINGS_FLAG) {
+                put_option(w, o->option, v->text);
+            } else if (strcmp(v->text, "yes") == 0) {
+                size_t len = strlen(o->option) + 3;
+                char *word = vv_arena_alloc(w->arena, len);
+                if (word == NULL) {
+                    w->failed = true;
+                    return;
+                }
+                (void)snprintf(word, len, "--%s", o->option);
+                put(w, word);
+            }
+        }
+    }
+}
+
+/* By this a job's snapshots are known: others in the repository are not its own to forget. */
+static void
+put_tag(struct words *w, const struct settings_section *job)
+{
+    size_t len = strlen(job->name) + 16;
+    char *word = vv_arena_alloc(w->arena, len);
+
+    if (word == NULL) {
+        w->failed = true;
+        return;
+    }
+    (void)snprintf(word, len, "--tag=job:%s", job->name);
+    put(w, word);
+}
+
+static void
+put_arguments(struct words *w, const struct settings_section *job, const char *key)
+{
+    const struct settings_value *v = NULL;
+
+    while ((v = settings_next(job, key, v)) != NULL) {
+        put(w, v->text);
+    }
+}
+
+static void
+put_list(struct words *w, const struct settings_section *job, const char *key, const char *option)
+{
+    const struct settings_value *v = NULL;
+
+    while ((v = settings_next(job, key, v)) != NULL) {
+        put_option(w, option, v->text);
+    }
+}
+
+static bool
+has_any(const struct settings_section *job, const struct settings_option *options)
+{
+    for (const struct settings_option *o = options; o->key != NULL; o++) {
+        if (settings_get(job, o->key) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct planning {
+    struct app *app;
+    const struct settings_section *section;
+    struct job_plan *plan;
+    struct job_part *parts;
+    struct words words; /* of the part being made */
+};
+
+static struct words *
+begin_part(struct planning *k, const char *name, enum job_part_kind kind)
+{
+    struct job_part *part = &k->parts[k->plan->job.part_count++];
+
+    *part = (struct job_part){.name = name, .kind = kind};
+    k->words = (struct words){.arena = &k->plan->arena};
+    begin_words(k->app, &k->words, k->section, name);
+    return &k->words;
+}
+
+static enum vv_rc
+end_part(struct planning *k, struct vv_error *err)
+{
+    k->parts[k->plan->job.part_count - 1].words = k->words.items;
+    return k->words.failed ? vv_error_nomem(err) : VV_OK;
+}
+
+static enum vv_rc
+plan_backup(struct planning *k, struct vv_error *err)
+{
+    const struct settings_section *s = k->section;
+    struct words *w;
+
+    if (settings_get(s, "path") == NULL && settings_get(s, "database") == NULL &&
+        settings_get(s, "exec") == NULL) {
+        return VV_OK;
+    }
+    w = begin_part(k, "backup", JOB_BACKUP);
+    put_options(w, s, settings_backup_options);
+    put_tag(w, s);
+    put(w, "--");
+    put_arguments(w, s, "path");
+    put_arguments(w, s, "database");
+    return end_part(k, err);
+}
+
+/* Before anything is given up. */
+static enum vv_rc
+plan_replicate(struct planning *k, struct vv_error *err)
+{
+    struct words *w;
+
+    if (settings_get(k->section, "replicate-to") == NULL) {
+        return VV_OK;
+    }
+    w = begin_part(k, "replicate", JOB_ANY);
+    put_list(w, k->section, "replicate-to", "to");
+    put_list(w, k->section, "replicate-limit", "limit");
+    return end_part(k, err);
+}
+
+static enum vv_rc
+plan_retention(struct planning *k, struct vv_error *err)
+{
+    bool forget = has_any(k->section, settings_forget_options);
+    struct words *w;
+
+    if (forget) {
+        w = begin_part(k, "forget", JOB_NEEDS_BACKUP);
+        put_options(w, k->section, settings_forget_options);
+        put_tag(w, k->section);
+        VV_TRY(end_part(k, err));
+    }
+    if (settings_flag(k->section, "prune", forget)) {
+        (void)begin_part(k, "prune", JOB_NEEDS_BACKUP);
+        VV_TRY(end_part(k, err));
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+plan_reading(struct planning *k, const char *key, const char *command, struct vv_error *err)
+{
+    const char *budget = settings_get(k->section, key);
+
+    if (budget == NULL) {
+        return VV_OK;
+    }
+    put_option(begin_part(k, command, JOB_ANY), "budget", budget);
+    return end_part(k, err);
+}
+
+static enum vv_rc
+plan_hooks(struct planning *k, struct vv_error *err)
+{
+    const char *limit = settings_get(k->section, "hook-timeout");
+    int64_t ns = 0;
+
+    for (enum job_moment m = JOB_BEFORE; m < JOB_MOMENTS; m++) {
+        struct words w = {.arena = &k->plan->arena};
+        put_arguments(&w, k->section, job_moment_name(m));
+        if (w.failed) {
+            return vv_error_nomem(err);
+        }
+        k->plan->job.hooks[m] = (struct job_hooks){.commands = w.items, .count = w.count};
+    }
+    k->plan->job.hook_limit_ms = HOOK_LIMIT_MS;
+    if (limit != NULL && duration_parse(limit, &ns)) {
+        k->plan->job.hook_limit_ms = (uint64_t)ns / 1000000;
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+job_plan_make(struct app *app, const struct settings_section *section, struct job_plan *ret,
+              struct vv_error *err)
+{
+    struct planning k = {.app = app, .section = section, .plan = ret};
+
+    *ret = (struct job_plan){.job = {.name = section->name}};
+    k.parts = vv_arena_alloc(&ret->arena, PARTS_MOST * sizeof(*k.parts));
+    if (k.parts == NULL) {
+        return vv_error_nomem(err);
+    }
+    ret->job.parts = k.parts;
+    VV_TRY(plan_backup(&k, err));
+    VV_TRY(plan_replicate(&k, err));
+    VV_TRY(plan_retention(&k, err));
+    VV_TRY(plan_reading(&k, "scrub-budget", "scrub", err));
+    VV_TRY(plan_reading(&k, "verify-budget", "verify", err));
+    return plan_hooks(&k, err);
+}
+
+void
+job_plan_release(struct job_plan *p)
+{
+    vv_arena_release(&p->arena);
+    *p = (struct job_plan){0};
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_CMD_JOB_REPORT_H
+#define VARVE_CMD_JOB_REPORT_H
+
+#include "app.h"
+#include "service/job.h"
+
+/** job_report_code(r): the worst of all parts and commands. */
+enum exit_code job_report_code(const struct job_report *r);
+/** job_report_print(app, name, r, began, code): what a job did: as an object of the open JSON array, or as
+ *  text, unless --quiet and nothing to say.  ${began}: ns since 1970. */
+void job_report_print(struct app *app, const char *name, const struct job_report *r, int64_t began,
+                      enum exit_code code);
+
+#endif

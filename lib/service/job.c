@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Running a job's commands and parts in order. */
+#include "service/job.h"
+
+#include <string.h>
+
+#include "core/alloc.h"
+
+#define CODE_PROBLEMS 3 /* a varve that finished, but had something to say (varve(1)) */
+
+struct running {
+    const struct job *job;
+    struct vv_cancel *cancel;
+    struct job_report *report;
+    bool stopped; /* by a command of `before` */
+    bool snapshot;
+    bool has_backup;
+};
+
+const char *
+job_moment_name(enum job_moment m)
+{
+    static const char *const names[JOB_MOMENTS] = {"before", "on-success", "on-error", "after"};
+
+    return names[m];
+}
+
+static bool
+has_failed(const struct job_report *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->results[i].state == JOB_FAILED || r->results[i].state == JOB_PROBLEMS) {
+            return true;
+        }
+    }
+    return r->cancelled;
+}
+
+static enum vv_rc
+put_failed(const struct job_report *r, struct vv_buf *out, struct vv_error *err)
+{
+    vv_buf_put_text(out, "VARVE_FAILED=");
+    for (size_t i = 0, some = 0; i < r->count; i++) {
+        if (r->results[i].state == JOB_FAILED || r->results[i].state == JOB_PROBLEMS) {
+            vv_buf_printf(out, "%s%s", some++ > 0 ? " " : "", r->results[i].name);
+        }
+    }
+    vv_buf_put_u8(out, 0);
+    return vv_buf_check(out, err);
+}
+
+/* There is room for all that can be due. */
+static struct job_result *
+add_result(struct running *k, const char *name, const char *command)
+{
+    struct job_result *r = &k->report->results[k->report->count++];
+
+    *r = (struct job_result){.name = name, .command = command, .why = ""};
+    return r;
+}
+
+/* Run one, and judge it. */
+static enum vv_rc
+run_one(struct running *k, struct job_result *r, const struct process_spec *spec,
+        struct vv_cancel *cancel, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc rc = process_run(spec, cancel, &r->process, &why);
+
+    if (rc == VV_ECANCELLED) {
+        k->report->cancelled = true;
+        r->state = JOB_FAILED;
+        r->why = "stopped";
+        return VV_OK;
+    }
+    if (rc == VV_ENOMEM) {
+        return vv_error_nomem(err);
+    }
+    if (rc != VV_OK) { /* not even a process: that is this one's failure, not the others' */
+        r->state = JOB_FAILED;
+        r->process.code = 127;
+        r->why = "could not be started";
+        return VV_OK;
+    }
+    r->why = r->process.timed_out ? "timed out" : "";
+    r->state = r->process.timed_out                                     ? JOB_FAILED
+               : r->process.code == 0                                   ? JOB_DONE
+               : r->process.code == CODE_PROBLEMS && r->command == NULL ? JOB_PROBLEMS
+                                                                        : JOB_FAILED;
+    return VV_OK;
+}
+
+/* Commands of a moment; those of `before` only until one fails. */
+static enum vv_rc
+run_hooks(struct running *k, enum job_moment moment, struct vv_error *err)
+{
+    const struct job_hooks *h = &k->job->hooks[moment];
+    VV_CLEANUP(vv_buf_release) struct vv_buf job = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf when = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf failed = {0};
+    const char *environment[] = {NULL, NULL, NULL, NULL};
+
+    vv_buf_printf(&job, "VARVE_JOB=%s", k->job->name);
+    vv_buf_printf(&when, "VARVE_MOMENT=%s", job_moment_name(moment));
+    VV_TRY(put_failed(k->report, &failed, err));
+    environment[0] = vv_buf_text(&job);
+    environment[1] = vv_buf_text(&when);
+    environment[2] = (const char *)failed.data;
+    VV_TRY(vv_buf_check(&job, err));
+    VV_TRY(vv_buf_check(&when, err));
+    for (size_t i = 0; i < h->count; i++) {
+        const char *words[] = {"bash", "-o", "pipefail", "-c", h->commands[i], NULL};
+        struct process_spec spec = {
+            .words = words, .environment = environment, .limit_ms = k->job->hook_limit_ms};
+        struct job_result *r = add_result(k, job_moment_name(moment), h->commands[i]);
+        if (moment == JOB_BEFORE && (k->stopped || k->report->cancelled)) {
+            r->state = JOB_LEFT_OUT;
+            r->why = k->stopped ? "a command before it failed" : "stopped";
+            continue;
+        }
+        /* A request to stop has been heard; these clean up behind it. */
+        VV_TRY(run_one(k, r, &spec, moment == JOB_BEFORE ? k->cancel : NULL, err));
+        k->stopped = k->stopped || (moment == JOB_BEFORE && r->state != JOB_DONE);
+    }
+    return VV_OK;
+}
+
+static const char *
+reason_to_leave_out(const struct running *k, const struct job_part *part)
+{
+    if (k->report->cancelled) {
+        return "stopped";
+    }
+    if (k->stopped) {
+        return "a command of 'before' failed";
+    }
+    if (part->kind == JOB_NEEDS_BACKUP && k->has_backup && !k->snapshot) {
+        return "the backup failed";
+    }
+    return NULL;
+}
+
+static enum vv_rc
+run_parts(struct running *k, struct vv_error *err)
+{
+    for (size_t i = 0; i < k->job->part_count; i++) {
+        const struct job_part *part = &k->job->parts[i];
+        struct process_spec spec = {.words = part->words, .capture = true};
+        struct job_result *r = add_result(k, part->name, NULL);
+        const char *why = reason_to_leave_out(k, part);
+        if (why != NULL) {
+            r->state = JOB_LEFT_OUT;
+            r->why = why;
+            continue;
+        }
+        VV_TRY(run_one(k, r, &spec, k->cancel, err));
+        if (part->kind == JOB_BACKUP) {
+            k->has_backup = true;
+            k->snapshot = r->state == JOB_DONE || r->state == JOB_PROBLEMS;
+        }
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+job_run(const struct job *j, struct vv_cancel *cancel, struct job_report *ret, struct vv_error *err)
+{
+    struct running k = {.job = j, .cancel = cancel, .report = ret};
+    size_t most = j->part_count;
+
+    for (unsigned m = 0; m < JOB_MOMENTS; m++) {
+        most += j->hooks[m].count;
+    }
+    *ret = (struct job_report){0};
+    ret->results = vv_alloc_array(most + 1, sizeof(*ret->results));
+    if (ret->results == NULL) {
+        return vv_error_nomem(err);
+    }
+    VV_TRY(run_hooks(&k, JOB_BEFORE, err));
+    VV_TRY(run_parts(&k, err));
+    VV_TRY(run_hooks(&k, has_failed(ret) ? JOB_ON_ERROR : JOB_ON_SUCCESS, err));
+    return run_hooks(&k, JOB_AFTER, err);
+}
+
+void
+job_report_release(struct job_report *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        process_result_release(&r->results[i].process);
+    }
+    vv_free(r->results);
+    *r = (struct job_report){0};
+}

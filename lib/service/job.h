@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_SERVICE_JOB_H
+#define VARVE_SERVICE_JOB_H
+
+#include "service/process.h"
+
+/*
+ * A job: commands before, the parts of the work (each a varve of its own), commands behind.
+ *
+ * Invariants
+ * J1  a command of `before` that fails ends the job: no part runs, `on_error` and `after` do.
+ * J2  a part that fails never keeps another one from running, but for those that give something up
+ *     (JOB_NEEDS_BACKUP), which run only if this job's backup has made a snapshot.
+ * J3  every command and part that was due has a result: done, failed, or left out and why.
+ * J4  `on_success` runs if nothing has failed, else `on_error`; `after` always, and last.
+ * J5  a request to stop ends what is running; of what is left only `on_error` and `after` run.
+ */
+enum job_moment { JOB_BEFORE, JOB_ON_SUCCESS, JOB_ON_ERROR, JOB_AFTER, JOB_MOMENTS };
+enum job_part_kind {
+    JOB_BACKUP,
+    JOB_ANY,
+    JOB_NEEDS_BACKUP,
+};
+struct job_part {
+    const char *name;
+    enum job_part_kind kind;
+    const char *const *words; /* of struct process_spec */
+};
+struct job_hooks {
+    const char *const *commands; /* run by bash -o pipefail -c */
+    size_t count;
+};
+struct job {
+    const char *name;
+    struct job_hooks hooks[JOB_MOMENTS];
+    uint64_t hook_limit_ms;
+    const struct job_part *parts; /* in this order */
+    size_t part_count;
+};
+
+enum job_state { JOB_DONE, JOB_PROBLEMS, JOB_FAILED, JOB_LEFT_OUT };
+struct job_result {
+    const char *name;    /* of the part, or of the moment: "before" */
+    const char *command; /* of a hook; NULL: a part */
+    enum job_state state;
+    const char *why; /* JOB_LEFT_OUT, and "timed out"; else "" */
+    struct process_result process;
+};
+struct job_report {
+    struct job_result *results;
+    size_t count;
+    bool cancelled;
+};
+
+/** job_moment_name(m): "before", "on-success", "on-error", "after". */
+const char *job_moment_name(enum job_moment m);
+/** job_run(j, cancel, ret, err): run it.  Failures of what it runs are in the report; ${err} is for
+ *  what keeps it from running anything.  Hooks find the job in VARVE_JOB, the moment in VARVE_MOMENT,
+ *  and after the parts VARVE_FAILED (names, with blanks between them; empty if nothing has failed). */
+MUST_CHECK enum vv_rc job_run(const struct job *j, struct vv_cancel *cancel, struct job_report *ret,
+                              struct vv_error *err);
+void job_report_release(struct job_report *r);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VARVE_SERVICE_PROCESS_H
+#define VARVE_SERVICE_PROCESS_H
+
+#include "core/bytes.h"
+#include "core/thread.h"
+
+/*
+ * Programs that a service runs and waits for: each leads a session of its own (no terminal: nobody is
+ * asked for anything), reads from /dev/null, has none of our other descriptors, and ends (SIGTERM)
+ * with us, however we end.  What it writes to standard error goes to ours.
+ */
+struct process_spec {
+    const char *const *words; /* NULL-terminated; the first is looked for in PATH */
+    const char *const
+        *environment;  /* "NAME=VALUE" beside what we have; NULL-terminated, may be NULL */
+    bool capture;      /* keep standard output; else it goes to our standard error */
+    uint64_t limit_ms; /* end it after so long; 0: never */
+};
+struct process_result {
+    int code; /* exit code; 128 and the number of the signal that ended it */
+    bool timed_out;
+    uint64_t milliseconds;
+    struct vv_buf
+        output; /* with capture: at most PROCESS_OUTPUT_MOST bytes, the rest is left out */
+};
+#define PROCESS_OUTPUT_MOST (4u << 20)
+
+/** process_run(spec, cancel, ret, err): start it and wait for its end.  On ${cancel} or the limit, SIGTERM
+ *  to it and its children, and ten seconds later SIGKILL; then VV_ECANCELLED.  A program that cannot
+ *  be started has code 127, and standard error says why.  ${ret} must be released in any case. */
+MUST_CHECK enum vv_rc process_run(const struct process_spec *spec, struct vv_cancel *cancel,
+                                  struct process_result *ret, struct vv_error *err);
+void process_result_release(struct process_result *r);
+
+#endif

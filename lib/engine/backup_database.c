@@ -110,7 +110,10 @@ databases_read(struct backup *b, struct worker *w, struct vv_error *err)
         if (run->source == NULL) {
             continue; /* left out */
         }
-        rc = files_read(b, run->root, run->source, err);
+        rc = files_read(b, w, run->root, run->source, err);
+        if (rc != VV_OK && backup_failed(b)) {
+            return rc; /* workers may still be reading: it is freed when they have ended */
+        }
         if (rc == VV_OK) {
             rc = sequence_read(b, w, run->source, false, err);
         }

@@ -14,7 +14,9 @@
 /** The walk's thread. */
 struct files_walk {
     struct backup *b;
-    struct source *source;
+    struct worker *worker;
+    struct source *source; /* the walk */
+    struct source *rest;   /* what it belongs to */
     struct baseline *baseline;
     struct vv_error error;
     enum vv_rc rc;
@@ -69,17 +71,28 @@ keep_window(struct backup *b, const struct window *w, struct vv_error *err)
 
 /** Everything the walk gives, in its order. */
 static enum vv_rc
-keep_all(struct backup *b, struct vv_error *err)
+keep_all(struct files_walk *k, struct vv_error *err)
 {
-    struct window *w;
+    struct backup *b = k->b;
+    enum vv_rc wal = VV_OK; /* trouble of the server's, which ends nothing but this source */
+    struct window *win;
 
-    while ((w = pool_next_in_order(b)) != NULL) {
-        enum vv_rc rc = keep_window(b, w, err);
-        pool_release_window(b, w);
+    while ((win = pool_next_in_order(b)) != NULL) {
+        enum vv_rc rc = wal == VV_OK ? keep_window(b, win, err) : VV_OK;
+        pool_release_window(b, win);
+        if (rc == VV_OK && wal == VV_OK) {
+            wal = sequence_take(b, k->worker, k->rest, false, err);
+        }
+        if (wal != VV_OK && (err == NULL || err->origin != VV_ORIGIN_SOURCE)) {
+            rc = wal;
+        }
         if (rc != VV_OK) {
             backup_fail(b, rc, err); /* so that the walk does not wait for us */
             return rc;
         }
+    }
+    if (wal != VV_OK) {
+        return wal;
     }
     return backup_failed(b) ? vv_error_set(err, VV_ECANCELLED, "stopped") : VV_OK;
 }
@@ -92,7 +105,7 @@ walk_files(struct files_walk *k, struct vv_error *err)
     enum vv_rc rc = vv_thread_start(&walker, "walk", walk_main, k, err);
 
     VV_TRY(rc);
-    rc = keep_all(k->b, &local);
+    rc = keep_all(k, &local);
     vv_thread_join(&walker);
     pool_walk_paused(k->b, false);
     if (rc == VV_OK && k->rc != VV_OK) {
@@ -106,10 +119,11 @@ walk_files(struct files_walk *k, struct vv_error *err)
 }
 
 enum vv_rc
-files_read(struct backup *b, const char *root, struct source *s, struct vv_error *err)
+files_read(struct backup *b, struct worker *w, const char *root, struct source *s,
+           struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf previous = {0};
-    struct files_walk k = {.b = b};
+    struct files_walk k = {.b = b, .worker = w, .rest = s};
     enum vv_rc rc;
 
     VV_TRY(previous_manifest(b, root, &previous, err));
@@ -120,5 +134,8 @@ files_read(struct backup *b, const char *root, struct source *s, struct vv_error
     VV_TRY(baseline_open_parent(b, &k.baseline, err));
     rc = walk_files(&k, err);
     baseline_free(k.baseline);
+    if (rc == VV_OK) {
+        source_postgres_files_read(s);
+    }
     return rc;
 }

@@ -192,9 +192,10 @@ MUST_CHECK enum vv_rc worker_out_of_line(struct worker *w, struct entry *e, stru
                                          struct vv_error *err);
 
 /* backup_judge.c */
-/** judge_item(w, it, err): new, changed or unchanged?  A file that was read, and has changed behind
+/** judge_item(w, source, it, err): new, changed or unchanged?  A file that was read, and has changed behind
  *  unchanged metadata, is reported. */
-MUST_CHECK enum vv_rc judge_item(struct worker *w, struct window_item *it, struct vv_error *err);
+MUST_CHECK enum vv_rc judge_item(struct worker *w, struct source *source, struct window_item *it,
+                                 struct vv_error *err);
 
 /** judge_same_content(a, b): are they the same stream of chunks? */
 bool judge_same_content(const struct entry *a, const struct entry *b);
@@ -233,6 +234,10 @@ MUST_CHECK enum vv_rc sequences_read(struct backup *b, struct worker *w, struct 
 
 /** sequence_keep(b, e, err): into b->sequence. */
 MUST_CHECK enum vv_rc sequence_keep(struct backup *b, const struct entry *e, struct vv_error *err);
+/** sequence_take(b, w, s, archive, err): items until there is none for now; sequence_read without the
+ *  verdict. */
+MUST_CHECK enum vv_rc sequence_take(struct backup *b, struct worker *w, struct source *s,
+                                    bool archive, struct vv_error *err);
 /** sequence_read(b, w, s, archive, err): all items of a sequence, kept in b->sequence. */
 MUST_CHECK enum vv_rc sequence_read(struct backup *b, struct worker *w, struct source *s,
                                     bool archive, struct vv_error *err);
@@ -243,10 +248,11 @@ MUST_CHECK enum vv_rc sequence_left_out(struct backup *b, const char *name, size
                                         enum vv_rc rc, struct vv_error *err);
 
 /* backup_files.c */
-/** files_read(b, root, s, err): if this database's files are here (source/postgres_source.h): begin the
- *  backup, and all of them into b->sequence. */
-MUST_CHECK enum vv_rc files_read(struct backup *b, const char *root, struct source *s,
-                                 struct vv_error *err);
+/** files_read(b, w, root, s, err): if this database's files are here (source/postgres_source.h): begin the
+ *  backup, and all of them into b->sequence, with the WAL that comes meanwhile.  After a failure of
+ *  the run itself (backup_failed) ${s} must outlive the pool. */
+MUST_CHECK enum vv_rc files_read(struct backup *b, struct worker *w, const char *root,
+                                 struct source *s, struct vv_error *err);
 
 /* backup_database.c */
 /** databases_check(o, err): VV_EUSAGE if names are no names, or two of the same. */
@@ -264,7 +270,7 @@ void databases_free(struct backup *b);
 
 /* baseline.c: the parent's tree and checkpoints of interrupted runs as one sorted sequence */
 MUST_CHECK enum vv_rc baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err);
-/** baseline_open_parent(b, ret, err): of the parent's tree alone. */
+/** baseline_open_parent(b, ret, err): of the parent's tree alone; empty if that is gone meanwhile. */
 MUST_CHECK enum vv_rc baseline_open_parent(struct backup *b, struct baseline **ret,
                                            struct vv_error *err);
 void baseline_free(struct baseline *l);

@@ -42,7 +42,8 @@ still_same_stat(const struct window_item *it)
  * ids of the baseline's chunks, holes counting as zeros.
  */
 static enum vv_rc
-same_bytes(struct worker *w, const struct window_item *it, bool *ret, struct vv_error *err)
+same_bytes(struct worker *w, struct source *source, const struct window_item *it, bool *ret,
+           struct vv_error *err)
 {
     struct backup *b = w->b;
     struct looker look = {.repo = b->repo, .index = b->index, .chunks = b->reader};
@@ -55,7 +56,7 @@ same_bytes(struct worker *w, const struct window_item *it, bool *ret, struct vv_
     enum vv_rc rc = entry_complete(b->reader, &base, &scratch, err);
 
     *ret = false;
-    if (rc == VV_OK && source_open(b->source, &again, &scratch, &f, &problem) == SOURCE_OK &&
+    if (rc == VV_OK && source_open(source, &again, &scratch, &f, &problem) == SOURCE_OK &&
         f != NULL) {
         struct entry ignored = again.entry;
         rc = live_content_equal(&look, &base, &again.entry, f, ret, &status, &problem, err);
@@ -72,7 +73,7 @@ same_bytes(struct worker *w, const struct window_item *it, bool *ret, struct vv_
 }
 
 enum vv_rc
-judge_item(struct worker *w, struct window_item *it, struct vv_error *err)
+judge_item(struct worker *w, struct source *source, struct window_item *it, struct vv_error *err)
 {
     struct backup *b = w->b;
     bool same = false;
@@ -86,7 +87,7 @@ judge_item(struct worker *w, struct window_item *it, struct vv_error *err)
         (it->base.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) != 0) {
         return VV_OK;
     }
-    VV_TRY(same_bytes(w, it, &same, err));
+    VV_TRY(same_bytes(w, source, it, &same, err));
     if (same) {
         it->changed = false;
         return VV_OK;

@@ -154,7 +154,7 @@ sequence_left_out(struct backup *b, const char *name, size_t before, enum vv_rc 
 }
 
 enum vv_rc
-sequence_read(struct backup *b, struct worker *w, struct source *s, bool archive,
+sequence_take(struct backup *b, struct worker *w, struct source *s, bool archive,
               struct vv_error *err)
 {
     bool end = false;
@@ -165,7 +165,7 @@ sequence_read(struct backup *b, struct worker *w, struct source *s, bool archive
         VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
         VV_TRY(source_next(s, &item, &end, err));
         if (end) {
-            return source_end(s, err);
+            return VV_OK;
         }
         vv_progress_current(b->progress, item.entry.path);
         if (archive && hides_output(b, &item)) {
@@ -179,6 +179,14 @@ sequence_read(struct backup *b, struct worker *w, struct source *s, bool archive
         source_item_release(s, &item);
         VV_TRY(rc);
     }
+}
+
+enum vv_rc
+sequence_read(struct backup *b, struct worker *w, struct source *s, bool archive,
+              struct vv_error *err)
+{
+    VV_TRY(sequence_take(b, w, s, archive, err));
+    return source_end(s, err);
 }
 
 /** Size of the same output in the parent, to notice a dump that has become too small. */

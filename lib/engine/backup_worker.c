@@ -403,7 +403,7 @@ run_window(struct worker *w, struct window *win, struct batch *t, struct vv_erro
     for (uint32_t i = 0; i < win->count; i++) {
         struct window_item *it = &win->items[i];
         if (it->state == ITEM_READ) {
-            VV_TRY(judge_item(w, it, err));
+            VV_TRY(judge_item(w, win->source, it, err));
             VV_TRY(worker_out_of_line(w, &it->entry, &win->arena, err));
         }
     }

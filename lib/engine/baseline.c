@@ -240,7 +240,11 @@ baseline_open(struct backup *b, struct baseline **ret, struct vv_error *err)
 enum vv_rc
 baseline_open_parent(struct backup *b, struct baseline **ret, struct vv_error *err)
 {
-    return open_parts(b, false, ret, err);
+    const struct snapshot *parent = b->parent;
+    enum vv_rc rc = open_parts(b, false, ret, err);
+
+    b->parent = parent; /* the other baseline goes on with what it has open */
+    return rc;
 }
 
 void

@@ -216,10 +216,14 @@ MUST_CHECK enum vv_rc postgres_base_finish(struct postgres *p, struct postgres_b
  *  at most. */
 MUST_CHECK enum vv_rc postgres_backup_start(struct postgres *p, const char *label,
                                             uint64_t *ret_start, struct vv_error *err);
-/** postgres_backup_stop(p, ret_end, label, err): everything was copied; WAL up to *ret_end is needed.
- *  Appends the content of the file backup_label, which belongs to the copy.  Waits for no archive. */
+/** postgres_backup_stop(p, ret_end, label, map, err): everything was copied; WAL up to *ret_end is needed.
+ *  Appends the content of the file backup_label, which belongs to the copy, and of tablespace_map:
+ *  "OID LOCATION" lines of the tablespaces there were at the start.  Waits for no archive. */
 MUST_CHECK enum vv_rc postgres_backup_stop(struct postgres *p, uint64_t *ret_end,
-                                           struct vv_buf *label, struct vv_error *err);
+                                           struct vv_buf *label, struct vv_buf *map,
+                                           struct vv_error *err);
+/** postgres_started(p, ret, err): when the server was started, seconds since 1970. */
+MUST_CHECK enum vv_rc postgres_started(struct postgres *p, int64_t *ret, struct vv_error *err);
 
 /* ---- WAL stream (postgres_stream.c) ---- */
 

@@ -40,7 +40,7 @@ postgres_backup_start(struct postgres *p, const char *label, uint64_t *ret_start
 
 enum vv_rc
 postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label,
-                     struct vv_error *err)
+                     struct vv_buf *map, struct vv_error *err)
 {
     VV_CLEANUP(postgres_rows_freep) struct postgres_rows *rows = NULL;
     const char *text;
@@ -48,7 +48,7 @@ postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label
 
     rc = postgres_query(p,
                         /* The WAL comes by a slot: there is nothing to wait for. */
-                        "select lsn, labelfile from "
+                        "select lsn, labelfile, spcmapfile from "
                         "pg_catalog.pg_backup_stop(wait_for_archive => false)",
                         NULL, 0, &rows, err);
     if (rc != VV_OK) {
@@ -60,5 +60,26 @@ postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label
         return postgres_violation(p, "a backup without a label", err);
     }
     vv_buf_put_text(label, text);
-    return vv_buf_check(label, err);
+    VV_TRY(vv_buf_check(label, err));
+    text = postgres_value(rows, 0, 2);
+    vv_buf_put_text(map, text != NULL ? text : "");
+    return vv_buf_check(map, err);
+}
+
+enum vv_rc
+postgres_started(struct postgres *p, int64_t *ret, struct vv_error *err)
+{
+    VV_CLEANUP(postgres_rows_freep) struct postgres_rows *rows = NULL;
+    const char *text;
+    uint64_t seconds = 0;
+
+    VV_TRY(postgres_query(
+        p, "select extract(epoch from pg_catalog.pg_postmaster_start_time())::bigint", NULL, 0,
+        &rows, err));
+    text = postgres_value(rows, 0, 0);
+    if (text == NULL || !postgres_number(text, INT64_MAX, &seconds)) {
+        return postgres_violation(p, "no time of its start", err);
+    }
+    *ret = (int64_t)seconds;
+    return VV_OK;
 }

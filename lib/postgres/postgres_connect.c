@@ -140,6 +140,10 @@ start(struct postgres *p, const struct postgres_options *o, struct vv_error *err
     put(&list, "keepalives_interval", "10");
     put(&list, "keepalives_count", "3");
     put(&list, "tcp_user_timeout", "60000");
+    if (getenv("PGOPTIONS") == NULL) {
+        /* What we wait for may take hours, and meanwhile other connections of ours are idle. */
+        put(&list, "options", "-c statement_timeout=0 -c idle_session_timeout=0");
+    }
     if (!replication && getenv("PGDATABASE") == NULL) {
         put(&list, "dbname",
             "postgres"); /* there is one everywhere, unlike one named as the role */

@@ -242,11 +242,20 @@ postgres_backup_start(struct postgres *p, const char *label, uint64_t *ret_start
 
 enum vv_rc
 postgres_backup_stop(struct postgres *p, uint64_t *ret_end, struct vv_buf *label,
-                     struct vv_error *err)
+                     struct vv_buf *map, struct vv_error *err)
 {
     (void)p;
     (void)ret_end;
     (void)label;
+    (void)map;
+    return left_out(err);
+}
+
+enum vv_rc
+postgres_started(struct postgres *p, int64_t *ret, struct vv_error *err)
+{
+    (void)p;
+    (void)ret;
     return left_out(err);
 }
 

@@ -17,6 +17,7 @@
 #include "format/wal.h"
 
 #define TABLESPACES "pg_tblspc"
+#define STARTED_MOST 5 /* seconds between what postmaster.pid says and the server */
 
 void
 base_files_fail(struct base_files *f, int sys, const char *path)
@@ -28,6 +29,16 @@ base_files_fail(struct base_files *f, int sys, const char *path)
             vv_error_hint(&f->failure, "run as the server's user or as root");
         }
         (void)vv_error_origin(&f->failure, VV_ORIGIN_SOURCE, f->failure.rc);
+    }
+    vv_mutex_unlock(&f->lock);
+}
+
+void
+base_files_stop(struct base_files *f, const struct vv_error *why)
+{
+    vv_mutex_lock(&f->lock);
+    if (f->failure.rc == VV_OK) {
+        f->failure = *why;
     }
     vv_mutex_unlock(&f->lock);
 }
@@ -158,6 +169,42 @@ check_system(struct base_files *f, const char *directory, struct vv_error *err)
     return vv_error_origin(err, VV_ORIGIN_SOURCE, rc);
 }
 
+/* Line ${number} of postmaster.pid, a number; 0 if there is none. */
+static int64_t
+pid_line(const char *text, unsigned number)
+{
+    for (; number > 1 && text != NULL; number--) {
+        text = strchr(text, '\n');
+        text = text != NULL ? text + 1 : NULL;
+    }
+    return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+enum vv_rc
+base_files_check_server(struct base_files *f, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    int64_t told = 0;
+    int64_t seen;
+    enum vv_rc rc = vv_file_read(f->roots[0].fd, "postmaster.pid", 4096, &text, err);
+
+    if (rc != VV_OK && rc != VV_ENOTFOUND) {
+        return vv_error_origin(err, VV_ORIGIN_SOURCE, rc);
+    }
+    seen = rc == VV_OK ? pid_line(vv_buf_text(&text), 3) : 0;
+    VV_TRY(postgres_started(f->owner->sql, &told, err));
+    if (seen == 0 || seen > told + STARTED_MOST || told > seen + STARTED_MOST) {
+        (void)vv_error_set(
+            err, VV_EREFUSED,
+            "'%s' is not the directory of the server that answers at '%s', but perhaps "
+            "a standby's or a copy",
+            f->roots[0].path, postgres_name(f->owner->sql));
+        vv_error_hint(err, "--database-files works on the database's own host; leave it out");
+        return vv_error_origin(err, VV_ORIGIN_SOURCE, VV_EREFUSED);
+    }
+    return VV_OK;
+}
+
 /* One link of pg_tblspc into f->tablespaces. */
 static enum vv_rc
 add_tablespace(struct base_files *f, int directory, const char *name, struct vv_error *err)
@@ -215,14 +262,19 @@ list_tablespaces(struct base_files *f, struct vv_error *err)
 }
 
 static enum vv_rc
-open_roots(struct base_files *f, const char *directory, struct vv_error *err)
+open_data(struct base_files *f, const char *directory, struct vv_error *err)
 {
     f->roots = vv_alloc_array(1, sizeof(*f->roots));
     if (f->roots == NULL) {
         return vv_error_nomem(err);
     }
     VV_TRY(open_root(f, directory, "data", "", err));
-    VV_TRY(check_system(f, directory, err));
+    return check_system(f, directory, err);
+}
+
+enum vv_rc
+base_files_open_tablespaces(struct base_files *f, struct vv_error *err)
+{
     VV_TRY(list_tablespaces(f, err));
     struct base_files_root *grown =
         vv_realloc_array(f->roots, f->tablespace_count + 1, sizeof(*grown));
@@ -260,7 +312,7 @@ base_files_open(struct base_source *b, const char *directory, int version, struc
     f->names = vv_alloc(FS_LIST_BUFFER);
     rc = f->names == NULL ? vv_error_nomem(err) : VV_OK;
     rc = rc != VV_OK ? rc : vv_rate_limit_new(vv_clock_system(), b->options.rate, &f->rate, err);
-    rc = rc != VV_OK ? rc : open_roots(f, directory, err);
+    rc = rc != VV_OK ? rc : open_data(f, directory, err);
     if (rc != VV_OK) {
         base_files_free(f);
         return rc;

@@ -92,9 +92,17 @@ struct base_files {
  *  there, readable, and that of b's system; ${version} of the server (150020). */
 MUST_CHECK enum vv_rc base_files_open(struct base_source *b, const char *directory, int version,
                                       struct base_files **ret, struct vv_error *err);
+/** base_files_check_server(f, err): is it the very server that b->sql talks to, and none with the same
+ *  identifier?  VV_EREFUSED.  After pg_backup_start. */
+MUST_CHECK enum vv_rc base_files_check_server(struct base_files *f, struct vv_error *err);
+/** base_files_open_tablespaces(f, err): those there are; after pg_backup_start, for what is made later is
+ *  in the WAL. */
+MUST_CHECK enum vv_rc base_files_open_tablespaces(struct base_files *f, struct vv_error *err);
 void base_files_free(struct base_files *f);
 /** base_files_fail(f, sys, path): errno ${sys} at ${path}: the backup cannot go on; the walk's end tells. */
 void base_files_fail(struct base_files *f, int sys, const char *path);
+/** base_files_stop(f, why): the rest of the source has failed: the walk ends with that. */
+void base_files_stop(struct base_files *f, const struct vv_error *why);
 /** base_files_open_at(f, file): a descriptor, or -errno; no link on the way is followed. */
 int base_files_open_at(const struct base_files *f, const struct base_files_file *file);
 

@@ -22,9 +22,11 @@ base_files_begin(struct base_source *b, struct vv_error *err)
 
     VV_TRY(base_reserve_wal(b, err));
     VV_TRY(postgres_backup_start(b->sql, LABEL, &b->facts.start, err));
+    VV_TRY(base_files_check_server(f, err));
     VV_TRY(postgres_identify(b->server, &now, err));
     b->facts.timeline = now.timeline;
     b->pages.start = b->facts.start;
+    VV_TRY(base_files_open_tablespaces(f, err));
     b->tablespaces = f->tablespaces;
     b->tablespace_count = f->tablespace_count;
     VV_TRY(base_check_tablespaces(b, err));
@@ -33,8 +35,23 @@ base_files_begin(struct base_source *b, struct vv_error *err)
         b->member.gid = st.st_gid;
     }
     VV_TRY(base_wal_start(b->wal, b->facts.start, b->facts.timeline, err));
+    VV_TRY(base_queue_roots(b, err));
+    VV_TRY(base_queue_directory(b, "data/pg_wal", NULL, err));
+    VV_TRY(base_queue_directory(b, "data/pg_wal/archive_status", NULL, err));
     b->phase = BASE_FILES;
     return VV_OK;
+}
+
+/* Its checksum stands behind the last field, wherever that is in this version. */
+static bool
+is_whole(const struct vv_buf *control)
+{
+    for (size_t at = 128; at + 4 <= control->len && at <= 512; at += 4) {
+        if (vv_crc32c(0, control->data, at) == vv_load_u32(control->data + at)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The server rewrites it in place: two readings that agree are one that was not caught half-way. */
@@ -50,11 +67,12 @@ read_control(struct base_files *f, struct vv_buf *out, struct vv_error *err)
         if (rc != VV_OK) {
             return vv_error_origin(err, VV_ORIGIN_SOURCE, rc);
         }
-        if (out->len == again.len && memcmp(out->data, again.data, out->len) == 0) {
+        if (out->len == again.len && memcmp(out->data, again.data, out->len) == 0 &&
+            is_whole(out)) {
             return VV_OK;
         }
     }
-    return base_corrupt(err, CONTROL " changes each time it is read");
+    return base_corrupt(err, CONTROL " is damaged, or changes each time it is read");
 }
 
 /* ---- the manifest ---- */
@@ -154,24 +172,47 @@ check_timeline(struct base_source *b, struct vv_error *err)
     return VV_OK;
 }
 
+/* Each tablespace that the server knew at the start was copied.  (One that was made since may have been,
+ * too: it is made again by the WAL.) */
+static enum vv_rc
+check_map(struct base_source *b, struct vv_buf *map, struct vv_error *err)
+{
+    const char *ours = vv_buf_text(&b->map);
+    char *rest = NULL;
+
+    for (char *line = strtok_r((char *)(uintptr_t)vv_buf_text(map), "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        size_t len = strlen(line);
+        const char *at = ours;
+        while (at != NULL && !(strncmp(at, line, len) == 0 && at[len] == '\n')) {
+            at = strchr(at, '\n');
+            at = at != NULL ? at + 1 : NULL;
+        }
+        if (at == NULL) {
+            return base_corrupt(err, "a tablespace was not there when its files were looked for");
+        }
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 base_files_finish(struct base_source *b, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf map = {0};
     struct base_files *f = b->files;
 
     if (!f->ended || f->failure.rc != VV_OK) {
         return f->failure.rc != VV_OK ? (*err = f->failure, f->failure.rc)
                                       : base_corrupt(err, "not all files were read");
     }
-    VV_TRY(base_queue_roots(b, err));
     VV_TRY(read_control(f, &b->control, err));
-    VV_TRY(postgres_backup_stop(b->sql, &b->facts.end, &b->label, err));
+    VV_TRY(postgres_backup_stop(b->sql, &b->facts.end, &b->label, &map, err));
     VV_TRY(check_timeline(b, err));
+    VV_TRY(check_map(b, &map, err));
     base_wal_stop_at(b->wal, b->facts.end);
     VV_TRY(make_manifest(b, err));
     b->facts.bad_pages = f->bad_total;
-    VV_TRY(base_queue_directory(b, "data/pg_wal", NULL, err));
-    VV_TRY(base_queue_directory(b, "data/pg_wal/archive_status", NULL, err));
+    VV_TRY(vv_buf_check(&f->bad_list, err));
     VV_TRY(base_queue_file(b, "data/" CONTROL, NULL, vv_buf_span(&b->control), err));
     VV_TRY(base_queue_file(b, "data/backup_label", NULL, vv_buf_span(&b->label), err));
     VV_TRY(base_queue_file(b, "data/backup_manifest", NULL, vv_buf_span(&b->manifest), err));

@@ -20,8 +20,20 @@ struct reading {
     int fd;
     uint64_t at; /* read so far, in order */
     uint32_t crc;
+    bool repeated; /* somebody compares: what is known of it is known already */
     struct base_pages pages;
 };
+
+static bool
+was_read(struct base_files *f, const struct base_files_file *file)
+{
+    bool read;
+
+    vv_mutex_lock(&f->lock);
+    read = file->state == BASE_FILE_READ;
+    vv_mutex_unlock(&f->lock);
+    return read;
+}
 
 static void
 note_gone(struct base_files *f, struct base_files_file *file)
@@ -40,7 +52,7 @@ look_through_pages(struct reading *r)
                                    .relation_pages = b->pages.relation_pages,
                                    .start = b->pages.start,
                                    .again = r->fd,
-                                   .wanted = b->checksums &&
+                                   .wanted = b->checksums && !r->repeated &&
                                              postgres_relation_file(r->file->path).is_relation};
 }
 
@@ -66,6 +78,7 @@ base_files_item_open(struct source *s, struct source_item *item, struct vv_arena
     r->base.ops = s->ops;
     r->files = f;
     r->file = file;
+    r->repeated = was_read(f, file);
     r->fd = base_files_open_at(f, file);
     if (r->fd >= 0) {
         fs_stat_fd(r->fd, &r->stat);
@@ -160,6 +173,17 @@ end_pages(struct reading *r, struct vv_span tree_path)
     return rc;
 }
 
+static void
+note_read(const struct reading *r)
+{
+    vv_mutex_lock(&r->files->lock);
+    r->file->state = BASE_FILE_READ;
+    r->file->size = r->at;
+    r->file->mtime = r->stat.mtime_sec;
+    r->file->crc32c = r->crc;
+    vv_mutex_unlock(&r->files->lock);
+}
+
 enum source_status
 base_files_close(struct source_file *file, struct entry *entry, struct source_problem *problem)
 {
@@ -175,12 +199,12 @@ base_files_close(struct source_file *file, struct entry *entry, struct source_pr
         entry->flags |= ENTRY_RACY; /* F5 */
     }
     entry->size = r->at;
-    vv_mutex_lock(&f->lock);
-    r->file->state = BASE_FILE_READ;
-    r->file->size = r->at;
-    r->file->mtime = r->stat.mtime_sec;
-    r->file->crc32c = r->crc;
-    vv_mutex_unlock(&f->lock);
+    if (!r->repeated) {
+        note_read(r);
+    }
+    if (r->pages.in_file > 0) {
+        entry->flags |= ENTRY_RACY; /* to be told of each time, as long as they are bad */
+    }
     if (end_pages(r, entry->path) != VV_OK) {
         base_files_fail(f, ENOMEM, r->file->path);
     }

@@ -201,6 +201,12 @@ look_at(struct base_files *f, const char *name, struct source_item *ret, bool *r
     if (type == ENTRY_FILE) {
         VV_TRY(make_item(f, &st, ret, err));
         *ret_got = true;
+    } else if (type == ENTRY_SYMLINK && root_of(f)->inside[0] == '\0' &&
+               base_files_is_bare(vv_buf_text(&f->path))) {
+        /* Of these nothing but the directory is wanted, wherever it lies. */
+        VV_TRY(base_item_new(f->owner, root_of(f)->where, vv_buf_text(&f->path), ENTRY_DIRECTORY,
+                             ret, err));
+        *ret_got = true;
     } else if (type == ENTRY_SYMLINK) {
         vv_emit(f->owner->options.events, VV_EVENT_WARNING, "link-left-out", vv_span(NULL, 0),
                 "'%s/%s' is a symbolic link: neither it nor what it points to belongs to a copy of "

@@ -13,6 +13,9 @@ base_fail(struct base_source *b, const struct vv_error *local, struct vv_error *
 {
     if (b->error.rc == VV_OK) {
         b->error = *local;
+        if (b->files != NULL) {
+            base_files_stop(b->files, local);
+        }
     }
     if (err != NULL) {
         *err = b->error;
@@ -162,9 +165,6 @@ step(struct base_source *b, struct source_item *ret, bool *ret_got, struct vv_er
     if (b->phase == BASE_NEW) {
         return base_begin(b, err);
     }
-    if (b->phase == BASE_FILES) {
-        return base_files_finish(b, err);
-    }
     if (b->done[0] != '\0') {
         char name[sizeof(b->done)];
         memcpy(name, b->done, sizeof(name));
@@ -176,7 +176,21 @@ step(struct base_source *b, struct source_item *ret, bool *ret_got, struct vv_er
         return VV_OK;
     }
     VV_TRY(wal_step(b, ret, ret_got, err));
-    return *ret_got || b->phase != BASE_TAR ? VV_OK : tar_step(b, ret, ret_got, err);
+    if (*ret_got) {
+        return VV_OK;
+    }
+    switch (b->phase) {
+    case BASE_TAR:
+        return tar_step(b, ret, ret_got, err);
+    case BASE_FILES:
+        b->paused = !b->files_read;
+        return b->files_read ? base_files_finish(b, err) : VV_OK;
+    case BASE_NEW:
+    case BASE_CLOSING:
+    case BASE_DONE:
+        break;
+    }
+    return VV_OK;
 }
 
 /* An item whose content nobody has read stands in the way of the next one. */
@@ -202,7 +216,8 @@ base_next(struct source *s, struct source_item *ret, bool *ret_end, struct vv_er
     if (rc == VV_OK) {
         rc = check_order(b, &local);
     }
-    while (rc == VV_OK && !got && b->phase != BASE_DONE) {
+    b->paused = false;
+    while (rc == VV_OK && !got && b->phase != BASE_DONE && !b->paused) {
         rc = step(b, &item, &got, &local);
     }
     if (rc != VV_OK) {

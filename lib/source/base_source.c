@@ -198,6 +198,12 @@ source_postgres_begin(struct source *s, struct vv_span previous, struct source *
     return VV_OK;
 }
 
+void
+source_postgres_files_read(struct source *s)
+{
+    ((struct base_source *)s)->files_read = true;
+}
+
 struct source_postgres_facts
 source_postgres_facts(const struct source *s)
 {

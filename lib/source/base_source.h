@@ -212,6 +212,8 @@ struct base_source {
     bool checksums;
     bool member_open; /* its content was not read to the end yet */
     bool roots_given; /* data/ and tablespaces/ */
+    bool files_read;  /* with files: all that the walk gave */
+    bool paused;      /* with files: no WAL is there just now */
     bool control_was_last;
     bool segment_taken;
 };

@@ -50,11 +50,14 @@ MUST_CHECK enum vv_rc source_postgres_new(const struct source_postgres_options *
 
 /** source_postgres_begin(s, previous, ret, err): with `files`: begin, and *ret is the walk over the files
  *  below ROOT/data and ROOT/tablespaces, which belongs to ${s}.  It must be gone through, and what is to
- *  be read of it read, before the first source_next of ${s}, which brings the rest.  ${previous} is
+ *  be read of it read, and then source_postgres_files_read be called.  Until then source_next of ${s}
+ *  gives WAL as it comes, and *ret_end while there is none; from then on the rest.  WAL that nobody
+ *  takes stays on the server.  ${previous} is
  *  the manifest in the snapshot that unchanged files are taken from (empty: there is none).  Without
  *  `files` *ret is NULL, and nothing has happened. */
 MUST_CHECK enum vv_rc source_postgres_begin(struct source *s, struct vv_span previous,
                                             struct source **ret, struct vv_error *err);
+void source_postgres_files_read(struct source *s);
 
 /** What is known of the cluster; the system from the beginning, the rest at the end. */
 struct source_postgres_facts {

@@ -35,7 +35,7 @@ read_whole(struct app *app, struct settings **ret)
                       "with; --config FILE names another one");
         return rc;
     }
-    return settings_check_secrets(*ret, &app->err);
+    return settings_check_secrets(*ret, NULL, &app->err);
 }
 
 /* ---- check ---- */

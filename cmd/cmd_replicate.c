@@ -137,6 +137,7 @@ open_targets(struct app *app, const struct replicate_command_line *o, struct tar
             vv_error_hint(&app->err, "give -r REPO or set VARVE_REPO");
             return VV_EUSAGE;
         }
+        VV_TRY(app_name_repository(app)); /* its key opens all its copies */
         app->global.repository = o->from;
         return add_target(app, t, here);
     }

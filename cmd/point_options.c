@@ -214,6 +214,12 @@ given(const char *option, const char *variable)
 static enum vv_rc
 put_repository(struct app *app, struct vv_buf *out, const char *option, const char *url)
 {
+    const struct settings_section *section = NULL;
+
+    VV_TRY(settings_input_repository(app, url, &section, &app->err));
+    if (section != NULL) { /* the server must not depend on a configuration */
+        url = settings_get(section, "url");
+    }
     if (strstr(url, "://") == NULL) {
         return put_file(app, out, option, url);
     }
@@ -236,7 +242,8 @@ static enum vv_rc
 put_ssh(struct app *app, struct vv_buf *out)
 {
     static const char *const transports[] = {"auto", "libssh2", "ssh"};
-    const struct ssh_given *ssh = &app->global.ssh;
+    const struct ssh_given *named = settings_input_given(app, app->global.repository);
+    const struct ssh_given *ssh = named != NULL ? named : &app->global.ssh;
     const char *transport = ssh->transport >= 0 ? transports[ssh->transport] : NULL;
 
     put_text(out, "--ssh-transport", given(transport, "VARVE_SSH_TRANSPORT"));

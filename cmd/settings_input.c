@@ -22,24 +22,27 @@ static enum vv_rc
 add_place(struct settings_input *in, const char *directory, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
-    enum vv_rc rc;
+    bool readable_only = geteuid() != 0;
+    unsigned count = 0;
+    enum vv_rc rc = VV_OK;
 
     vv_buf_printf(&path, "%s/varve.conf", directory);
     VV_TRY(vv_buf_check(&path, err));
-    if (access(vv_buf_text(&path), R_OK) != 0 && geteuid() != 0) {
-        return VV_OK;
+    if (!readable_only || access(vv_buf_text(&path), R_OK) == 0) {
+        rc = settings_add_file(in->settings, vv_buf_text(&path), err);
+        in->found = in->found || rc == VV_OK;
     }
-    rc = settings_add_file(in->settings, vv_buf_text(&path), err);
     if (rc == VV_ENOTFOUND) {
         vv_error_clear(err);
-        return VV_OK;
+        rc = VV_OK;
     }
     VV_TRY(rc);
-    in->found = true;
     vv_buf_reset(&path);
     vv_buf_printf(&path, "%s/conf.d", directory);
     VV_TRY(vv_buf_check(&path, err));
-    return settings_add_directory(in->settings, vv_buf_text(&path), err);
+    rc = settings_add_directory(in->settings, vv_buf_text(&path), readable_only, &count, err);
+    in->found = in->found || count > 0;
+    return rc;
 }
 
 static enum vv_rc
@@ -217,6 +220,17 @@ settings_input_storage(struct app *app, const char *name, const char **ret_url,
         *ret = &n->options;
     }
     return VV_OK;
+}
+
+const struct ssh_given *
+settings_input_given(const struct app *app, const char *name)
+{
+    for (const struct named_repository *n = app->settings.named; n != NULL; n = n->next) {
+        if (strcmp(n->section->name, name) == 0) {
+            return &n->given;
+        }
+    }
+    return NULL;
 }
 
 void

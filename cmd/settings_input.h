@@ -22,7 +22,7 @@ struct named_repository {
 };
 struct settings_input {
     struct settings *settings; /* NULL: not read yet */
-    bool found;              /* there is a file */
+    bool found;                /* there is a file */
     struct named_repository *named;
 };
 
@@ -43,6 +43,9 @@ MUST_CHECK enum vv_rc settings_input_storage(struct app *app, const char *name,
                                              const char **ret_url,
                                              const struct storage_options **ret,
                                              struct vv_error *err);
+/** settings_input_given(app, name): how that repository's host is reached, if its storage was opened by this
+ *  name; else NULL. */
+const struct ssh_given *settings_input_given(const struct app *app, const char *name);
 void settings_input_release(struct settings_input *in);
 
 #endif

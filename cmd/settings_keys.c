@@ -84,6 +84,13 @@ is_transport(const char *text)
     return strcmp(text, "auto") == 0 || strcmp(text, "libssh2") == 0 || strcmp(text, "ssh") == 0;
 }
 
+/* "job:..." is what 'varve run' knows a job's snapshots by. */
+static bool
+is_tag(const char *text)
+{
+    return strncmp(text, "job:", 4) != 0;
+}
+
 /* "NAME=COMMAND" */
 static bool
 is_command(const char *text)
@@ -210,7 +217,12 @@ static const struct settings_key job_keys[] = {
      .list = true,
      .value = "PATTERN",
      .help = "files that may change or vanish meanwhile without that being a problem"},
-    {.name = "tag", .list = true, .value = "TAG", .help = "attach a word to the snapshots"},
+    {.name = "tag",
+     .list = true,
+     .check = is_tag,
+     .value = "TAG",
+     .wanted = "a tag one may choose: those with job: say which job made a snapshot",
+     .help = "attach a word to the snapshots"},
     {.name = "compression",
      .check = is_level,
      .value = "3",

@@ -15,7 +15,8 @@
  *   key = one \        a backslash at the end of a line: the next one goes on (white space at its
  *         line         beginning becomes one space)
  *   # a comment        also ';'; only as the first thing on a line: a value may hold both
- *   key = " value "    a value in quotes keeps the white space at its ends; there are no escapes
+ *   key = " value "    a value in quotes keeps the white space at its ends; one that has further quotes
+ *                      inside is taken as it is; there are no escapes
  *
  * The parser is our own: inih, as Debian builds it, cuts lines at 200 bytes and takes " ;" in a value for
  * the beginning of a comment, which shortens a shell command without a word.
@@ -88,13 +89,18 @@ MUST_CHECK enum vv_rc settings_add_text(struct settings *c, const char *file, st
 /** settings_add_file(c, path, err): read a file.  VV_ENOTFOUND: there is none; VV_EREFUSED: it is no file.
  *  One that others than its owner and root can write is a problem: commands are run from it. */
 MUST_CHECK enum vv_rc settings_add_file(struct settings *c, const char *path, struct vv_error *err);
-/** settings_add_directory(c, path, err): the files "*.conf" in it, by name; none if it is not there. */
+/** settings_add_directory(c, path, readable_only, ret_count, err): the files "*.conf" in it, by name; none if
+ *  it is not there.  ${readable_only}: pass over those that may not be read. */
 MUST_CHECK enum vv_rc settings_add_directory(struct settings *c, const char *path,
+                                             bool readable_only, unsigned *ret_count,
                                              struct vv_error *err);
 /** settings_check(c, err): when all files are in: required keys and references. */
 MUST_CHECK enum vv_rc settings_check(struct settings *c, struct vv_error *err);
-/** settings_check_secrets(c, err): files of secrets are there, and others cannot read them. */
-MUST_CHECK enum vv_rc settings_check_secrets(struct settings *c, struct vv_error *err);
+/** settings_check_secrets(c, section, err): files of secrets (of this section; NULL: of all) are there, and
+ *  others cannot read them. */
+MUST_CHECK enum vv_rc settings_check_secrets(struct settings *c,
+                                             const struct settings_section *section,
+                                             struct vv_error *err);
 
 /** All of these are borrowed until the configuration is freed. */
 const struct settings_problem *settings_problems(const struct settings *c);

@@ -95,10 +95,12 @@ settings_check(struct settings *c, struct vv_error *err)
 }
 
 enum vv_rc
-settings_check_secrets(struct settings *c, struct vv_error *err)
+settings_check_secrets(struct settings *c, const struct settings_section *section,
+                       struct vv_error *err)
 {
     for (const struct settings_section *s = c->first; s != NULL; s = s->next) {
-        for (const struct settings_value *v = s->first; v != NULL; v = v->next) {
+        for (const struct settings_value *v = section == NULL || section == s ? s->first : NULL;
+             v != NULL; v = v->next) {
             if (v->key->kind == SETTINGS_SECRET) {
                 VV_TRY(check_secret(c, v, err));
             }

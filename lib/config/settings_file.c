@@ -55,18 +55,23 @@ settings_add_file(struct settings *c, const char *path, struct vv_error *err)
 }
 
 enum vv_rc
-settings_add_directory(struct settings *c, const char *path, struct vv_error *err)
+settings_add_directory(struct settings *c, const char *path, bool readable_only,
+                       unsigned *ret_count, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf pattern = {0};
     glob_t found = {0};
     enum vv_rc rc = VV_OK;
 
+    *ret_count = 0;
     vv_buf_printf(&pattern, "%s/*.conf", path);
     VV_TRY(vv_buf_check(&pattern, err));
     switch (glob(vv_buf_text(&pattern), 0, NULL, &found)) {
     case 0:
         for (size_t i = 0; i < found.gl_pathc && rc == VV_OK; i++) {
-            rc = settings_add_file(c, found.gl_pathv[i], err);
+            if (!readable_only || access(found.gl_pathv[i], R_OK) == 0) {
+                rc = settings_add_file(c, found.gl_pathv[i], err);
+                *ret_count += rc == VV_OK;
+            }
         }
         break;
     case GLOB_NOSPACE:

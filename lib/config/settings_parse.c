@@ -318,7 +318,9 @@ take_value(struct parsing *p, struct vv_span line, struct vv_error *err)
                                  "a value outside of a section");
     }
     value = trim(vv_span(equals + 1, line.len - (size_t)(equals + 1 - line.data)));
-    if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"') {
+    /* With another one inside they belong to a shell. */
+    if (value.len >= 2 && value.data[0] == '"' &&
+        memchr(value.data + 1, '"', value.len - 1) == value.data + value.len - 1) {
         value = vv_span(value.data + 1, value.len - 2);
     }
     name = copy(p, trim(vv_span(line.data, (size_t)(equals - line.data))));

@@ -183,6 +183,7 @@ files(void **state)
     char path[2][64];
     char text[256];
     struct settings *c = NULL;
+    unsigned count = 0;
 
     (void)state;
     assert_non_null(mkdtemp(directory));
@@ -194,12 +195,12 @@ files(void **state)
     assert_int_equal(settings_new(specs, VV_COUNT(specs), &c, NULL), VV_OK);
     assert_int_equal(settings_add_file(c, "/nowhere/varve.conf", NULL), VV_ENOTFOUND);
     assert_int_equal(settings_add_file(c, directory, NULL), VV_EREFUSED);
-    assert_int_equal(settings_add_directory(c, "/nowhere", NULL), VV_OK);
-    assert_int_equal(settings_add_directory(c, directory, NULL), VV_OK);
+    assert_int_equal(settings_add_directory(c, "/nowhere", false, &count, NULL), VV_OK);
+    assert_int_equal(settings_add_directory(c, directory, false, &count, NULL), VV_OK);
     assert_string_equal(settings_sections(c)->name, "a"); /* by name */
     assert_int_equal(settings_problem_count(c), 1);       /* others can write a.conf */
     assert_non_null(strstr(settings_problems(c)->text, "written by others"));
-    assert_int_equal(settings_check_secrets(c, NULL), VV_OK);
+    assert_int_equal(settings_check_secrets(c, NULL, NULL), VV_OK);
     assert_int_equal(settings_problem_count(c), 3);
     assert_non_null(strstr(settings_problems(c)->next->text, "no absolute path"));
     assert_non_null(strstr(settings_problems(c)->next->next->text, "others can read"));
@@ -220,7 +221,7 @@ sweep_read(void *ctx, struct vv_error *err)
     VV_TRY(settings_new(specs, VV_COUNT(specs), &c, err));
     VV_TRY(settings_add_text(c, "f", vv_span(text, sizeof(text) - 1), err));
     VV_TRY(settings_check(c, err));
-    return settings_check_secrets(c, err);
+    return settings_check_secrets(c, NULL, err);
 }
 
 static void

@@ -39,7 +39,6 @@ read_config(struct app *app, struct settings **ret)
                       "with; --config FILE names another one");
         return VV_EUSAGE;
     }
-    VV_TRY(settings_check_secrets(*ret, &app->err));
     return settings_input_refuse(*ret, &app->err);
 }
 
@@ -76,6 +75,52 @@ check_names(struct app *app, const struct settings *c, const struct run_command_
     }
     if (o->all && settings_names(c, "job", &names, NULL) == VV_OK && names.len == 0) {
         return app_usage(app, "there is no job in the configuration");
+    }
+    return VV_OK;
+}
+
+/* What each part must know stands in the configuration: given here, it would reach none of them. */
+static enum vv_rc
+check_global(struct app *app)
+{
+    const struct global_options *g = &app->global;
+    const struct ssh_given *s = &g->ssh;
+
+    if (g->repository != NULL) {
+        return app_usage(app, "a job says by itself which repository it is for: no -r");
+    }
+    if (g->key_file != NULL || g->passphrase_file != NULL || g->passphrase_command != NULL ||
+        g->recovery_file != NULL || g->replicas.count > 0 || s->transport >= 0 ||
+        s->command != NULL || s->identity != NULL || s->known_hosts != NULL ||
+        s->fingerprint != NULL || s->passphrase_file != NULL || s->passphrase_command != NULL ||
+        s->accept_new_host_key) {
+        return app_usage(app, "how a repository is opened and reached stands in the configuration, "
+                              "not on this command line");
+    }
+    if (g->expect_head != NULL || g->accept_head) {
+        return app_usage(app,
+                         "--expect-head and --accept-head are for a command on one repository");
+    }
+    return VV_OK;
+}
+
+/* Of what this job needs; another's missing key is not its business. */
+static enum vv_rc
+check_secrets(struct app *app, const struct settings_section *job)
+{
+    static const char *const keys[] = {"repository", "replicate-to"};
+    struct settings *c = NULL;
+
+    VV_TRY(settings_input_read(app, &c, &app->err));
+    for (size_t i = 0; i < VV_COUNT(keys); i++) {
+        const struct settings_value *v = NULL;
+        while ((v = settings_next(job, keys[i], v)) != NULL) {
+            unsigned before = settings_problem_count(c);
+            VV_TRY(settings_check_secrets(c, settings_find(c, "repository", v->text), &app->err));
+            if (settings_problem_count(c) > before) {
+                return settings_input_refuse(c, &app->err);
+            }
+        }
     }
     return VV_OK;
 }
@@ -143,8 +188,9 @@ run_job(struct app *app, const struct settings_section *section, bool wait, enum
     struct job_report report = {0};
     struct job_plan plan = {0};
     int64_t began;
-    enum vv_rc rc = lock_job(app, section->name, wait, &lock);
+    enum vv_rc rc = check_secrets(app, section);
 
+    rc = rc == VV_OK ? lock_job(app, section->name, wait, &lock) : rc;
     began = vv_clock_system()->realtime(vv_clock_system());
     rc = rc == VV_OK ? job_plan_make(app, section, &plan, &app->err) : rc;
     rc = rc == VV_OK ? job_run(&plan.job, signals_cancel(), &report, &app->err) : rc;
@@ -170,6 +216,7 @@ run_jobs(struct app *app, const struct settings *c, const struct run_command_lin
          o->all ? s != NULL : at < args->count; s = o->all ? s->next : s) {
         const struct settings_section *job = s;
         enum vv_rc rc;
+        VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
         if (o->all && strcmp(s->spec->kind, "job") != 0) {
             continue;
         }
@@ -201,10 +248,8 @@ run(struct app *app, int argc, char **argv)
     if (!app_arguments(app, &o, argc, argv, 0, SIZE_MAX, &args)) {
         return app_finish(app, app->err.rc, EXIT_DONE);
     }
-    rc = read_config(app, &c);
-    if (rc == VV_OK && app->global.repository != NULL) {
-        rc = app_usage(app, "a job says by itself which repository it is for: no -r");
-    }
+    rc = check_global(app);
+    rc = rc == VV_OK ? read_config(app, &c) : rc;
     rc = rc == VV_OK ? check_names(app, c, &o, &args) : rc;
     if (rc == VV_OK) {
         struct json *j = app_json(app);

@@ -96,7 +96,8 @@ put_options(struct words *w, const struct settings_section *job,
     }
 }
 
-/* By this a job's snapshots are known: others in the repository are not its own to forget. */
+/* By this, and by the host, a job's snapshots are known: others in the repository are not its own to
+ * forget. */
 static void
 put_tag(struct words *w, const struct settings_section *job)
 {
@@ -212,6 +213,7 @@ plan_retention(struct planning *k, struct vv_error *err)
         w = begin_part(k, "forget", JOB_NEEDS_BACKUP);
         put_options(w, k->section, settings_forget_options);
         put_tag(w, k->section);
+        put_option(w, "host", app_host()); /* another host may have a job of this name */
         VV_TRY(end_part(k, err));
     }
     if (settings_flag(k->section, "prune", forget)) {

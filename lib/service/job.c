@@ -90,6 +90,15 @@ run_one(struct running *k, struct job_result *r, const struct process_spec *spec
     return VV_OK;
 }
 
+/* A request to stop may come while nothing runs. */
+static void
+look_for_stop(struct running *k)
+{
+    if (vv_cancel_check(k->cancel, NULL) != VV_OK) {
+        k->report->cancelled = true;
+    }
+}
+
 /* Commands of a moment; those of `before` only until one fails. */
 static enum vv_rc
 run_hooks(struct running *k, enum job_moment moment, struct vv_error *err)
@@ -113,6 +122,7 @@ run_hooks(struct running *k, enum job_moment moment, struct vv_error *err)
         struct process_spec spec = {
             .words = words, .environment = environment, .limit_ms = k->job->hook_limit_ms};
         struct job_result *r = add_result(k, job_moment_name(moment), h->commands[i]);
+        look_for_stop(k);
         if (moment == JOB_BEFORE && (k->stopped || k->report->cancelled)) {
             r->state = JOB_LEFT_OUT;
             r->why = k->stopped ? "a command before it failed" : "stopped";
@@ -147,7 +157,9 @@ run_parts(struct running *k, struct vv_error *err)
         const struct job_part *part = &k->job->parts[i];
         struct process_spec spec = {.words = part->words, .capture = true};
         struct job_result *r = add_result(k, part->name, NULL);
-        const char *why = reason_to_leave_out(k, part);
+        const char *why;
+        look_for_stop(k);
+        why = reason_to_leave_out(k, part);
         if (why != NULL) {
             r->state = JOB_LEFT_OUT;
             r->why = why;

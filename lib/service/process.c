@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -33,11 +34,15 @@ static void
 become(const struct process_spec *spec, pid_t parent, int nothing, int output, char **environment)
 {
     static const char text[] = ": cannot be run\n";
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
     sigset_t none;
 
+    for (size_t i = 0; i < VV_COUNT(ours); i++) { /* else one that comes now would be lost */
+        (void)signal(ours[i], SIG_DFL);
+    }
     (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setsid();
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(nothing, STDIN_FILENO) < 0 ||
         dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO) < 0 ||
         close_range(3, ~0u, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
@@ -96,6 +101,8 @@ start(const struct process_spec *spec, int *ret_output, pid_t *ret, struct vv_er
     char **environment = NULL;
     int ends[2] = {-1, -1};
     pid_t parent = getpid();
+    sigset_t all;
+    sigset_t before;
 
     if (nothing < 0 || (spec->capture && pipe2(ends, O_CLOEXEC) != 0)) {
         return vv_error_sys(err, errno, "cannot start '%s'", spec->words[0]);
@@ -105,10 +112,13 @@ start(const struct process_spec *spec, int *ret_output, pid_t *ret, struct vv_er
         vv_fd_close(ends[1]);
         return VV_ENOMEM;
     }
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
     *ret = fork();
     if (*ret == 0) {
         become(spec, parent, nothing, ends[1], environment);
     }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     vv_free(environment);
     vv_fd_close(ends[1]);
     if (*ret < 0) {
@@ -132,8 +142,9 @@ take_output(int *output, struct vv_buf *out)
         return;
     }
     n = read(*output, some, sizeof(some));
-    if (n > 0 && out->len + (size_t)n <= PROCESS_OUTPUT_MOST) {
-        vv_buf_put(out, some, (size_t)n);
+    if (n > 0) {
+        size_t room = PROCESS_OUTPUT_MOST - out->len;
+        vv_buf_put(out, some, (size_t)n < room ? (size_t)n : room);
     } else if (n == 0 || (n < 0 && errno != EINTR)) {
         vv_fd_close(*output);
         *output = -1;
@@ -148,6 +159,25 @@ press(pid_t pid, uint64_t ended_for_ms)
 
     (void)kill(-pid, signal);
     (void)kill(pid, signal); /* before it has made its group */
+}
+
+/* What it had started, and has outlived it.  A group's number belongs to it as long as it has members. */
+static void
+end_group(pid_t pid, uint64_t ending)
+{
+    const struct timespec pause = {.tv_nsec = STEP_MS * 1000000L};
+
+    for (;;) {
+        while (waitpid(-pid, NULL, WNOHANG) > 0) { /* they are our children now */
+        }
+        if (kill(-pid, 0) != 0) {
+            return;
+        }
+        if (now_ms() - ending >= GRACE_MS) {
+            (void)kill(-pid, SIGKILL);
+        }
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 /* Until it has ended, and, if somebody has inherited its standard output, not longer. */
@@ -189,6 +219,9 @@ wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_
         }
         take_output(output, &ret->output);
     }
+    if (ending != 0) {
+        end_group(pid, ending);
+    }
     ret->milliseconds = now_ms() - began;
     ret->code = got != pid ? 127 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return rc;
@@ -203,6 +236,8 @@ process_run(const struct process_spec *spec, struct vv_cancel *cancel, struct pr
     enum vv_rc rc;
 
     *ret = (struct process_result){0};
+    /* What it leaves behind becomes ours, so that its end can be waited for. */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     VV_TRY(start(spec, &output, &pid, err));
     rc = wait_for_end(pid, &output, spec, cancel, ret, err);
     vv_fd_close(output);

@@ -64,8 +64,11 @@ END
 assert_exit 0 varve run --quiet web >out
 [ ! -s out ] || fail "--quiet says: $(cat out)"
 
-# Other snapshots in the repository are not the job's to forget.
+# Other snapshots in the repository are not the job's to forget, nor another host's of a job of that name.
 assert_exit 0 varve -r main backup data >/dev/null
+assert_exit 0 varve -r main backup --tag job:web --host elsewhere data >/dev/null
+assert_exit 0 varve -r main backup --tag job:web --host elsewhere data >/dev/null
+assert_exit 0 varve -r main backup --tag job:web --host elsewhere data >/dev/null
 for _ in 1 2 3; do
     echo more >>data/numbers
     run 0
@@ -74,7 +77,7 @@ assert_exit 0 varve -r main snapshots --json >list
 python3 - <<'END'
 import json
 tags = [s["tags"] for s in json.load(open("list"))["snapshots"]]
-assert sum("job:web" in t for t in tags) == 2 and sum(t == [] for t in tags) == 1, tags
+assert sum("job:web" in t for t in tags) == 2 + 3 and sum(t == [] for t in tags) == 1, tags
 END
 python3 - <<'END'
 import json
@@ -192,6 +195,21 @@ assert_exit 2 varve run wbe 2>problems
 assert_grep "no job 'wbe'" problems
 assert_exit 2 varve run --all web 2>problems
 assert_exit 2 varve -r main run web 2>problems
+assert_exit 2 varve --key-file key run web 2>problems
+assert_grep 'stands in the configuration' problems
+# Another job's missing key is not this one's business.
+base="$base
+[repository usb]
+url = /nowhere
+key-file = /nowhere/key
+[job usb]
+repository = usb
+exec = a=echo a"
+conf
+assert_exit 0 varve run web >/dev/null
+assert_exit 2 varve run --all >out 2>problems
+assert_grep 'nowhere/key' problems
+assert_grep "^job 'etc', .*: all went well" out
 conf 'pth = /x'
 assert_exit 2 varve run web 2>problems
 assert_grep "did you mean 'path'" problems

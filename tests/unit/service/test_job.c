@@ -50,7 +50,9 @@ processes(void **state)
     expect("exit 7", 7, "");
     expect("kill -KILL $$", 128 + SIGKILL, "");
     expect("cat", 0, ""); /* nothing to read */
-    expect("exec 3>/dev/null; test ! -e /proc/self/fd/9 && echo closed", 0, "closed\n");
+    assert_int_equal(dup2(STDERR_FILENO, 9), 9);
+    expect("test ! -e /proc/self/fd/9 && echo closed", 0, "closed\n");
+    assert_int_equal(close(9), 0);
     /* Somebody who holds the pipe open keeps nobody waiting. */
     expect("echo said; sleep 60 & exit 3", 3, "said\n");
     assert_int_equal(process_run(&spec, NULL, &r, NULL), VV_OK);
@@ -62,7 +64,7 @@ processes(void **state)
     process_result_release(&r);
     r = run("head -c 10000000 /dev/zero", 0);
     assert_int_equal(r.code, 0); /* it could say it all */
-    assert_true(r.output.len <= PROCESS_OUTPUT_MOST);
+    assert_int_equal(r.output.len, PROCESS_OUTPUT_MOST);
     process_result_release(&r);
 }
 
@@ -81,11 +83,17 @@ environment(void **state)
     process_result_release(&r);
 }
 
-/* What takes too long is ended, with its children, though it would rather not. */
+static pid_t
+number_in(const struct vv_buf *text)
+{
+    return (pid_t)strtol((const char *)text->data, NULL, 10);
+}
+
+/* What takes too long is ended, with its children. */
 static void
 limits(void **state)
 {
-    struct process_result r = run("sleep 1005 & wait", 100);
+    struct process_result r = run("sleep 1005 & echo $!; wait", 200);
     struct vv_cancel cancel = {0};
     const char *words[] = {"sleep", "1006", NULL};
     struct process_spec spec = {.words = words};
@@ -93,6 +101,13 @@ limits(void **state)
     (void)state;
     assert_true(r.timed_out);
     assert_int_equal(r.code, 128 + SIGTERM);
+    assert_true(number_in(&r.output) > 1);
+    assert_int_equal(kill(number_in(&r.output), 0), -1);
+    process_result_release(&r);
+    /* Also one that would rather not: ten seconds later. */
+    r = run("(trap '' TERM; sleep 1007) & echo $!; wait", 200);
+    assert_true(number_in(&r.output) > 1);
+    assert_int_equal(kill(number_in(&r.output), 0), -1);
     process_result_release(&r);
     atomic_store(&cancel.wanted, true);
     assert_int_equal(process_run(&spec, &cancel, &r, NULL), VV_ECANCELLED);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # postgres-base.sh [SIZE-MIB [ROUNDS]]: base backups of a cluster of that size (default 2048):
 #   - speed against pg_basebackup to /dev/null (>= 0.8x with --compression off) and through
-#     `zstd -3 -T2` (>= 1.2x with defaults), interleaved, medians of ratios; CPU seconds beside;
+#     `zstd -3 -T2` (>= 1.2x with defaults), interleaved, medians of ratios; CPU seconds beside; and
+#     the same with --database-files, which must be no slower than what the server sends;
 #   - what a second backup stores: < 0.5 % of an unchanged cluster, < 10 % with 1 % of its pages dirty;
 #   - peak memory of varve (<= 200 MiB);
 #   - after all that: the last snapshot is restored, verified by pg_verifybackup, and starts.
@@ -22,6 +23,8 @@ pg_sql db "create table big (n bigint, k int, t text) with (fillfactor = 90)" \
     "insert into big select n, n % 1000, md5(n::text) || md5((n + 1)::text) || 'some article ' || n % 100
      from generate_series(1, $size::bigint * 6100) n" \
     "alter table big add primary key (n)" "vacuum (freeze, analyze) big" "checkpoint"
+pg_sql db "grant pg_read_all_settings to backup" \
+    "grant execute on function pg_backup_start(text, boolean), pg_backup_stop(boolean) to backup"
 url=$(pg_url db)
 cluster=$(du -sb --exclude=pg_wal db/data | cut -f1)
 say "cluster: $((cluster >> 20)) MiB without WAL"
@@ -39,20 +42,34 @@ measure() {
     wall=${out%% *}
     cpu=$(awk '{ printf "%.2f", $2 + $3 }' <<<"$out")
 }
-: >off && : >default
+: >off && : >default && : >off-files && : >default-files && : >files
 for round in $(seq "$rounds"); do
     new_repository "$WORK/repo"
     measure varve -r "$WORK/repo" backup --compression off "$url"
     ours=$wall ours_cpu=$cpu
+    new_repository "$WORK/repo"
+    measure varve -r "$WORK/repo" backup --compression off --database-files "$url"
+    files=$wall files_cpu=$cpu
     measure plain
     ratio "$wall" "$ours" >>off
-    say "round $round, no compression: varve $ours s (CPU $ours_cpu), pg_basebackup $wall s (CPU $cpu)"
+    ratio "$wall" "$files" >>off-files
+    ratio "$ours" "$files" >>files
+    say "round $round, no compression: varve $ours s (CPU $ours_cpu), by files $files s (CPU $files_cpu)," \
+        "pg_basebackup $wall s (CPU $cpu)"
+    new_repository "$WORK/repo"
+    measure varve -r "$WORK/repo" backup --database-files "$url"
+    files=$wall files_cpu=$cpu
+    measure varve -r "$WORK/repo" backup --database-files "$url"
+    again=$wall
     new_repository "$WORK/repo"
     measure varve -r "$WORK/repo" backup "$url"
     ours=$wall ours_cpu=$cpu
     measure squeezed
     ratio "$wall" "$ours" >>default
-    say "round $round, compressed: varve $ours s (CPU $ours_cpu), pg_basebackup | zstd $wall s (CPU $cpu)"
+    ratio "$wall" "$files" >>default-files
+    ratio "$ours" "$files" >>files
+    say "round $round, compressed: varve $ours s (CPU $ours_cpu), by files $files s (CPU $files_cpu; again:" \
+        "$again s), pg_basebackup | zstd $wall s (CPU $cpu)"
 done
 first=$(stored)
 with=$(du -sb "$WORK/repo" | cut -f1)
@@ -68,6 +85,8 @@ third=$(stored)
 percent() { awk -v a="$1" -v b="$cluster" 'BEGIN { printf "%.3f", 100 * a / b }'; }
 printf 'speed, no compression   %s of pg_basebackup\n' "$(median <off)"
 printf 'speed, compressed       %s of pg_basebackup | zstd -3 -T2\n' "$(median <default)"
+printf 'speed by files          %s and %s of them, %s of what the server sends\n' \
+    "$(median <off-files)" "$(median <default-files)" "$(median <files)"
 printf 'first backup            %s %% of the cluster (%s bytes; with parity %s)\n' "$(percent "$first")" "$first" "$with"
 printf 'second, unchanged       %s %%\n' "$(percent $((second - first)))"
 printf 'third, %s of %s pages dirty   %s %%\n' "$dirty" "$((cluster / 8192))" "$(percent $((third - second)))"
@@ -86,5 +105,8 @@ check() { awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }" || fail "$4: $1, wa
 check "$(percent $((second - first)))" '<' 0.5 "second backup, per cent"
 check "$(percent $((third - second)))" '<' 10 "third backup, per cent"
 check "$(cat peak)" '<=' 204800 "peak memory, KiB"
+check "$(median <files)" '>=' 1 "speed by files, of what the server sends"
+check "$(median <off-files)" '>=' 0.8 "speed by files without compression"
+check "$(median <default-files)" '>=' 1.2 "speed by files with compression"
 check "$(median <off)" '>=' 0.8 "speed without compression"
 check "$(median <default)" '>=' 1.2 "speed with compression"

@@ -16,6 +16,8 @@
 /** postgres_page_checksum(page, size, block): what the page should carry; ${size} is a power of two
  *  between the limits. */
 uint16_t postgres_page_checksum(const uint8_t *page, size_t size, uint32_t block);
+/** postgres_page_checksum_portable: the same without the CPU's vectors, for tests and other machines. */
+uint16_t postgres_page_checksum_portable(const uint8_t *page, size_t size, uint32_t block);
 
 /** postgres_page_is_bad(page, size, block, start): does a page that was last changed before the
  *  position ${start} carry another checksum?  Later changes are in the WAL, with the page whole;

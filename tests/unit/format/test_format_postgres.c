@@ -30,6 +30,11 @@ page_checksum_is_the_servers(void **state)
     assert_int_equal(postgres_page_checksum(page, sizeof(page), 0), 63887);
     assert_int_equal(postgres_page_checksum(page, sizeof(page), 1), 63888);
     assert_int_equal(postgres_page_checksum(page, sizeof(page), 131071), 6143);
+    assert_int_equal(postgres_page_checksum_portable(page, sizeof(page), 131071), 6143);
+    for (size_t size = POSTGRES_PAGE_SIZE_LEAST; size <= sizeof(page); size *= 2) {
+        assert_int_equal(postgres_page_checksum_portable(page, size, 77),
+                         postgres_page_checksum(page, size, 77));
+    }
     page[8] ^= 1; /* the checksum's own place does not count */
     page[9] ^= 0x80;
     assert_int_equal(postgres_page_checksum(page, sizeof(page), 0), 63887);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,23 +130,23 @@ start(const struct process_spec *spec, int *ret_output, pid_t *ret, struct vv_er
     return VV_OK;
 }
 
-/* What it writes, for a while; closed at the end. */
+/* What it writes, closed at the end; and its end itself (${process} becomes readable then), for a while. */
 static void
-take_output(int *output, struct vv_buf *out)
+take_output(int process, int *output, struct vv_buf *out)
 {
-    struct pollfd p = {.fd = *output, .events = POLLIN};
+    struct pollfd p[] = {{.fd = process, .events = POLLIN}, {.fd = *output, .events = POLLIN}};
     uint8_t some[65536];
     ssize_t n;
 
-    (void)poll(&p, *output >= 0 ? 1 : 0, STEP_MS);
-    if (*output < 0 || p.revents == 0) {
+    (void)poll(p, VV_COUNT(p), STEP_MS); /* negative descriptors are passed over */
+    if (*output < 0 || p[1].revents == 0) {
         return;
     }
     n = read(*output, some, sizeof(some));
     if (n > 0) {
         size_t room = PROCESS_OUTPUT_MOST - out->len;
         vv_buf_put(out, some, (size_t)n < room ? (size_t)n : room);
-    } else if (n == 0 || (n < 0 && errno != EINTR)) {
+    } else if (n == 0 || errno != EINTR) {
         vv_fd_close(*output);
         *output = -1;
     }
@@ -185,6 +186,8 @@ static enum vv_rc
 wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_cancel *cancel,
              struct process_result *ret, struct vv_error *err)
 {
+    /* Without one its end is noticed a little later. */
+    VV_CLEANUP(vv_fd_closep) int process = (int)syscall(SYS_pidfd_open, pid, 0);
     uint64_t began = now_ms();
     uint64_t ending = 0; /* since when it is told to end */
     uint64_t pressed = 0;
@@ -194,7 +197,7 @@ wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_
 
     while (got != pid) {
         uint64_t now;
-        take_output(output, &ret->output);
+        take_output(process, output, &ret->output);
         now = now_ms();
         if (ending == 0 && vv_cancel_check(cancel, err) != VV_OK) {
             rc = VV_ECANCELLED;
@@ -217,7 +220,7 @@ wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_
         if (poll(&p, 1, 0) <= 0) {
             break;
         }
-        take_output(output, &ret->output);
+        take_output(-1, output, &ret->output);
     }
     if (ending != 0) {
         end_group(pid, ending);

@@ -74,7 +74,7 @@ varve backup --limit 2M --database-files "files=$(pg_url standby postgres)" >/de
 child_files=$!
 streams() { [ "$(pg_sql standby "select count(*) from pg_stat_progress_basebackup where backup_streamed > 1000000")" = 1 ]; }
 wait_for 30 streams
-reads() { [ "$(pg_sql standby "select count(*) from pg_stat_activity where query like '%pg_backup_start%' and state = 'idle' and pid <> pg_backend_pid()")" = 1 ]; }
+reads() { [ "$(pg_sql standby "select count(*) from pg_stat_activity where query like '%pg_postmaster_start_time%' and state = 'idle' and pid <> pg_backend_pid()")" = 1 ]; }
 wait_for 30 reads
 pg_sql standby "select pg_promote()" >/dev/null
 for process in "$child" "$child_files"; do

@@ -13,6 +13,7 @@ struct walk {
     struct window *win;
     bool needs_work;
     size_t sequence_at;     /* next entry of b->sequence */
+    size_t sequence_end;    /* behind the last one to be merged */
     struct vv_span covered; /* a directory whose name is taken: what is below it is left out */
 };
 
@@ -167,7 +168,7 @@ add_sequence_before(struct walk *k, const struct source_item *item, bool *ret_ta
     struct backup *b = k->b;
 
     *ret_taken = false;
-    while (k->sequence_at < b->sequence_count) {
+    while (k->sequence_at < k->sequence_end) {
         const struct entry *next = &b->sequence[k->sequence_at];
         int order = item != NULL ? path_compare(next->path, item->entry.path) : -1;
         if (order > 0) {
@@ -297,7 +298,8 @@ run_walk(struct walk *k, struct vv_error *err)
 enum vv_rc
 walk_run(struct backup *b, struct vv_error *err)
 {
-    struct walk k = {.b = b, .source = b->source, .baseline = b->baseline};
+    struct walk k = {
+        .b = b, .source = b->source, .baseline = b->baseline, .sequence_end = b->sequence_count};
 
     return run_walk(&k, err);
 }
@@ -305,7 +307,7 @@ walk_run(struct backup *b, struct vv_error *err)
 enum vv_rc
 walk_alone(struct backup *b, struct source *source, struct baseline *baseline, struct vv_error *err)
 {
-    struct walk k = {.b = b, .source = source, .baseline = baseline, .sequence_at = SIZE_MAX};
+    struct walk k = {.b = b, .source = source, .baseline = baseline};
 
     return run_walk(&k, err);
 }

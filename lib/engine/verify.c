@@ -59,18 +59,17 @@ verify_find_pack(const struct verify *v, const struct pack_name *name)
 }
 
 struct verify_pack *
-verify_twin(const struct verify *v, const struct verify_pack *p, size_t nth)
+verify_twin(const struct verify *v, const struct verify_pack *p, const struct verify_pack *before)
 {
     struct verify_pack *packs = verify_packs(v);
     uint64_t size = p->index_size;
-    size_t at = (size_t)(p - packs);
+    size_t at = before != NULL ? (size_t)(before - packs) + 1 : (size_t)(p - packs);
 
-    while (at > 0 && vv_id_equal(&packs[at - 1].name.hash, &p->name.hash)) {
+    while (before == NULL && at > 0 && vv_id_equal(&packs[at - 1].name.hash, &p->name.hash)) {
         at--;
     }
     for (; at < verify_pack_count(v) && vv_id_equal(&packs[at].name.hash, &p->name.hash); at++) {
-        if (&packs[at] != p && packs[at].listed && (size == 0 || packs[at].size == size) &&
-            nth-- == 0) {
+        if (&packs[at] != p && packs[at].listed && (size == 0 || packs[at].size == size)) {
             return &packs[at];
         }
     }

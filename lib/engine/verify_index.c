@@ -315,9 +315,9 @@ session_committed(struct verify *v, const char *object)
 static bool
 is_indexed_elsewhere(const struct verify *v, const struct verify_pack *p)
 {
-    const struct verify_pack *twin;
+    const struct verify_pack *twin = NULL;
 
-    for (size_t nth = 0; (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+    while ((twin = verify_twin(v, p, twin)) != NULL) {
         if (twin->index_size != 0 && twin->index_size == twin->size) {
             return true;
         }
@@ -335,7 +335,7 @@ compare_pack(struct verify *v, struct verify_pack *p)
         v->s.packs++;
     }
     if ((!p->listed || (p->index_size != 0 && p->size != p->index_size)) &&
-        !condemned_contains(&v->condemned, &p->name) && verify_twin(v, p, 0) != NULL) {
+        !condemned_contains(&v->condemned, &p->name) && verify_twin(v, p, NULL) != NULL) {
         verify_superseded(v, p);
     } else if (!p->listed && !condemned_contains(&v->condemned, &p->name)) {
         p->absent = true; /* the index is a hint: what needs it decides (verify_absent) */

@@ -72,9 +72,10 @@ verify_pack_count(const struct verify *v)
 }
 struct verify_pack *verify_find_pack(const struct verify *v, const struct pack_name *name);
 
-/** verify_twin(v, p, nth): the ${nth} other listed instance of the same bytes, of the size they should
- *  have; NULL. */
-struct verify_pack *verify_twin(const struct verify *v, const struct verify_pack *p, size_t nth);
+/** verify_twin(v, p, before): another listed instance of the same bytes, of the size they should have: the
+ *  first, or the one behind ${before}; NULL. */
+struct verify_pack *verify_twin(const struct verify *v, const struct verify_pack *p,
+                                const struct verify_pack *before);
 /** verify_superseded(v, p): tell that another instance makes up for this one. */
 void verify_superseded(struct verify *v, struct verify_pack *p);
 

@@ -172,13 +172,14 @@ static enum vv_rc
 has_good_twin(struct verify *v, struct pack_reader *reader, const struct verify_pack *p, bool *ret,
               struct vv_error *err)
 {
-    struct verify_pack *twin;
+    struct verify_pack *twin = NULL;
 
     *ret = false;
-    for (size_t nth = 0; !*ret && (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+    while (!*ret && (twin = verify_twin(v, p, twin)) != NULL) {
         *ret = known_state(v, twin) > 0;
     }
-    for (size_t nth = 0; !*ret && (twin = verify_twin(v, p, nth)) != NULL; nth++) {
+    twin = NULL;
+    while (!*ret && (twin = verify_twin(v, p, twin)) != NULL) {
         if (known_state(v, twin) == 0) {
             VV_TRY(check_twin(v, reader, twin, ret, err));
         }

@@ -32,12 +32,13 @@ repo1-path=$WORK/rest
 repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass=a-long-passphrase-for-this-test-only
 compress-type=zst
+repo1-retention-full=2
 compress-level=3
 process-max=2
 start-fast=y
 archive-check=n
 log-path=$WORK/log
-log-level-console=warn
+log-level-console=error
 lock-path=$WORK/log
 spool-path=$WORK/log
 [db]
@@ -52,7 +53,7 @@ fresh_rest() {
     rm -rf rest && mkdir rest && pg_own rest
     rest stanza-create
 }
-restore_rest() { rest restore --pg1-path="$WORK/copy-rest" --no-archive-check; }
+restore_rest() { rest restore --pg1-path="$WORK/copy-rest"; }
 restore_varve() { varve -r "$WORK/repo" restore latest:postgres/local/data --target "$WORK/copy" --quiet; }
 size_of() { du -sb --exclude=parity "$1" | cut -f1; }
 for what in full again restore; do

@@ -25,16 +25,7 @@ begin(struct app *app, int argc, char **argv)
 static enum vv_rc
 read_whole(struct app *app, struct settings **ret)
 {
-    enum vv_rc rc;
-
-    VV_TRY(settings_input_read(app, ret, &app->err));
-    if (!app->settings.found) {
-        rc = vv_error_set(&app->err, VV_ENOTFOUND, "there is no configuration");
-        vv_error_hint(&app->err,
-                      "'varve config example > /etc/varve/varve.conf' makes one to begin "
-                      "with; --config FILE names another one");
-        return rc;
-    }
+    VV_TRY(settings_input_need(app, ret, &app->err));
     return settings_check_secrets(*ret, NULL, &app->err);
 }
 
@@ -167,7 +158,7 @@ run_show(struct app *app, int argc, char **argv)
     }
     rc = read_whole(app, &c);
     if (rc == VV_OK) {
-        rc = settings_input_refuse(c, &app->err);
+        rc = settings_input_refuse(c, 0, &app->err);
     }
     if (rc != VV_OK) {
         return app_finish(app, rc, EXIT_DONE);

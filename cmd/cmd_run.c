@@ -29,20 +29,6 @@ static const struct option_spec specs[] = {
 };
 
 static enum vv_rc
-read_config(struct app *app, struct settings **ret)
-{
-    VV_TRY(settings_input_read(app, ret, &app->err));
-    if (!app->settings.found) {
-        (void)vv_error_set(&app->err, VV_EUSAGE, "there is no configuration");
-        vv_error_hint(&app->err,
-                      "'varve config example > /etc/varve/varve.conf' makes one to begin "
-                      "with; --config FILE names another one");
-        return VV_EUSAGE;
-    }
-    return settings_input_refuse(*ret, &app->err);
-}
-
-static enum vv_rc
 no_such_job(struct app *app, const struct settings *c, const char *name)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
@@ -115,11 +101,9 @@ check_secrets(struct app *app, const struct settings_section *job)
     for (size_t i = 0; i < VV_COUNT(keys); i++) {
         const struct settings_value *v = NULL;
         while ((v = settings_next(job, keys[i], v)) != NULL) {
-            unsigned before = settings_problem_count(c);
+            unsigned known = settings_problem_count(c); /* of jobs before this one */
             VV_TRY(settings_check_secrets(c, settings_find(c, "repository", v->text), &app->err));
-            if (settings_problem_count(c) > before) {
-                return settings_input_refuse(c, &app->err);
-            }
+            VV_TRY(settings_input_refuse(c, known, &app->err));
         }
     }
     return VV_OK;
@@ -207,30 +191,32 @@ run_job(struct app *app, const struct settings_section *section, bool wait, enum
 
 /* One that cannot begin keeps none of the others from it. */
 static enum vv_rc
+run_or_tell(struct app *app, const struct settings_section *job, bool wait, enum exit_code *code)
+{
+    enum vv_rc rc;
+
+    VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
+    rc = run_job(app, job, wait, code);
+    if (rc == VV_OK || rc == VV_ECANCELLED || rc == VV_ENOMEM) {
+        return rc;
+    }
+    messages_error(&app->messages, &app->err);
+    *code = exit_code_worse(*code, exit_code_of(rc, app->err.origin));
+    vv_error_clear(&app->err);
+    return VV_OK;
+}
+
+static enum vv_rc
 run_jobs(struct app *app, const struct settings *c, const struct run_command_line *o,
          const struct arguments *args, enum exit_code *code)
 {
-    size_t at = 0;
-
-    for (const struct settings_section *s = settings_sections(c);
-         o->all ? s != NULL : at < args->count; s = o->all ? s->next : s) {
-        const struct settings_section *job = s;
-        enum vv_rc rc;
-        VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
-        if (o->all && strcmp(s->spec->kind, "job") != 0) {
-            continue;
-        }
-        if (!o->all) {
-            job = settings_find(c, "job", args->items[at++]);
-        }
-        rc = run_job(app, job, o->wait, code);
-        if (rc == VV_ECANCELLED || rc == VV_ENOMEM) {
-            return rc;
-        }
-        if (rc != VV_OK) {
-            messages_error(&app->messages, &app->err);
-            *code = exit_code_worse(*code, exit_code_of(rc, app->err.origin));
-            vv_error_clear(&app->err);
+    for (size_t i = 0; i < args->count; i++) {
+        VV_TRY(run_or_tell(app, settings_find(c, "job", args->items[i]), o->wait, code));
+    }
+    for (const struct settings_section *s = o->all ? settings_sections(c) : NULL; s != NULL;
+         s = s->next) {
+        if (strcmp(s->spec->kind, "job") == 0) {
+            VV_TRY(run_or_tell(app, s, o->wait, code));
         }
     }
     return VV_OK;
@@ -249,7 +235,8 @@ run(struct app *app, int argc, char **argv)
         return app_finish(app, app->err.rc, EXIT_DONE);
     }
     rc = check_global(app);
-    rc = rc == VV_OK ? read_config(app, &c) : rc;
+    rc = rc == VV_OK ? settings_input_need(app, &c, &app->err) : rc;
+    rc = rc == VV_OK ? settings_input_refuse(c, 0, &app->err) : rc;
     rc = rc == VV_OK ? check_names(app, c, &o, &args) : rc;
     if (rc == VV_OK) {
         struct json *j = app_json(app);

@@ -71,6 +71,12 @@ begin_words(struct app *app, struct words *w, const struct settings_section *job
     if (app->global.json) {
         put(w, "--json");
     }
+    if (app->global.progress) {
+        put(w, "--progress");
+    }
+    for (unsigned i = 0; i < app->global.verbose; i++) {
+        put(w, "--verbose");
+    }
 }
 
 static void

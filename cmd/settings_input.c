@@ -2,7 +2,6 @@
 /* Finding and reading the configuration; repositories by name. */
 #include "settings_input.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,14 +105,32 @@ settings_input_read(struct app *app, struct settings **ret, struct vv_error *err
 }
 
 enum vv_rc
-settings_input_refuse(const struct settings *c, struct vv_error *err)
+settings_input_need(struct app *app, struct settings **ret, struct vv_error *err)
+{
+    VV_TRY(settings_input_read(app, ret, err));
+    if (!app->settings.found) {
+        (void)vv_error_set(err, VV_EUSAGE, "there is no configuration");
+        vv_error_hint(err,
+                      "'varve config example > /etc/varve/varve.conf' makes one to begin with; "
+                      "--config FILE names another one");
+        return VV_EUSAGE;
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+settings_input_refuse(const struct settings *c, unsigned known, struct vv_error *err)
 {
     const struct settings_problem *p = settings_problems(c);
-    unsigned more = settings_problem_count(c) - 1;
+    unsigned more;
 
+    for (unsigned i = 0; p != NULL && i < known; i++) {
+        p = p->next;
+    }
     if (p == NULL) {
         return VV_OK;
     }
+    more = settings_problem_count(c) - known - 1;
     (void)vv_error_set(err, VV_EUSAGE, "%s:%u: %s", p->place.file, p->place.line, p->text);
     if (more > 0) {
         vv_error_hint(err, "%s%s%u more: 'varve config check' tells all", p->hint,
@@ -139,7 +156,7 @@ settings_input_repository(struct app *app, const char *name, const struct settin
     VV_TRY(settings_input_read(app, &c, err));
     *ret = settings_find(c, "repository", name);
     /* A file with a mistake may have meant this name. */
-    return settings_input_refuse(c, err);
+    return settings_input_refuse(c, 0, err);
 }
 
 static const char *

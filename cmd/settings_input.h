@@ -30,8 +30,12 @@ struct app;
 /** settings_input_read(app, ret, err): *ret may have problems; it is empty if there is no file. */
 MUST_CHECK enum vv_rc settings_input_read(struct app *app, struct settings **ret,
                                           struct vv_error *err);
-/** settings_input_refuse(c, err): VV_EUSAGE with the first problem, VV_OK if there is none. */
-enum vv_rc settings_input_refuse(const struct settings *c, struct vv_error *err);
+/** settings_input_need(app, ret, err): the same; VV_EUSAGE if there is no file. */
+MUST_CHECK enum vv_rc settings_input_need(struct app *app, struct settings **ret,
+                                          struct vv_error *err);
+/** settings_input_refuse(c, known, err): VV_EUSAGE with the first problem behind ${known} ones, VV_OK if
+ *  there is none. */
+enum vv_rc settings_input_refuse(const struct settings *c, unsigned known, struct vv_error *err);
 /** settings_input_repository(app, name, ret, err): the section of the repository ${name}; *ret NULL: that is
  *  no name in the configuration, but a path or URL. */
 MUST_CHECK enum vv_rc settings_input_repository(struct app *app, const char *name,

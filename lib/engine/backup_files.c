@@ -69,7 +69,8 @@ keep_window(struct backup *b, const struct window *w, struct vv_error *err)
     return VV_OK;
 }
 
-/** Everything the walk gives, in its order. */
+/** Everything the walk gives, in its order, to its end in any case: its items must not outlive it.
+ *  ${err} is not NULL. */
 static enum vv_rc
 keep_all(struct files_walk *k, struct vv_error *err)
 {
@@ -83,7 +84,7 @@ keep_all(struct files_walk *k, struct vv_error *err)
         if (rc == VV_OK && wal == VV_OK) {
             wal = sequence_take(b, k->worker, k->rest, false, err);
         }
-        if (wal != VV_OK && (err == NULL || err->origin != VV_ORIGIN_SOURCE)) {
+        if (wal != VV_OK && err->origin != VV_ORIGIN_SOURCE) {
             rc = wal;
         }
         if (rc != VV_OK) {

@@ -7,12 +7,12 @@
 #include <grp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/child.h"
 #include "core/file.h"
 
 #define GRACE_MS 10000u
@@ -93,13 +93,8 @@ become(const struct rehearse_program *p, pid_t parent, int log, int nothing, cha
        char **environment)
 {
     static const char text[] = "cannot be run\n";
-    sigset_t none;
 
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)setsid();
-    if (dup2(nothing, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 ||
-        dup2(log, STDERR_FILENO) < 0 || close_range(3, ~0u, 0) != 0) {
+    if (!vv_child_detach(nothing, log, log)) {
         _exit(126);
     }
     if (p->user->other && (setgroups(1, &p->user->gid) != 0 || setgid(p->user->gid) != 0 ||
@@ -107,7 +102,7 @@ become(const struct rehearse_program *p, pid_t parent, int log, int nothing, cha
         _exit(126);
     }
     /* After the change of user, which undoes it. */
-    if (chdir(p->directory) != 0 || prctl(PR_SET_PDEATHSIG, SIGQUIT) != 0 || getppid() != parent) {
+    if (chdir(p->directory) != 0 || !vv_child_end_with(parent, SIGQUIT)) {
         _exit(126);
     }
     (void)execve(words[0], words, environment);
@@ -129,7 +124,8 @@ spawn(struct rehearse_process *p, const struct rehearse_program *program, char *
     if (nothing < 0 || log < 0) {
         return vv_error_sys(err, errno, "cannot open '%s'", log < 0 ? program->log : "/dev/null");
     }
-    p->pid = fork();
+    vv_children_count();
+    p->pid = vv_child_fork();
     if (p->pid == 0) {
         become(program, parent, log, nothing, words, environment);
     }
@@ -176,9 +172,6 @@ rehearse_process_ended(struct rehearse_process *p)
         pid_t got = waitpid(p->pid, &p->status, WNOHANG);
         if (got == p->pid) {
             p->pid = 0;
-        } else if (got < 0 && errno == ECHILD) { /* our parent ignored SIGCHLD, and so do we */
-            p->pid = 0;
-            p->status = -1;
         }
     }
     return p->pid == 0;

@@ -29,8 +29,12 @@ is_plain(struct vv_span path)
 static void
 put_hex(struct vv_buf *out, const uint8_t *bytes, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        vv_buf_printf(out, "%02x", bytes[i]);
+    char digits[2 * 32 + 1];
+
+    for (size_t piece; len > 0; bytes += piece, len -= piece) {
+        piece = len < 32 ? len : 32;
+        vv_hex(digits, bytes, piece);
+        vv_buf_put_text(out, digits);
     }
 }
 

@@ -145,8 +145,8 @@ start(struct postgres *p, const struct postgres_options *o, struct vv_error *err
         put(&list, "options", "-c statement_timeout=0 -c idle_session_timeout=0");
     }
     if (!replication && getenv("PGDATABASE") == NULL) {
-        put(&list, "dbname",
-            "postgres"); /* there is one everywhere, unlike one named as the role */
+        /* There is one everywhere, unlike one named as the role. */
+        put(&list, "dbname", "postgres");
     }
     for (const PQconninfoOption *t = target; t->keyword != NULL; t++) {
         if (t->val != NULL && !(replication && strcmp(t->keyword, "dbname") == 0)) {

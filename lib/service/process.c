@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/child.h"
 #include "core/clock.h"
 #include "core/file.h"
 
@@ -35,19 +36,9 @@ static void
 become(const struct process_spec *spec, pid_t parent, int nothing, int output, char **environment)
 {
     static const char text[] = ": cannot be run\n";
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
-    sigset_t none;
 
-    for (size_t i = 0; i < VV_COUNT(ours); i++) { /* else one that comes now would be lost */
-        (void)signal(ours[i], SIG_DFL);
-    }
-    (void)sigemptyset(&none);
-    (void)setsid();
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(nothing, STDIN_FILENO) < 0 ||
-        dup2(output >= 0 ? output : STDERR_FILENO, STDOUT_FILENO) < 0 ||
-        close_range(3, ~0u, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
-        getppid() != parent) {
+    if (!vv_child_detach(nothing, output >= 0 ? output : STDERR_FILENO, STDERR_FILENO) ||
+        !vv_child_end_with(parent, SIGTERM)) {
         _exit(126);
     }
     (void)execvpe(spec->words[0], (char *const *)(uintptr_t)spec->words, environment);
@@ -102,8 +93,6 @@ start(const struct process_spec *spec, int *ret_output, pid_t *ret, struct vv_er
     char **environment = NULL;
     int ends[2] = {-1, -1};
     pid_t parent = getpid();
-    sigset_t all;
-    sigset_t before;
 
     if (nothing < 0 || (spec->capture && pipe2(ends, O_CLOEXEC) != 0)) {
         return vv_error_sys(err, errno, "cannot start '%s'", spec->words[0]);
@@ -113,13 +102,11 @@ start(const struct process_spec *spec, int *ret_output, pid_t *ret, struct vv_er
         vv_fd_close(ends[1]);
         return VV_ENOMEM;
     }
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, &before);
-    *ret = fork();
+    vv_children_count();
+    *ret = vv_child_fork();
     if (*ret == 0) {
         become(spec, parent, nothing, ends[1], environment);
     }
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     vv_free(environment);
     vv_fd_close(ends[1]);
     if (*ret < 0) {
@@ -211,9 +198,6 @@ wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_
             pressed = now;
         }
         got = waitpid(pid, &status, WNOHANG);
-        if (got < 0 && errno == ECHILD) {
-            break; /* whoever started us ignores its children, and so do we */
-        }
     }
     while (*output >= 0) { /* what is left in the pipe */
         struct pollfd p = {.fd = *output, .events = POLLIN};
@@ -226,7 +210,7 @@ wait_for_end(pid_t pid, int *output, const struct process_spec *spec, struct vv_
         end_group(pid, ending);
     }
     ret->milliseconds = now_ms() - began;
-    ret->code = got != pid ? 127 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return rc;
 }
 

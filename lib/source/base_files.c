@@ -57,10 +57,9 @@ base_files_open_at(const struct base_files *f, const struct base_files_file *fil
     return fd < 0 ? -errno : (int)fd;
 }
 
-static enum vv_rc
-end(struct source *s, struct vv_error *err)
+enum vv_rc
+base_files_failure(struct base_files *f, struct vv_error *err)
 {
-    struct base_files *f = (struct base_files *)s;
     enum vv_rc rc;
 
     vv_mutex_lock(&f->lock);
@@ -70,6 +69,12 @@ end(struct source *s, struct vv_error *err)
     }
     vv_mutex_unlock(&f->lock);
     return rc;
+}
+
+static enum vv_rc
+end(struct source *s, struct vv_error *err)
+{
+    return base_files_failure((struct base_files *)s, err);
 }
 
 static void

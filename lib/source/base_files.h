@@ -48,10 +48,9 @@ struct base_files_frame {
     int fd;
     struct fs_listing list;
     size_t at;
-    size_t
-        path_len;   /* of the directory below its root, with the slash behind; 0: the root itself */
-    bool relations; /* files in it are relations' */
-    bool unlogged;  /* and may be unlogged ones */
+    size_t path_len; /* of its path below the root, with the slash behind; 0: the root itself */
+    bool relations;  /* files in it are relations' */
+    bool unlogged;   /* and may be unlogged ones */
 };
 struct base_files_root {
     int fd;
@@ -103,6 +102,8 @@ void base_files_free(struct base_files *f);
 void base_files_fail(struct base_files *f, int sys, const char *path);
 /** base_files_stop(f, why): the rest of the source has failed: the walk ends with that. */
 void base_files_stop(struct base_files *f, const struct vv_error *why);
+/** base_files_failure(f, err): what has ended the backup; VV_OK: nothing. */
+MUST_CHECK enum vv_rc base_files_failure(struct base_files *f, struct vv_error *err);
 /** base_files_open_at(f, file): a descriptor, or -errno; no link on the way is followed. */
 int base_files_open_at(const struct base_files *f, const struct base_files_file *file);
 

@@ -201,9 +201,9 @@ base_files_finish(struct base_source *b, struct vv_error *err)
     VV_CLEANUP(vv_buf_release) struct vv_buf map = {0};
     struct base_files *f = b->files;
 
-    if (!f->ended || f->failure.rc != VV_OK) {
-        return f->failure.rc != VV_OK ? (*err = f->failure, f->failure.rc)
-                                      : base_corrupt(err, "not all files were read");
+    VV_TRY(base_files_failure(f, err));
+    if (!f->ended) {
+        return base_corrupt(err, "not all files were read");
     }
     VV_TRY(read_control(f, &b->control, err));
     VV_TRY(postgres_backup_stop(b->sql, &b->facts.end, &b->label, &map, err));

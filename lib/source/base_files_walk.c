@@ -167,10 +167,12 @@ go_into(struct base_files *f, const struct fs_stat *st, const char *name, struct
     }
     rc = make_item(f, st, ret, err);
     *ret_got = rc == VV_OK;
-    if (rc == VV_OK && fd >= 0) {
+    if (rc == VV_OK && !bare) {
         vv_buf_put_text(&f->path, "/");
         rc = vv_buf_check(&f->path, err);
-        return rc == VV_OK ? push(f, fd, err) : (vv_fd_close(fd), rc);
+    }
+    if (rc == VV_OK && !bare) {
+        return push(f, fd, err);
     }
     vv_fd_close(fd);
     return rc;
@@ -216,21 +218,6 @@ look_at(struct base_files *f, const char *name, struct source_item *ret, bool *r
     return VV_OK;
 }
 
-/* What source_end will say may be said now. */
-static bool
-has_failed(struct base_files *f, struct vv_error *err)
-{
-    bool failed;
-
-    vv_mutex_lock(&f->lock);
-    failed = f->failure.rc != VV_OK;
-    if (failed && err != NULL) {
-        *err = f->failure;
-    }
-    vv_mutex_unlock(&f->lock);
-    return failed;
-}
-
 /* Bytes to read, when all of them are known. */
 static void
 tell_total(struct base_files *f)
@@ -250,9 +237,7 @@ base_files_next(struct source *s, struct source_item *ret, bool *ret_end, struct
     bool got = false;
 
     while (!got) {
-        if (has_failed(f, err)) {
-            return f->failure.rc;
-        }
+        VV_TRY(base_files_failure(f, err)); /* what source_end will say may be said now */
         if (f->depth == 0) {
             if (f->next_root == f->root_count) {
                 tell_total(f);

@@ -8,6 +8,8 @@
 #include "source/base_source.h"
 
 #define READ_AGAIN 3u
+#define PAUSES_MOST                                                                                \
+    16u /* bad pages of a file that are waited for; with more it is no coincidence */
 
 void
 base_pages_complain(struct base_pages *g, uint64_t offset)
@@ -47,7 +49,9 @@ is_still_bad(struct base_pages *g, uint64_t block)
             !postgres_page_is_bad(again, g->page_size, (uint32_t)block, g->start)) {
             return false;
         }
-        (void)nanosleep(&pause, NULL);
+        if (g->in_file < PAUSES_MOST) {
+            (void)nanosleep(&pause, NULL);
+        }
     }
     return true;
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/child.h"
 #include "core/file.h"
 
 #define PIPE_BYTES (1 << 20)
@@ -185,20 +186,6 @@ open_pipe(int ends[2])
     return error;
 }
 
-/* If our parent ignored the end of its children, so do we, and cannot learn how ours ended. */
-static void
-do_not_ignore_children(void)
-{
-    struct sigaction now;
-
-    if (sigaction(SIGCHLD, NULL, &now) == 0 &&
-        (now.sa_handler == SIG_IGN || (now.sa_flags & SA_NOCLDWAIT) != 0)) {
-        now.sa_handler = SIG_DFL;
-        now.sa_flags = 0;
-        (void)sigaction(SIGCHLD, &now, NULL);
-    }
-}
-
 static void
 close_all(struct command_process *p)
 {
@@ -226,7 +213,7 @@ command_process_start(struct command_process *p, const char *command, struct vv_
     if (error == 0) {
         (void)fcntl(p->out, F_SETPIPE_SZ, PIPE_BYTES); /* as far as allowed */
         (void)fcntl(p->error_fd, F_SETFL, O_NONBLOCK);
-        do_not_ignore_children();
+        vv_children_count();
         error = spawn_shell(command, out[1], error_out[1], &p->pid);
         p->pid = error == 0 ? p->pid : 0;
     }

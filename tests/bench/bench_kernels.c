@@ -12,6 +12,7 @@
 #include "compress/compress.h"
 #include "crypto/hash.h"
 #include "crypto/hash_selftest.h"
+#include "format/postgres_page.h"
 
 #define ROUNDS 5
 
@@ -51,6 +52,22 @@ measure(const char *name, size_t piece, void (*body)(size_t piece))
     }
     printf("%-34s %8zu B  %7.2f GB/s\n", name, piece, (double)total / best / 1e9);
     fflush(stdout);
+}
+
+static void
+run_pages(size_t piece)
+{
+    for (size_t at = 0; at + piece <= total; at += piece) {
+        sink += postgres_page_checksum(data + at, piece, (uint32_t)(at / piece));
+    }
+}
+
+static void
+run_pages_portable(size_t piece)
+{
+    for (size_t at = 0; at + piece <= total; at += piece) {
+        sink += postgres_page_checksum_portable(data + at, piece, (uint32_t)(at / piece));
+    }
 }
 
 static void
@@ -247,6 +264,8 @@ main(int argc, char **argv)
     }
     level = 3;
     measure("unzstd, SQL text", 1 << 20, run_decompress);
+    measure("PostgreSQL page checksum", 8192, run_pages);
+    measure("PostgreSQL page checksum, portable", 8192, run_pages_portable);
     double start = seconds();
     enum vv_rc rc = hash_selftest(&err);
     printf("self-test of hashes: %s, %.0f us\n", vv_rc_name(rc), (seconds() - start) * 1e6);

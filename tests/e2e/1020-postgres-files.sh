@@ -69,13 +69,18 @@ assert_grep "${fleeting}_init\$" names-read
 refute_grep 'pgsql_tmp|t3_16000|a-link|postmaster' names-read
 
 # ---- restored ----
-assert_exit 0 varve restore latest~1:postgres/local --target copy >/dev/null
-pg_own copy
-pg_run pg_verifybackup "$PWD/copy/data" >verified 2>&1 || fail "pg_verifybackup: $(cat verified)"
-grep -o '"Checksum-Algorithm"' copy/data/backup_manifest | wc -l >sums
-grep -c '"Path"' copy/data/backup_manifest | diff - sums || fail "files without a checksum"
-pg_configure copy
-pg_start copy
+# started SNAP DIR: restored there, verified (each file has a checksum), and started.
+started()
+{
+    assert_exit 0 varve restore "$1:postgres/local" --target "$2" >/dev/null
+    pg_own "$2"
+    pg_run pg_verifybackup "$PWD/$2/data" >verified 2>&1 || fail "pg_verifybackup: $(cat verified)"
+    grep -o '"Checksum-Algorithm"' "$2/data/backup_manifest" | wc -l >sums
+    grep -c '"Path"' "$2/data/backup_manifest" | diff - sums || fail "files without a checksum"
+    pg_configure "$2"
+    pg_start "$2"
+}
+started latest~1 copy
 pg_check_shop copy orders "$began"
 assert_eq "$(pg_sql copy "select count(*) from ballast")" 100000 "rows"
 assert_eq "$(pg_sql copy "select count(*) from there")" 20000 "rows in the tablespace"
@@ -91,16 +96,13 @@ assert_exit 0 varve backup --database-files "$url" >/dev/null 2>&1
 pg_sql db "update ballast set text = 'changed' where n = 77" "checkpoint"
 sleep 2.1
 assert_exit 0 varve backup --database-files --json "$url" >news
-assert_exit 0 varve restore latest:postgres/local --target second >/dev/null
-pg_own second
-pg_run pg_verifybackup "$PWD/second/data" >verified 2>&1 || fail "pg_verifybackup: $(cat verified)"
-grep -o '"Checksum-Algorithm"' second/data/backup_manifest | wc -l >sums
-grep -c '"Path"' second/data/backup_manifest | diff - sums || fail "files without a checksum"
-pg_configure second
-pg_start second
+started latest second
 assert_eq "$(pg_sql second "select text from ballast where n = 77")" changed "the row that changed"
 pg_stop second
-assert_exit 0 varve backup --full --database-files --json "$url" >all
+# (However long it takes: what the role may wait for elsewhere is no limit here.)
+pg_sql db "alter role backup set statement_timeout = '1s'" "alter role backup set idle_session_timeout = '1s'"
+assert_exit 0 varve backup --full --limit 16M --database-files --json "$url" >all
+pg_sql db "alter role backup reset all"
 python3 - <<'END'
 import json
 news, everything = json.load(open("news")), json.load(open("all"))
@@ -120,10 +122,7 @@ cat >make.sh <<END
 echo made
 END
 assert_exit 0 varve backup --exec "made=sh $PWD/make.sh" --database-files "$url" >/dev/null
-assert_exit 0 varve restore latest:postgres/local --target third >/dev/null
-pg_own third
-pg_configure third
-pg_start third
+started latest third
 assert_eq "$(pg_sql third "select n from late")" 7 "a row in the new tablespace"
 pg_stop third
 
@@ -139,6 +138,23 @@ wait "$child" || status=$?
 assert_eq "$status" 130 "exit code after SIGTERM"
 assert_exit 0 varve backup --database-files "$url" >/dev/null
 
+# ---- the server dies meanwhile: no snapshot; with --keep-going one of the rest ----
+for option in '' --keep-going; do
+    before=$(varve snapshots --json | grep -c '"sequence"')
+    varve backup $option --database-files --full --limit 2M make.sh "$url" >/dev/null 2>problems &
+    child=$!
+    wait_for 20 reads
+    pg_kill db
+    status=0
+    wait "$child" || status=$?
+    assert_eq "$status" "$([ -n "$option" ] && echo 3 || echo 13)" "exit code '$option' when the server died"
+    after=$(varve snapshots --json | grep -c '"sequence"')
+    assert_eq "$((after - before))" "$([ -n "$option" ] && echo 1 || echo 0)" "snapshots made '$option'"
+    rm -f db/data/postmaster.pid
+    pg_start db
+done
+assert_exit 0 varve backup --database-files "$url" >/dev/null
+
 # ---- a repository by its name: the server needs no configuration to recover from it ----
 printf '%s\n' '[repository main]' "url = $VARVE_REPO" "key-file = $VARVE_KEY_FILE" >"$WORK/varve.conf"
 later=$(pg_sql db "select oid from pg_tablespace where spcname = 'later'")
@@ -147,7 +163,7 @@ later=$(pg_sql db "select oid from pg_tablespace where spcname = 'later'")
         --tablespace "$oid=$PWD/fourth-space" --tablespace "$later=$PWD/fourth-later" --to-immediate >/dev/null)
 assert_grep "restore_command = .*$VARVE_REPO.*$VARVE_KEY_FILE" fourth//postgresql.auto.conf
 
-# ---- damage behind unchanged times: --full tells ----
+# ---- a damaged page is told each time ----
 file=$(pg_sql db "select pg_relation_filepath('ballast')")
 sleep 2.1
 assert_exit 0 varve backup --database-files "$url" >/dev/null
@@ -161,10 +177,12 @@ damage_quietly()
 damage_quietly # the change time tells that something was done, and so it is read
 assert_exit 3 varve backup --database-files "$url" >/dev/null 2>problems
 assert_grep "$file'?: .*1 page is wrong: 5" problems
-# It is told again, although the file stays as it is.
-sleep 2.1
-assert_exit 3 varve backup --database-files "$url" >/dev/null 2>problems
-assert_grep "$file'?: .*1 page is wrong: 5" problems
+# It is told again, although the file stays as it is: also when that is long ago.
+for _ in 1 2; do
+    sleep 2.1
+    assert_exit 3 varve backup --database-files "$url" >/dev/null 2>problems
+    assert_grep "$file'?: .*1 page is wrong: 5" problems
+done
 cat "$WORK/quiet.img" >"db/data/$file"
 assert_exit 0 varve backup --database-files "$url" >/dev/null
 
@@ -177,7 +195,39 @@ assert_exit 3 varve backup --database-files "$url" >/dev/null 2>problems
 assert_grep "$file'?: .*1 page is wrong: 9" problems
 assert_exit 0 varve cat latest:postgres/local/bad_pages >bad
 assert_eq "$(cat bad)" "$file 9" bad_pages
-printf '\000' | dd of="db/data/$file" bs=1 seek=$((9 * 8192 + 4000)) conv=notrunc status=none
+cat "$WORK/quiet.img" >"db/data/$file"
+
+# ---- content that has changed behind unchanged metadata, through the device: --full tells ----
+if [ "$(id -u)" = 0 ]; then
+    mount_ext4 disk rotting 48M
+    pg_own rotting
+    pg_sql db "create tablespace rotting location '$PWD/rotting'"
+    pg_sql db "create table marked tablespace rotting as select 'MARKER-OF-THIS-ROW' as text" checkpoint
+    pg_stop db
+    sync -f rotting
+    pg_start db
+    sleep 2.1
+    assert_exit 0 varve backup --database-files "rot=$url" >/dev/null
+    pg_stop db
+    umount rotting
+    python3 - disk <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    at = f.read().index(b"MARKER-OF-THIS-ROW")
+    f.seek(at)
+    f.write(b"ROTTEN")
+END
+    mount_ext4 disk rotting 48M
+    pg_start db
+    assert_exit 0 varve backup --database-files "rot=$url" >/dev/null
+    assert_exit 3 varve backup --full --database-files --json "rot=$url" >news 2>problems
+    assert_eq "$(python3 -c 'import json; print(json.load(open("news"))["silent_changes"])')" 1 "silent changes"
+    assert_grep 'content differs although' problems
+    assert_grep '1 page is wrong: 0' problems
+    assert_eq "$(grep -c 'page is wrong' problems)" 1 "complaints about it"
+    pg_sql db "drop table marked" "drop tablespace rotting"
+    umount rotting
+fi
 
 # ---- a file that cannot be read ends it; another cluster's directory is none of this one's ----
 if [ "$(id -u)" != 0 ]; then

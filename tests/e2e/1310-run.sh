@@ -204,16 +204,29 @@ url = /nowhere
 key-file = /nowhere/key
 [job usb]
 repository = usb
+exec = a=echo a
+[repository tape]
+url = /nowhere
+key-file = /nowhere/tape
+[job tape]
+repository = tape
 exec = a=echo a"
 conf
 assert_exit 0 varve run web >/dev/null
 assert_exit 2 varve run --all >out 2>problems
-assert_grep 'nowhere/key' problems
+assert_grep "nowhere/key'" problems
+assert_grep "nowhere/tape'" problems # each is told what is wrong with its own
 assert_grep "^job 'etc', .*: all went well" out
 conf 'pth = /x'
 assert_exit 2 varve run web 2>problems
 assert_grep "did you mean 'path'" problems
-# As cron runs it.
+# What is said to us is said to the parts.
 conf
+echo news >>data/numbers
+assert_exit 0 varve --verbose run web >/dev/null 2>said
+assert_grep 'data/numbers' said
+# Started by somebody who does not care for the end of its children.
+assert_exit 0 bash -c "trap '' CHLD; exec varve run web" >/dev/null
+# As cron runs it.
 assert_exit 0 env -i VARVE_STATE_DIR="$VARVE_STATE_DIR" VARVE_CACHE_DIR="$VARVE_CACHE_DIR" \
     "$(command -v varve)" --config "$WORK/varve.conf" run web >/dev/null

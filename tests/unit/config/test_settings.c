@@ -64,6 +64,7 @@ values(void **state)
                                    "\n"
                                    "[ thing  two ]\n"
                                    "place = a=b\n"
+                                   "word = \"a b\" \"c\"\n"
                                    "other = one\n"
                                    "word = last\\");
     const struct settings_section *one = settings_find(c, "thing", "one");
@@ -90,7 +91,9 @@ values(void **state)
     assert_true(settings_flag(two, "flag", true));
     assert_int_equal(two->place.line, 12);
     assert_string_equal(settings_get(two, "place"), "a=b");
-    assert_string_equal(settings_get(two, "word"), "last\\");
+    v = settings_next(two, "word", NULL);
+    assert_string_equal(v->text, "\"a b\" \"c\""); /* as a shell wants it */
+    assert_string_equal(settings_next(two, "word", v)->text, "last\\");
     assert_null(settings_get(two, "size"));
     assert_null(settings_find(c, "thing", "three"));
     assert_int_equal(settings_names(c, "thing", &names, NULL), VV_OK);

@@ -164,10 +164,11 @@ title "Setting up"
 # shellcheck disable=SC2086 # a list of words
 install_packages $packages_build
 if [ -e "$build/CMakeCache.txt" ]; then
-    build_varve varve-command
+    configure_varve
 else
-    build_varve varve-command -DVARVE_TESTS=OFF
+    configure_varve -DVARVE_TESTS=OFF
 fi
+build_varve varve-command
 varve=$build/varve
 
 # The caller's own repositories have no place here.

@@ -143,11 +143,9 @@ quietly()
     die "failed: $*; the whole log: $log"
 }
 
-# build_varve TARGET [CMake option...]: configure and build below $build.
-build_varve()
+# configure_varve [CMake option...]: configure $build.
+configure_varve()
 {
-    target=$1
-    shift
     { mkdir -p "$build" 2>/dev/null && [ -w "$build" ]; } ||
         die "cannot write to '$build'; set VARVE_BUILD_DIR to a directory of your own"
     build=$(cd "$build" && pwd -P)
@@ -159,5 +157,10 @@ build_varve()
         set -- --fresh -G Ninja "$@"
     fi
     quietly "$build/setup.log" cmake -S "$top" -B "$build" "$@"
-    quietly "$build/setup.log" cmake --build "$build" --target "$target"
+}
+
+# build_varve TARGET...: build there.
+build_varve()
+{
+    quietly "$build/setup.log" cmake --build "$build" --target "$@"
 }

@@ -14,15 +14,26 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 
 # shellcheck disable=SC2086 # lists of words
 install_packages $packages_build $packages_test
-build_varve all -DVARVE_TESTS=ON
-if command -v dpkg-query >/dev/null; then
-    export VARVE_TESTS_SET_UP=1 # a missing command fails a test now
-fi
+configure_varve -DVARVE_TESTS=ON
 
 pattern=
 for argument in "$@"; do
     pattern=${pattern:+$pattern|}$argument
 done
+
+# What those tests run, or everything.
+targets=all
+if [ -n "$pattern" ]; then
+    targets=$(ctest --test-dir "$build" -N -R "$pattern" | sed -n 's/^ *Test *#[0-9]*: //p' |
+        awk 'NR == FNR { known[$1]; for (i = 2; i <= NF; i++) needs[$1] = needs[$1] " " $i; next }
+            $1 in known { print needs[$1]; next }
+            { print "all" }' "$build/tests.needs" - | tr ' ' '\n' | sort -u)
+fi
+# shellcheck disable=SC2086 # a list of words
+build_varve ${targets:-all}
+if command -v dpkg-query >/dev/null; then
+    export VARVE_TESTS_SET_UP=1 # a missing command fails a test now
+fi
 
 log=$build/tests.log
 {

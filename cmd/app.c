@@ -13,6 +13,7 @@
 #include "directories.h"
 #include "render.h"
 #include "replica_options.h"
+#include "run_notes.h"
 #include "signals.h"
 
 static const char *const transports[] = {"auto", "libssh2", "ssh", NULL};
@@ -300,6 +301,7 @@ app_finish(struct app *app, enum vv_rc rc, enum exit_code code)
     if (app->messages.problems > 0) {
         code = exit_code_worse(code, EXIT_PROBLEMS);
     }
+    run_notes_incident(app, code);
     j = app->json_open ? &app->json : NULL;
     if (j != NULL) {
         while (j->depth > 1) {

@@ -10,6 +10,7 @@
 #include "pattern_options.h"
 #include "postgres/postgres.h"
 #include "render.h"
+#include "run_notes.h"
 #include "storage_notes.h"
 
 #define LEVEL_DEFAULT 3
@@ -303,6 +304,22 @@ report(struct app *app, const struct backup_summary *s)
     }
 }
 
+/** In a run of a job: how much space there is, so that 'varve status' can tell when it runs out. */
+static void
+note_space(struct app *app)
+{
+    struct history_event e = {.kind = HISTORY_SPACE};
+    uint64_t free_bytes = 0;
+    uint64_t total_bytes = 0;
+
+    if (getenv("VARVE_RUN") != NULL &&
+        storage_space(app->storage, &free_bytes, &total_bytes, NULL) == VV_OK) {
+        e.bytes = (int64_t)free_bytes;
+        e.total = (int64_t)total_bytes;
+        run_notes_event(app, &e);
+    }
+}
+
 static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
@@ -328,6 +345,7 @@ run(struct app *app, int argc, char **argv)
         }
         if (rc == VV_OK) {
             report(app, &summary);
+            note_space(app);
             code = summary.problems ? EXIT_PROBLEMS : EXIT_DONE;
         }
         if (summary.freshness == FRESHNESS_ROLLED_BACK || summary.forged > 0) {

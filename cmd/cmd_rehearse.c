@@ -15,6 +15,7 @@
 #include "postgres/postgres.h"
 #include "postgres/statements.h"
 #include "render.h"
+#include "run_notes.h"
 #include "signals.h"
 #include "snapshot_argument.h"
 
@@ -147,6 +148,25 @@ report(struct app *app, const struct snapshot *snap, struct rehearse_report *r,
                                        : EXIT_FAILED;
 }
 
+/** What 'varve status' asks: how long ago, how long it took, and whether it held. */
+static void
+note_in_history(struct app *app, const struct snapshot *snap, const struct rehearse_report *r,
+                enum exit_code code)
+{
+    struct history_event e = {.kind = HISTORY_REHEARSAL,
+                              .exit_code = (int)code,
+                              .bytes = (int64_t)r->restored.bytes,
+                              .text = rehearse_verdict_name(rehearse_worst(r))};
+    char id[RENDER_ID];
+
+    render_short_id(&snap->id, id);
+    e.other = id;
+    for (size_t i = 0; i < REHEARSE_STEPS; i++) {
+        e.milliseconds += (int64_t)(r->steps[i].ns / 1000000);
+    }
+    run_notes_event(app, &e);
+}
+
 /* ---- what is wanted ---- */
 
 /** Read before anything is restored: a file that is missing shall not be noticed after an hour. */
@@ -265,6 +285,7 @@ rehearse(struct app *app, const struct rehearse_command_line *o, struct snapshot
     }
     VV_TRY(rc);
     *ret_code = report(app, a->snapshot, &r, &plan);
+    note_in_history(app, a->snapshot, &r, *ret_code);
     if (app_list_verdict(&a->list) == EXIT_FORGED) {
         *ret_code = exit_code_worse(*ret_code, EXIT_FORGED);
     }

@@ -9,6 +9,7 @@
 #include "rate_option.h"
 #include "render.h"
 #include "replicate_report.h"
+#include "run_notes.h"
 #include "signals.h"
 #include "snapshot_argument.h"
 
@@ -269,6 +270,22 @@ look_at_source(struct app *app, const struct replicate_command_line *o,
     return rc;
 }
 
+/** For 'varve runs' and 'varve status', by the names that were given. */
+static void
+note_in_history(struct app *app, const struct replicate_command_line *o, size_t i,
+                const struct replicate_destination *d, enum exit_code code)
+{
+    const struct history_event e = {
+        .kind = HISTORY_REPLICATION,
+        .other = o->from == NULL && i < o->to.count ? o->to.uses[i].value : d->storage->url,
+        .exit_code = (int)code,
+        .milliseconds = (int64_t)(d->summary.duration_ns / 1000000),
+        .bytes = (int64_t)d->summary.bytes_copied,
+        .text = d->rc != VV_OK ? d->err.message : NULL};
+
+    run_notes_event(app, &e);
+}
+
 /** Errors, remembering, and what is printed; the worst of all destinations is the exit code. */
 static void
 conclude(struct app *app, const struct replicate_command_line *o, const struct targets *t,
@@ -295,6 +312,7 @@ conclude(struct app *app, const struct replicate_command_line *o, const struct t
             (void)vv_error_prefix(&d->err, "'%s'", d->storage->url);
             messages_error(&app->messages, &d->err);
         }
+        note_in_history(app, o, i, d, code);
         if (j != NULL) {
             replicate_report_json(j, d);
         } else if (!app->global.quiet || code != EXIT_DONE) {

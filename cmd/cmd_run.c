@@ -3,15 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/random.h"
 #include "directories.h"
 #include "job_plan.h"
 #include "job_report.h"
+#include "run_notes.h"
 #include "signals.h"
 
 #define WAIT_STEP_US 200000u
@@ -165,21 +168,42 @@ lock_job(struct app *app, const char *job, bool wait, int *ret)
 
 /* ---- jobs ---- */
 
+/* By it a run, its parts and its commands are known everywhere: they find it in their environment. */
+#define RUN_ID 17
+static enum vv_rc
+begin_run(struct app *app, const char *job, char id[RUN_ID])
+{
+    uint8_t random[8];
+
+    vv_random(random, sizeof(random));
+    vv_hex(id, random, sizeof(random));
+    if (setenv("VARVE_RUN", id, 1) != 0 || setenv("VARVE_JOB", job, 1) != 0) {
+        return vv_error_nomem(&app->err);
+    }
+    return VV_OK;
+}
+
 static enum vv_rc
 run_job(struct app *app, const struct settings_section *section, bool wait, enum exit_code *code)
 {
     VV_CLEANUP(vv_fd_closep) int lock = -1;
     struct job_report report = {0};
     struct job_plan plan = {0};
+    char id[RUN_ID];
     int64_t began;
     enum vv_rc rc = check_secrets(app, section);
 
     rc = rc == VV_OK ? lock_job(app, section->name, wait, &lock) : rc;
     began = vv_clock_system()->realtime(vv_clock_system());
+    rc = rc == VV_OK ? begin_run(app, section->name, id) : rc;
     rc = rc == VV_OK ? job_plan_make(app, section, &plan, &app->err) : rc;
+    if (rc == VV_OK) {
+        run_notes_begin(app, id, section->name, began);
+    }
     rc = rc == VV_OK ? job_run(&plan.job, signals_cancel(), &report, &app->err) : rc;
     if (rc == VV_OK) {
         enum exit_code own = job_report_code(&report);
+        run_notes_end(app, id, section->name, began, &report, own);
         job_report_print(app, section->name, &report, began, own);
         *code = exit_code_worse(*code, own);
         rc = report.cancelled ? vv_cancel_check(signals_cancel(), &app->err) : VV_OK;

@@ -37,8 +37,8 @@ job_report_code(const struct job_report *r)
     return code;
 }
 
-static const char *
-state_name(enum job_state s)
+const char *
+job_state_name(enum job_state s)
 {
     switch (s) {
     case JOB_DONE:
@@ -79,7 +79,7 @@ print_result(const struct job_result *r)
     char duration[32];
 
     vv_text_duration(r->process.milliseconds / 1000, duration);
-    printf("  %-11s %-9s", r->name, state_name(r->state));
+    printf("  %-11s %-9s", r->name, job_state_name(r->state));
     if (r->state == JOB_LEFT_OUT) {
         printf(" %s", r->why);
     } else {
@@ -137,7 +137,7 @@ print_json(struct json *j, const char *name, const struct job_report *r, int64_t
         if (p->command != NULL) {
             json_put_bytes(j, "command", vv_span(p->command, strlen(p->command)));
         }
-        json_put_text(j, "state", state_name(p->state));
+        json_put_text(j, "state", job_state_name(p->state));
         if (p->why[0] != '\0') {
             json_put_text(j, "why", p->why);
         }

@@ -7,6 +7,8 @@
 
 /** job_report_code(r): the worst of all parts and commands. */
 enum exit_code job_report_code(const struct job_report *r);
+/** job_state_name(s): "ok", "problems", "failed", "left out". */
+const char *job_state_name(enum job_state s);
 /** job_report_print(app, name, r, began, code): what a job did: as an object of the open JSON array, or as
  *  text, unless --quiet and nothing to say.  ${began}: ns since 1970. */
 void job_report_print(struct app *app, const char *name, const struct job_report *r, int64_t began,

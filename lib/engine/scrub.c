@@ -135,6 +135,20 @@ run(struct scrub *s, struct vv_error *err)
     return rc;
 }
 
+static void
+release(struct scrub *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        vv_free(s->items[i].name);
+    }
+    vv_free(s->items);
+    pack_names_release(&s->packs);
+    pack_names_release(&s->parity);
+    vv_buf_release(&s->missing);
+    scrub_ledger_free(s->ledger);
+    vv_mutex_release(&s->lock);
+}
+
 enum vv_rc
 scrub_run(struct repo *r, const struct scrub_options *options, struct vv_progress *progress,
           struct scrub_summary *ret, struct vv_error *err)
@@ -147,16 +161,35 @@ scrub_run(struct repo *r, const struct scrub_options *options, struct vv_progres
     s.started = clock->monotonic(clock);
     s.saved_at = s.started;
     rc = run(&s, err);
-    for (size_t i = 0; i < s.count; i++) {
-        vv_free(s.items[i].name);
-    }
-    vv_free(s.items);
-    pack_names_release(&s.packs);
-    pack_names_release(&s.parity);
-    vv_buf_release(&s.missing);
-    scrub_ledger_free(s.ledger);
-    vv_mutex_release(&s.lock);
+    release(&s);
     s.s.duration_ns = clock->monotonic(clock) - s.started;
     *ret = s.s;
+    return rc;
+}
+
+enum vv_rc
+scrub_ages_read(struct repo *r, int64_t since, struct scrub_ages *ret, struct vv_error *err)
+{
+    static const struct scrub_options none = {0};
+    struct scrub s = {.repo = r, .options = &none};
+    enum vv_rc rc;
+
+    *ret = (struct scrub_ages){0};
+    vv_mutex_init(&s.lock);
+    rc = scrub_ledger_open(r, &s.ledger, err);
+    rc = rc == VV_OK ? scrub_list(&s, err) : rc;
+    if (rc == VV_OK) {
+        count_all(&s);
+        count_ages(&s);
+        *ret = (struct scrub_ages){.objects = s.s.objects,
+                                   .bytes = s.s.bytes,
+                                   .never_read = s.s.never_read,
+                                   .oldest_read = s.s.oldest_read};
+        for (size_t i = 0; i < s.count; i++) {
+            ret->bytes_since +=
+                s.items[i].read_at >= since && s.items[i].read_at != 0 ? s.items[i].size : 0;
+        }
+    }
+    release(&s);
     return rc;
 }

@@ -75,4 +75,16 @@ MUST_CHECK enum vv_rc scrub_run(struct repo *r, const struct scrub_options *opti
                                 struct vv_progress *progress, struct scrub_summary *ret,
                                 struct vv_error *err);
 
+/** What this host knows of a site without reading it. */
+struct scrub_ages {
+    uint64_t objects;
+    uint64_t bytes;
+    uint64_t bytes_since; /* read whole since the time asked for */
+    uint64_t never_read;  /* objects */
+    int64_t oldest_read;  /* as in struct scrub_summary */
+};
+/** scrub_ages_read(r, since, ret, err): by the names of its objects, and the ledger. */
+MUST_CHECK enum vv_rc scrub_ages_read(struct repo *r, int64_t since, struct scrub_ages *ret,
+                                      struct vv_error *err);
+
 #endif

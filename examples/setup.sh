@@ -8,7 +8,7 @@
 # To build the command.
 packages_build="gcc libc6-dev cmake ninja-build pkgconf libsodium-dev libssl-dev libzstd-dev \
 libxxhash-dev libarchive-dev libjansson-dev libssh2-1-dev libisal-dev libqrencode-dev \
-libsqlite3-dev libpq-dev"
+libsqlite3-dev libpq-dev libcurl4-openssl-dev"
 
 # Beyond those, to run the tests: cmocka for the unit tests, the rest is what the end-to-end tests
 # compare with, what the independent reader (examples/varve-read.py) is written in, and Spin, which

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Complete reads and writes on descriptors, and locks (the vv_fd_ and lock part of file.h). */
 #include <errno.h>
+#include <inttypes.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -75,6 +77,28 @@ static bool
 range_fits(uint64_t offset, size_t len)
 {
     return offset <= INT64_MAX && len <= (uint64_t)INT64_MAX - offset;
+}
+
+bool
+vv_fd_is(int fd, const char *text, const char **ret_rest)
+{
+    char *end;
+    uintmax_t device = strtoumax(text, &end, 10);
+    uintmax_t inode = 0;
+    struct stat st;
+
+    if (end == text || *end != ':') {
+        return false;
+    }
+    text = end + 1;
+    inode = strtoumax(text, &end, 10);
+    if (end == text || fstat(fd, &st) != 0 || device != st.st_dev || inode != st.st_ino) {
+        return false;
+    }
+    if (ret_rest != NULL) {
+        *ret_rest = end;
+    }
+    return true;
 }
 
 enum vv_rc

@@ -22,6 +22,10 @@ vv_fd_closep(const int *fd)
     vv_fd_close(*fd);
 }
 
+/** vv_fd_is(fd, text, ret_rest): does "DEVICE:INODE" at the beginning of ${text} name what ${fd} is?  That is how
+ *  who starts a program says where its pipe leads.  *ret_rest: what stands behind; may be NULL. */
+MUST_CHECK bool vv_fd_is(int fd, const char *text, const char **ret_rest);
+
 /** vv_fd_read_full(fd, buf, len, ret_len, err): read until ${len} bytes or the end of file. */
 MUST_CHECK enum vv_rc vv_fd_read_full(int fd, void *buf, size_t len, const char *name,
                                       size_t *ret_len, struct vv_error *err);

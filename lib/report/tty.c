@@ -8,22 +8,44 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/file.h"
+
 #define WIDTH_DEFAULT 80
 #define WIDTH_MIN 20
+
+/* Does ${fd} lead to a terminal through whoever has started us?  *ret_columns: how wide that is. */
+static bool
+leads_to_terminal(int fd, unsigned *ret_columns)
+{
+    const char *stream = getenv("VARVE_TERMINAL_STREAM");
+    const char *rest;
+
+    if (stream == NULL || !vv_fd_is(fd, stream, &rest) || rest[0] != ':') {
+        return false;
+    }
+    *ret_columns = (unsigned)strtoul(rest + 1, NULL, 10);
+    return true;
+}
 
 bool
 tty_is_terminal(int fd)
 {
     const char *term = getenv("TERM");
+    unsigned columns;
 
-    return isatty(fd) == 1 && (term == NULL || strcmp(term, "dumb") != 0);
+    return (isatty(fd) == 1 || leads_to_terminal(fd, &columns)) &&
+           (term == NULL || strcmp(term, "dumb") != 0);
 }
 
 unsigned
 tty_width(int fd)
 {
     struct winsize size;
+    unsigned columns;
 
+    if (leads_to_terminal(fd, &columns)) {
+        return columns < WIDTH_MIN ? WIDTH_MIN : columns;
+    }
     if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
         return WIDTH_DEFAULT;
     }

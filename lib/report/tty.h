@@ -10,7 +10,8 @@
 
 /* Terminals: is there one, how wide is it, and one line on it that is drawn again and again. */
 
-/** tty_is_terminal(fd): a terminal that understands cursor movements (TERM is not "dumb"). */
+/** tty_is_terminal(fd): a terminal that understands cursor movements (TERM is not "dumb"), or a pipe that
+ *  leads to one, as VARVE_TERMINAL_STREAM (device:inode:columns) says. */
 bool tty_is_terminal(int fd);
 /** tty_width(fd): columns now (asked anew each time, so that a resized window is noticed); 80 if
  *  nobody knows. */

@@ -59,10 +59,26 @@ add_result(struct running *k, const char *name, const char *command)
     return r;
 }
 
-/* Run one, and judge it. */
+static void
+tell(const struct running *k, enum job_step step, const struct job_result *r)
+{
+    if (k->job->observer != NULL) {
+        k->job->observer->step(k->job->observer, step, r);
+    }
+}
+
+static void
+leave_out(const struct running *k, struct job_result *r, const char *why)
+{
+    r->state = JOB_LEFT_OUT;
+    r->why = why;
+    tell(k, JOB_ENDS, r);
+}
+
+/* How it went. */
 static enum vv_rc
-run_one(struct running *k, struct job_result *r, const struct process_spec *spec,
-        struct vv_cancel *cancel, struct vv_error *err)
+judge_one(struct running *k, struct job_result *r, const struct process_spec *spec,
+          struct vv_cancel *cancel, struct vv_error *err)
 {
     struct vv_error why = {0};
     enum vv_rc rc = process_run(spec, cancel, &r->process, &why);
@@ -90,6 +106,37 @@ run_one(struct running *k, struct job_result *r, const struct process_spec *spec
     return VV_OK;
 }
 
+/* Run one, and judge it. */
+static enum vv_rc
+run_one(struct running *k, struct job_result *r, const struct process_spec *spec,
+        struct vv_cancel *cancel, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    tell(k, JOB_BEGINS, r);
+    rc = judge_one(k, r, spec, cancel, err);
+    tell(k, JOB_ENDS, r);
+    return rc;
+}
+
+/* What all hooks and parts find: VARVE_JOB, and what the job's owner says. */
+static enum vv_rc
+put_environment(struct running *k, struct vv_buf *job, const char **environment, size_t room,
+                size_t *ret_count, struct vv_error *err)
+{
+    const char *const *more = k->job->environment;
+    size_t count = 0;
+
+    vv_buf_printf(job, "VARVE_JOB=%s", k->job->name);
+    VV_TRY(vv_buf_check(job, err));
+    environment[count++] = vv_buf_text(job);
+    for (; more != NULL && *more != NULL && count < room; more++) {
+        environment[count++] = *more;
+    }
+    *ret_count = count;
+    return VV_OK;
+}
+
 /* A request to stop may come while nothing runs. */
 static void
 look_for_stop(struct running *k)
@@ -107,25 +154,25 @@ run_hooks(struct running *k, enum job_moment moment, struct vv_error *err)
     VV_CLEANUP(vv_buf_release) struct vv_buf job = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf when = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf failed = {0};
-    const char *environment[] = {NULL, NULL, NULL, NULL};
+    const char *environment[PROCESS_ENVIRONMENT_MOST + 1] = {NULL};
+    size_t count = 0;
 
-    vv_buf_printf(&job, "VARVE_JOB=%s", k->job->name);
+    VV_TRY(put_environment(k, &job, environment, PROCESS_ENVIRONMENT_MOST - 2, &count, err));
     vv_buf_printf(&when, "VARVE_MOMENT=%s", job_moment_name(moment));
     VV_TRY(put_failed(k->report, &failed, err));
-    environment[0] = vv_buf_text(&job);
-    environment[1] = vv_buf_text(&when);
-    environment[2] = (const char *)failed.data;
-    VV_TRY(vv_buf_check(&job, err));
+    environment[count++] = vv_buf_text(&when);
+    environment[count] = (const char *)failed.data;
     VV_TRY(vv_buf_check(&when, err));
     for (size_t i = 0; i < h->count; i++) {
         const char *words[] = {"bash", "-o", "pipefail", "-c", h->commands[i], NULL};
-        struct process_spec spec = {
-            .words = words, .environment = environment, .limit_ms = k->job->hook_limit_ms};
+        struct process_spec spec = {.words = words,
+                                    .environment = environment,
+                                    .tail = k->job->tail,
+                                    .limit_ms = k->job->hook_limit_ms};
         struct job_result *r = add_result(k, job_moment_name(moment), h->commands[i]);
         look_for_stop(k);
         if (moment == JOB_BEFORE && (k->stopped || k->report->cancelled)) {
-            r->state = JOB_LEFT_OUT;
-            r->why = k->stopped ? "a command before it failed" : "stopped";
+            leave_out(k, r, k->stopped ? "a command before it failed" : "stopped");
             continue;
         }
         /* A request to stop has been heard; these clean up behind it. */
@@ -153,16 +200,23 @@ reason_to_leave_out(const struct running *k, const struct job_part *part)
 static enum vv_rc
 run_parts(struct running *k, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf job = {0};
+    const char *environment[PROCESS_ENVIRONMENT_MOST + 1] = {NULL};
+    size_t count = 0;
+
+    VV_TRY(put_environment(k, &job, environment, PROCESS_ENVIRONMENT_MOST, &count, err));
     for (size_t i = 0; i < k->job->part_count; i++) {
         const struct job_part *part = &k->job->parts[i];
-        struct process_spec spec = {.words = part->words, .capture = true};
+        struct process_spec spec = {.words = part->words,
+                                    .environment = environment,
+                                    .tail = k->job->tail,
+                                    .capture = true};
         struct job_result *r = add_result(k, part->name, NULL);
         const char *why;
         look_for_stop(k);
         why = reason_to_leave_out(k, part);
         if (why != NULL) {
-            r->state = JOB_LEFT_OUT;
-            r->why = why;
+            leave_out(k, r, why);
             continue;
         }
         VV_TRY(run_one(k, r, &spec, k->cancel, err));

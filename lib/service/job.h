@@ -2,6 +2,7 @@
 #ifndef VARVE_SERVICE_JOB_H
 #define VARVE_SERVICE_JOB_H
 
+#include "service/output_tail.h"
 #include "service/process.h"
 
 /*
@@ -30,8 +31,18 @@ struct job_hooks {
     const char *const *commands; /* run by bash -o pipefail -c */
     size_t count;
 };
+/** Told as it happens; what was left out only ends. */
+enum job_step { JOB_BEGINS, JOB_ENDS };
+struct job_result;
+struct job_observer {
+    void (*step)(struct job_observer *self, enum job_step step, const struct job_result *r);
+};
 struct job {
     const char *name;
+    const char *const
+        *environment; /* of hooks and parts, beside VARVE_JOB; as process_spec's; may be NULL */
+    struct output_tail *tail; /* remembers what all of them say on standard error; may be NULL */
+    struct job_observer *observer; /* may be NULL */
     struct job_hooks hooks[JOB_MOMENTS];
     uint64_t hook_limit_ms;
     const struct job_part *parts; /* in this order */
@@ -55,7 +66,7 @@ struct job_report {
 /** job_moment_name(m): "before", "on-success", "on-error", "after". */
 const char *job_moment_name(enum job_moment m);
 /** job_run(j, cancel, ret, err): run it.  Failures of what it runs are in the report; ${err} is for
- *  what keeps it from running anything.  Hooks find the job in VARVE_JOB, the moment in VARVE_MOMENT,
+ *  what keeps it from running anything.  All find the job in VARVE_JOB, hooks the moment in VARVE_MOMENT,
  *  and after the parts VARVE_FAILED (names, with blanks between them; empty if nothing has failed). */
 MUST_CHECK enum vv_rc job_run(const struct job *j, struct vv_cancel *cancel, struct job_report *ret,
                               struct vv_error *err);

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who is told what, in which words, and what is remembered of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "service/notify.h"
+
+#define SECOND INT64_C(1000000000)
+#define HOUR (3600 * SECOND)
+
+static const char *const addresses[] = {"root", "admin@example.org"};
+static struct notify_settings settings;
+static struct notify_facts facts;
+static struct notify_state known;
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    settings = (struct notify_settings){
+        .ping_url = "https://hc.example/token",
+        .mail_to = addresses,
+        .mail_count = 2,
+        .sendmail = "/nowhere/sendmail",
+        .command = "true",
+        .ping_limit_ms = 1000,
+        .program_limit_ms = 60000,
+        .on = NOTIFY_ON(NOTIFY_FAILURE) | NOTIFY_ON(NOTIFY_RECOVERY) | NOTIFY_ON(NOTIFY_SILENCE),
+        .repeat_after_ns = 24 * HOUR};
+    facts = (struct notify_facts){.job = "web",
+                                  .run = "0123456789ab",
+                                  .host = "h",
+                                  .failed = "",
+                                  .summary = "",
+                                  .tail = "",
+                                  .now = 1000000 * SECOND};
+    known = (struct notify_state){0};
+    return 0;
+}
+
+/* after EVENT: ${c} is to be told of that ("." unwanted, "-" held back), and was. */
+static void
+expect(enum notify_channel c, enum notify_event event, const char *want)
+{
+    struct notify_decision d;
+
+    facts.event = event;
+    d = notify_decide(&settings, &facts, &known, c);
+    assert_string_equal(d.verdict == NOTIFY_DUE         ? notify_event_name(d.event)
+                        : d.verdict == NOTIFY_HELD_BACK ? "-"
+                                                        : ".",
+                        want);
+    if (d.verdict == NOTIFY_DUE || (event == NOTIFY_SUCCESS && d.verdict == NOTIFY_UNWANTED)) {
+        notify_remember(&known, &facts, c);
+    }
+}
+
+static void
+pings(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        expect(NOTIFY_PING, NOTIFY_START, "start");
+        expect(NOTIFY_PING, NOTIFY_FAILURE, "failure");
+    }
+    expect(NOTIFY_PING, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_PING, NOTIFY_SUCCESS, "success");
+    expect(NOTIFY_PING, NOTIFY_TEST, "test");
+    settings.ping_url = NULL;
+    expect(NOTIFY_PING, NOTIFY_SUCCESS, ".");
+    settings.ping_success = "https://hc.example/ok";
+    expect(NOTIFY_PING, NOTIFY_START, ".");
+    expect(NOTIFY_PING, NOTIFY_FAILURE, ".");
+    expect(NOTIFY_PING, NOTIFY_SUCCESS, "success");
+}
+
+static void
+mails(void **state)
+{
+    (void)state;
+    expect(NOTIFY_MAIL, NOTIFY_START, ".");
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
+    facts.code = 1;
+    facts.failed = "backup";
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    facts.now += HOUR;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    facts.failed = "backup replicate"; /* that is another one */
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    facts.code = 13;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    facts.now += 24 * HOUR - 1;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    facts.now += 1;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    facts.now -= 48 * HOUR; /* the clock went back */
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    expect(NOTIFY_MAIL, NOTIFY_TEST, "test");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, "."); /* that channel was told nothing */
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure"); /* after a recovery it is a new one */
+}
+
+static void
+wanted_events(void **state)
+{
+    (void)state;
+    settings.on = NOTIFY_ON(NOTIFY_FAILURE);
+    expect(NOTIFY_COMMAND, NOTIFY_FAILURE, "failure");
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, ".");
+    expect(NOTIFY_COMMAND, NOTIFY_FAILURE, "failure");
+    settings.on = NOTIFY_ON(NOTIFY_SUCCESS) | NOTIFY_ON(NOTIFY_START);
+    expect(NOTIFY_COMMAND, NOTIFY_START, "start");
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, "recovery");
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, "success");
+    expect(NOTIFY_COMMAND, NOTIFY_FAILURE, ".");
+    expect(NOTIFY_COMMAND, NOTIFY_SILENCE, ".");
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, "success");
+    settings.command = NULL;
+    expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, ".");
+    expect(NOTIFY_COMMAND, NOTIFY_TEST, ".");
+    settings.mail_count = 0;
+    expect(NOTIFY_MAIL, NOTIFY_TEST, ".");
+}
+
+static struct notify_state
+parse(const char *text)
+{
+    return notify_state_parse(vv_span(text, strlen(text)));
+}
+
+static void
+states(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "varve-notify 2\nmail failure 5 1 backup\n",
+        "mail failure 5 1 backup\n",
+        "varve-notify 1\nmail failure 5 1 backup",
+        "varve-notify 1\nmail failure five 1 backup\n",
+        "varve-notify 1\nmail failure\n",
+        "varve-notify 1\nmail success 5 1 backup\n",
+        "varve-notify 1\nping failure 5 1 backup\n",
+        "varve-notify 1\nmail failure 5 1\nmail failure 5 1 backup\n",
+        "varve-notify 1\nmail failure 5 1 backup\nrubbish\n",
+    };
+    struct vv_buf text = {0};
+    struct notify_state s;
+    char many[1000];
+
+    (void)state;
+    facts.code = 13;
+    facts.failed = "backup scrub";
+    facts.event = NOTIFY_FAILURE;
+    notify_remember(&known, &facts, NOTIFY_MAIL);
+    facts.event = NOTIFY_SILENCE;
+    notify_remember(&known, &facts, NOTIFY_COMMAND);
+    notify_state_print(&known, &text);
+    assert_string_equal(vv_buf_text(&text),
+                        "varve-notify 1\nmail failure 1000000000000000 13 backup scrub\n"
+                        "command silence 1000000000000000 \n");
+    s = notify_state_parse(vv_buf_span(&text));
+    assert_memory_equal(&s.troubles[NOTIFY_MAIL].what, "13 backup scrub", 16);
+    assert_true(s.troubles[NOTIFY_MAIL].told && s.troubles[NOTIFY_COMMAND].told);
+    assert_int_equal(s.troubles[NOTIFY_COMMAND].event, NOTIFY_SILENCE);
+    assert_int_equal(s.troubles[NOTIFY_MAIL].when, facts.now);
+    for (size_t i = 0; i < VV_COUNT(wrong); i++) {
+        s = parse(wrong[i]);
+        assert_false(s.troubles[NOTIFY_MAIL].told);
+        assert_false(s.troubles[NOTIFY_PING].told);
+    }
+    /* More parts than there is room for are the same ones the next time, too. */
+    memset(many, 'x', sizeof(many) - 1);
+    many[sizeof(many) - 1] = '\0';
+    known = (struct notify_state){0};
+    facts.failed = many;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    vv_buf_reset(&text);
+    notify_state_print(&known, &text);
+    known = notify_state_parse(vv_buf_span(&text));
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    vv_buf_release(&text);
+}
+
+static void
+expect_address(enum notify_event event, const char *want)
+{
+    struct vv_buf url = {0};
+
+    notify_ping_address(&settings, event, &url);
+    assert_string_equal(vv_buf_text(&url), want);
+    vv_buf_release(&url);
+}
+
+static void
+ping_addresses(void **state)
+{
+    (void)state;
+    expect_address(NOTIFY_START, "https://hc.example/token/start");
+    expect_address(NOTIFY_SUCCESS, "https://hc.example/token");
+    expect_address(NOTIFY_RECOVERY, "https://hc.example/token");
+    expect_address(NOTIFY_FAILURE, "https://hc.example/token/fail");
+    expect_address(NOTIFY_SILENCE, "https://hc.example/token/fail");
+    expect_address(NOTIFY_TEST, "https://hc.example/token/fail");
+    settings.ping_url = "https://hc.example/token/?create=1#x";
+    expect_address(NOTIFY_START, "https://hc.example/token/start?create=1#x");
+    expect_address(NOTIFY_SUCCESS, "https://hc.example/token/?create=1#x");
+    settings.ping_failure = "https://other/down?msg=no";
+    expect_address(NOTIFY_FAILURE, "https://other/down?msg=no");
+    settings.ping_url = NULL;
+    expect_address(NOTIFY_START, "");
+    settings.ping_failure = NULL;
+    settings.ping_success = "https://other/up";
+    expect_address(NOTIFY_TEST, "https://other/up");
+    settings.ping_start = "https://other/run";
+    expect_address(NOTIFY_TEST, "https://other/run");
+}
+
+static void
+words(void **state)
+{
+    static const struct {
+        enum notify_event event;
+        int code;
+        const char *text;
+    } subjects[] = {
+        {NOTIFY_START, 0, "begins"},
+        {NOTIFY_SUCCESS, 0, "went well"},
+        {NOTIFY_FAILURE, 3, "is done, with problems"},
+        {NOTIFY_FAILURE, 130, "was stopped"},
+        {NOTIFY_FAILURE, 12, "FAILED, exit code 12"},
+        {NOTIFY_SILENCE, 0, "is SILENT"},
+        {NOTIFY_RECOVERY, 0, "is well again"},
+        {NOTIFY_TEST, 0, "sends a test: nothing has happened"},
+    };
+    struct vv_buf text = {0};
+    char want[128];
+    char line[5000];
+
+    (void)state;
+    for (size_t i = 0; i < VV_COUNT(subjects); i++) {
+        facts.code = subjects[i].code;
+        vv_buf_reset(&text);
+        notify_subject(&facts, subjects[i].event, &text);
+        (void)snprintf(want, sizeof(want), "varve on h: job 'web' %s", subjects[i].text);
+        assert_string_equal(vv_buf_text(&text), want);
+    }
+    facts.summary = "  backup failed\n";
+    facts.tail = "varve: one\nvarve: two";
+    vv_buf_reset(&text);
+    notify_message(&facts, NOTIFY_FAILURE, &text);
+    assert_non_null(strstr(vv_buf_text(&text), ", run 0123456789ab\n\n  backup failed\n\n"
+                                               "The end of what it said:\n\n"
+                                               "varve: one\nvarve: two\n"));
+    settings.mail_from = "varve@h.example";
+    memset(line, 'x', sizeof(line) - 1);
+    line[sizeof(line) - 1] = '\0';
+    facts.tail = line;
+    facts.now = INT64_C(1795746600) * SECOND; /* date -u -d @1795746600 */
+    vv_buf_reset(&text);
+    notify_mail(&settings, &facts, NOTIFY_RECOVERY, &text);
+    assert_memory_equal(vv_buf_text(&text),
+                        "From: varve@h.example\nTo: root,\n admin@example.org\n"
+                        "Subject: varve on h: job 'web' is well again\n"
+                        "Date: Fri, 27 Nov 2026 02:30:00 +0000\nMIME-Version: 1.0\n",
+                        strlen("From: varve@h.example\nTo: root,\n admin@example.org\n"
+                               "Subject: varve on h: job 'web' is well again\n"
+                               "Date: Fri, 27 Nov 2026 02:30:00 +0000\nMIME-Version: 1.0\n"));
+    for (const char *p = vv_buf_text(&text), *end; (end = strchr(p, '\n')) != NULL; p = end + 1) {
+        assert_true(end - p <= 998);
+    }
+    /* Nothing in a name ends the head. */
+    facts.host = "h\nBcc: x@y";
+    vv_buf_reset(&text);
+    notify_mail(&settings, &facts, NOTIFY_RECOVERY, &text);
+    assert_null(strstr(vv_buf_text(&text), "\nBcc"));
+    vv_buf_release(&text);
+}
+
+/* ---- sending ---- */
+
+static char directory[] = "/tmp/varve-notify.XXXXXX";
+static char path[3][64];
+
+static void
+write_program(const char *file, const char *script)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
+    assert_int_equal(vv_file_replace(AT_FDCWD, file, vv_span(text, strlen(text)), 0700, NULL),
+                     VV_OK);
+}
+
+static void
+sending(void **state)
+{
+    struct notify_report r;
+    struct vv_buf text = {0};
+    char command[256];
+
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path[0], sizeof(path[0]), "%s/state", directory);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/sendmail", directory);
+    settings.ping_url = NULL;
+    settings.sendmail = path[1];
+    (void)snprintf(command, sizeof(command),
+                   "echo $VARVE_EVENT $VARVE_JOB $VARVE_RUN $VARVE_CODE >%s/out; cat >>%s/out",
+                   directory, directory);
+    settings.command = command;
+    facts.event = NOTIFY_FAILURE;
+    facts.code = 1;
+    /* Mail cannot be sent: it counts as not told; the command can. */
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_PING].outcome, NOTIFY_NONE);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_FAILED);
+    assert_non_null(strstr(r.results[NOTIFY_MAIL].err.message, "is not there"));
+    assert_int_equal(r.results[NOTIFY_COMMAND].outcome, NOTIFY_SENT);
+    (void)snprintf(path[2], sizeof(path[2]), "%s/out", directory);
+    assert_int_equal(vv_file_read(AT_FDCWD, path[2], 9999, &text, NULL), VV_OK);
+    assert_memory_equal(vv_buf_text(&text),
+                        "failure web 0123456789ab 1\nvarve on h: job 'web' FAILED", 55);
+    settings.command = "true";
+    write_program(path[1], "exit 7");
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_FAILED);
+    assert_non_null(strstr(r.results[NOTIFY_MAIL].err.message, "exit code 7"));
+    assert_int_equal(r.results[NOTIFY_COMMAND].outcome, NOTIFY_SUPPRESSED);
+    settings.program_limit_ms = 200;
+    write_program(path[1], "sleep 1008");
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_FAILED);
+    assert_non_null(strstr(r.results[NOTIFY_MAIL].err.message, "took longer"));
+    settings.program_limit_ms = 60000;
+    write_program(path[1], "cat >/dev/null");
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SUPPRESSED);
+    /* A test is none of the history. */
+    facts.event = NOTIFY_TEST;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    facts.event = NOTIFY_FAILURE;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SUPPRESSED);
+    /* Without state, or with rubbish for it, nothing is held back. */
+    notify_send(&settings, &facts, NULL, &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    write_program(path[0], "rubbish");
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    assert_int_equal(r.state.rc, VV_OK);
+    facts.event = NOTIFY_SUCCESS;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].event, NOTIFY_RECOVERY);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_NONE);
+    /* State that cannot be kept is said, and changes nothing else. */
+    facts.event = NOTIFY_FAILURE;
+    notify_send(&settings, &facts, "/nowhere/at/all", &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    assert_int_not_equal(r.state.rc, VV_OK);
+    (void)unlink(path[0]);
+    (void)unlink(path[1]);
+    (void)unlink(path[2]);
+    assert_int_equal(rmdir(directory), 0);
+    vv_buf_release(&text);
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(pings, set_up),   cmocka_unit_test_setup(mails, set_up),
+        cmocka_unit_test_setup(states, set_up),  cmocka_unit_test_setup(ping_addresses, set_up),
+        cmocka_unit_test_setup(words, set_up),   cmocka_unit_test_setup(wanted_events, set_up),
+        cmocka_unit_test_setup(sending, set_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -291,7 +291,9 @@ app_finish(struct app *app, enum vv_rc rc, enum exit_code code)
     if (rc != VV_OK) {
         app->err.rc = rc;
         app->global.json = app->global.json || (rc == VV_EUSAGE && app->json_guess);
-        code = exit_code_worse(code, exit_code_of(rc, app->err.origin));
+        code = app->unknown_on_failure && rc != VV_ECANCELLED
+                   ? EXIT_PROBLEMS
+                   : exit_code_worse(code, exit_code_of(rc, app->err.origin));
         tell_error(app, code);
     }
     code = exit_code_worse(code, replica_options_report(app));

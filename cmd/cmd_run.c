@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve run JOB... | --all: jobs of the configuration, one after the other. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/random.h"
-#include "directories.h"
+#include "job_lock.h"
 #include "job_plan.h"
 #include "job_report.h"
 #include "run_notes.h"
 #include "signals.h"
-
-#define WAIT_STEP_US 200000u
 
 struct run_command_line {
     bool all;
@@ -30,19 +25,6 @@ static const struct option_spec specs[] = {
      "wait while another run of the same job goes on, instead of failing", NULL},
     OPTION_END,
 };
-
-static enum vv_rc
-no_such_job(struct app *app, const struct settings *c, const char *name)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
-
-    (void)app_usage(app, "there is no job '%s' in the configuration", name);
-    if (settings_names(c, "job", &names, NULL) == VV_OK) {
-        vv_error_hint(&app->err, names.len > 0 ? "there are: %s" : "there is none at all%s",
-                      vv_buf_text(&names));
-    }
-    return VV_EUSAGE;
-}
 
 static enum vv_rc
 check_names(struct app *app, const struct settings *c, const struct run_command_line *o,
@@ -58,9 +40,8 @@ check_names(struct app *app, const struct settings *c, const struct run_command_
         return VV_EUSAGE;
     }
     for (size_t i = 0; i < args->count; i++) {
-        if (settings_find(c, "job", args->items[i]) == NULL) {
-            return no_such_job(app, c, args->items[i]);
-        }
+        const struct settings_section *section = NULL;
+        VV_TRY(settings_input_job(app, c, args->items[i], &section));
     }
     if (o->all && settings_names(c, "job", &names, NULL) == VV_OK && names.len == 0) {
         return app_usage(app, "there is no job in the configuration");
@@ -112,60 +93,6 @@ check_secrets(struct app *app, const struct settings_section *job)
     return VV_OK;
 }
 
-/* ---- one at a time ---- */
-
-static enum vv_rc
-busy(struct app *app, int fd, const char *job)
-{
-    char who[128];
-    ssize_t n = pread(fd, who, sizeof(who) - 1, 0);
-
-    who[n > 0 ? n : 0] = '\0';
-    who[strcspn(who, "\n")] = '\0';
-    (void)vv_error_set(&app->err, VV_EREFUSED, "job '%s' is running already%s%s", job,
-                       who[0] != '\0' ? ": " : "", who);
-    vv_error_hint(&app->err, "with --wait the next run begins when that one has ended");
-    return VV_EREFUSED;
-}
-
-/* Held until the descriptor is closed, or we are gone. */
-static enum vv_rc
-lock_job(struct app *app, const char *job, bool wait, int *ret)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
-    VV_CLEANUP(vv_fd_closep) int fd = -1;
-    char when[VV_TIME_TEXT];
-    bool got = false;
-
-    vv_buf_reset(&app->state_dir);
-    VV_TRY(directories_find(DIRECTORY_STATE, &app->state_dir, &app->err));
-    VV_TRY(directories_make(&app->state_dir, &app->err));
-    vv_buf_printf(&path, "%s/run-%s.lock", vv_buf_text(&app->state_dir), job);
-    VV_TRY(vv_buf_check(&path, &app->err));
-    fd = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return vv_error_sys(&app->err, errno, "cannot open '%s'", vv_buf_text(&path));
-    }
-    for (;;) {
-        VV_TRY(vv_file_lock(fd, false, &got, &app->err));
-        if (got) {
-            break;
-        }
-        if (!wait) {
-            return busy(app, fd, job);
-        }
-        VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
-        (void)usleep(WAIT_STEP_US);
-    }
-    vv_time_format(vv_clock_system()->realtime(vv_clock_system()), when);
-    if (ftruncate(fd, 0) != 0 || dprintf(fd, "process %ld, since %s\n", (long)getpid(), when) < 0) {
-        /* nobody depends on it */
-    }
-    *ret = fd;
-    fd = -1;
-    return VV_OK;
-}
-
 /* ---- jobs ---- */
 
 /* By it a run, its parts and its commands are known everywhere: they find it in their environment. */
@@ -193,7 +120,7 @@ run_job(struct app *app, const struct settings_section *section, bool wait, enum
     int64_t began;
     enum vv_rc rc = check_secrets(app, section);
 
-    rc = rc == VV_OK ? lock_job(app, section->name, wait, &lock) : rc;
+    rc = rc == VV_OK ? job_lock_take(app, section->name, wait, &lock, &app->err) : rc;
     began = vv_clock_system()->realtime(vv_clock_system());
     rc = rc == VV_OK ? begin_run(app, section->name, id) : rc;
     rc = rc == VV_OK ? job_plan_make(app, section, &plan, &app->err) : rc;

@@ -121,7 +121,7 @@ start_with(const struct process_spec *spec, const struct ends *e, const struct r
 {
     char texts[RELAY_ENVIRONMENT][96];
     const char *more[PROCESS_ENVIRONMENT_MOST + RELAY_ENVIRONMENT];
-    size_t told = relay_environment(relay, e->error, texts);
+    size_t told = relay_environment(relay, spec->silent ? -1 : e->error, texts);
     char **environment = NULL;
     pid_t parent = getpid();
     size_t count = 0;
@@ -157,7 +157,13 @@ start(const struct process_spec *spec, int *ret_output, struct relay *relay, pid
     int pair[2];
 
     VV_TRY(open_input(spec->input, &input, err));
-    VV_TRY(relay_open(relay, spec->tail, &error, err));
+    VV_TRY(relay_open(relay, spec->silent ? NULL : spec->tail, &error, err));
+    if (spec->silent) {
+        error = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    }
+    if (spec->silent && error < 0) {
+        return vv_error_sys(err, errno, "cannot open '/dev/null'");
+    }
     if (spec->capture) {
         if (pipe2(pair, O_CLOEXEC) != 0) {
             return vv_error_sys(err, errno, "cannot start '%s'", spec->words[0]);

@@ -18,8 +18,9 @@ struct process_spec {
                          PROCESS_ENVIRONMENT_MOST; may be NULL */
     struct vv_span input;           /* what it reads on standard input, instead of /dev/null */
     struct output_tail *tail;       /* remembers what it says on standard error; may be NULL */
-    bool capture;                   /* keep standard output; else it goes to our standard error */
-    uint64_t limit_ms;              /* end it after so long; 0: never */
+    bool silent;       /* what it says on standard error goes nowhere; without a tail */
+    bool capture;      /* keep standard output; else it goes to our standard error */
+    uint64_t limit_ms; /* end it after so long; 0: never */
 };
 struct process_result {
     int code; /* exit code; 128 and the number of the signal that ended it */

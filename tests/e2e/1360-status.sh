@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# How jobs are doing: green is earned, everything that goes wrong is told, and when nothing can be asked, what
+# was known.  The history of runs beside it.
+need_command faketime
+unset VARVE_REPO VARVE_KEY_FILE
+cd "$WORK" || exit
+export VARVE_CONFIG=$WORK/varve.conf
+mkdir -p data
+seq 1000 >data/numbers
+assert_exit 0 varve -r "$WORK/repo" init --key-file "$WORK/key" --reserve 1M >/dev/null
+
+base="[repository main]
+url = $WORK/repo
+key-file = $WORK/key
+[repository site]
+url = $WORK/site
+[job web]
+repository = main
+path = $WORK/data
+replicate-to = site"
+conf()
+{
+    printf '%s\n' "$base" "$@" >varve.conf
+    chmod 600 varve.conf
+}
+# expect LEVEL CODE TEXT [OPTION...]: the first line, the exit code, and the same from JSON.
+expect()
+{
+    local level=$1 code=$2 text=$3
+    shift 3
+    assert_exit "$code" varve status "$@" >out 2>problems
+    assert_grep "^VARVE $level: .*$text" <(head -n 1 out)
+    assert_exit "$code" varve status --json "$@" >out.json 2>problems
+    assert_eq "$(json out.json 'd["level"]')" "$level"
+    assert_eq "$(json out.json 'd["exit"]')" "$code"
+}
+
+# ---- before the first run, and after it ----
+conf
+expect CRITICAL 2 "main: there is no snapshot of this job"
+assert_grep 'WARNING +history .*no run of this job' out
+assert_exit 0 varve runs >out 2>problems
+assert_grep 'there are none' problems
+assert_exit 0 varve run -q web
+expect OK 0 '1 job'
+assert_grep '^  OK +copy +site +the newest of 1 snapshot is [0-9]+ s old' out
+assert_grep '^  OK +copies .*3 copies with the data itself, on 1 host, 0 off this one' out
+assert_exit 0 varve status --quiet >out
+[ ! -s out ] || fail "--quiet says: $(cat out)"
+assert_exit 0 varve status --nagios >out
+assert_eq "$(wc -l <out)" 1
+assert_grep "^VARVE OK: 1 job \\| 'web main age'=[0-9]+s;;93600;0 'web site age'=[0-9]+s;;93600;0$" out
+
+# ---- metrics: a parser of the format takes them, and a monitoring system may read them ----
+assert_exit 0 varve status -q --prometheus metrics.prom
+assert_eq "$(stat -c %a metrics.prom)" 644
+/usr/bin/python3 - <<'END' || fail "metrics"
+import time
+from prometheus_client.parser import text_string_to_metric_families
+found = {}
+for family in text_string_to_metric_families(open("metrics.prom").read()):
+    assert family.documentation and family.type == "gauge", family
+    assert family.name not in found, family.name
+    found[family.name] = {tuple(sorted(s.labels.items())): s.value for s in family.samples}
+job, site = (("job_name", "web"),), (("job_name", "web"), ("repository", "site"))
+assert found["varve_job_status"][job] == 0
+assert found["varve_job_last_run_exit_code"][job] == 0
+assert found["varve_repository_reached"][site] == 1
+assert found["varve_repository_snapshots"][site] == 1
+assert found["varve_repository_behind_seconds"][site] == 0
+assert abs(found["varve_repository_newest_snapshot_timestamp_seconds"][site] - time.time()) < 600
+assert abs(found["varve_status_timestamp_seconds"][()] - time.time()) < 600
+END
+assert_exit 3 varve status --prometheus "$WORK/nowhere/metrics.prom" >out 2>problems
+assert_grep 'nowhere' problems
+
+# ---- silence ----
+assert_exit 2 faketime -f +8d "$VARVE" status >out
+assert_grep '^VARVE CRITICAL: .*the newest snapshot is 8 d' out
+assert_grep 'CRITICAL +copy +site .*8 d' out
+assert_exit 0 faketime -f +20h "$VARVE" status >out
+conf 'max-age = 12h'
+assert_exit 2 faketime -f +20h "$VARVE" status >out
+conf
+
+# ---- places that do not answer ----
+expect OK 0 '1 job'
+expect WARNING 1 'main: no answer \(not asked' --offline
+assert_grep 'OK +copy +site .*the newest of 1 snapshot' out
+mv site site-away
+expect CRITICAL 2 'site: cannot be used: there is no varve repository'
+assert_grep 'OK +copy +site +the newest of 1 snapshot' out # as it was known
+assert_exit 0 varve -r main backup --tag job:web data >/dev/null
+expect CRITICAL 2 'site: cannot be used'
+assert_grep 'copy +site +.* behind' out
+mv site-away site
+mv key key-away
+expect CRITICAL 2 'main: cannot be used'
+mv key-away key
+sed -i "s|$WORK/site|sftp://127.0.0.1:1/site|" varve.conf
+expect UNKNOWN 3 'site: no answer, and nothing is known of it'
+conf
+expect OK 0 '1 job'
+
+# ---- runs that went wrong ----
+conf 'after = false'
+assert_exit 1 varve run -q web >out 2>problems
+expect CRITICAL 2 'the last run FAILED .* exit code 1: after'
+conf "path = $WORK/missing"
+assert_exit 3 varve run -q web >out 2>problems
+expect WARNING 1 'had problems: backup'
+conf 'before = kill -9 $PPID'
+varve run -q web >out 2>problems || true
+expect CRITICAL 2 'was cut off'
+assert_grep 'the newest of 4 snapshots' out
+conf 'before = touch started; while [ ! -e go ]; do sleep 0.1; done'
+varve run -q web >out 2>problems &
+runner=$!
+until [ -e started ]; do sleep 0.1; done
+assert_exit 1 varve status >out # the last one that ended had problems
+assert_grep 'OK +run +a run goes on since' out
+touch go
+wait "$runner"
+conf
+assert_exit 0 varve run -q web
+expect OK 0 '1 job'
+
+# ---- the history ----
+assert_exit 0 varve runs web >out
+assert_eq "$(grep -c '^20' out)" 6
+assert_grep '^20.* web .* ok' out
+assert_grep '^20.* web .*FAILED \(1\) +after: failed' out
+assert_grep '^20.* web .*problems \(3\) +backup: problems' out
+assert_grep '^20.* web .*no end' out
+assert_exit 0 varve runs --json --last 1 >out.json
+python3 - <<'END' || fail "runs --json"
+import json
+runs = json.load(open("out.json"))["runs"]
+assert len(runs) == 1 and runs[0]["exit_code"] == 0 and runs[0]["job"] == "web", runs
+assert [p["part"] for p in runs[0]["parts"]] == ["backup", "replicate"], runs
+assert all(p["state"] == "ok" for p in runs[0]["parts"]), runs
+END
+assert_exit 0 varve runs --replications --json --all >out.json
+python3 - <<'END' || fail "runs --replications"
+import json
+items = json.load(open("out.json"))["replications"]
+assert len(items) >= 4 and all(r["destination"] == "site" for r in items), items
+assert all(r["run"] and r["job"] == "web" and r["repository"] == "main" for r in items), items
+assert sum(r["bytes"] for r in items) > 0
+END
+assert_exit 0 varve -r main rehearse latest --json >out.json
+assert_exit 0 varve runs --rehearsals >out
+assert_grep ' main .* ok +proven' out
+conf 'max-rehearsal-age = 30d'
+expect OK 0 '1 job'
+assert_grep 'OK +rehearsal .*took' out
+assert_exit 2 faketime -f +31d "$VARVE" status >out
+assert_grep 'WARNING +rehearsal .*31 d .* more than 30 d' out
+conf
+assert_exit 0 varve runs nobody >out 2>problems
+assert_exit 2 varve runs --incidents --rehearsals >out 2>problems
+pack=$(find repo/packs -type f | head -n 1)
+cp "$pack" pack.saved
+chmod u+w "$pack"
+printf X | dd of="$pack" bs=1 seek=200 conv=notrunc 2>/dev/null
+assert_exit 12 varve -r main verify --data >out 2>problems
+assert_exit 0 varve runs --incidents --json >out.json
+python3 - <<'END' || fail "runs --incidents"
+import json
+items = json.load(open("out.json"))["incidents"]
+assert len(items) == 1 and items[0]["command"] == "verify" and items[0]["exit_code"] == 12, items
+assert items[0]["repository"] == "main" and items[0]["run"] is None, items
+END
+cp pack.saved "$pack"
+
+# ---- a history that is damaged, or gone, is no green, and stands in nobody's way ----
+cp "$VARVE_STATE_DIR/runs.db" good.db
+head -c 5000 /dev/urandom >"$VARVE_STATE_DIR/runs.db"
+expect UNKNOWN 3 'the history of runs cannot be read'
+rm "$VARVE_STATE_DIR/runs.db"
+expect WARNING 1 'no run of this job is in the history'
+head -c 5000 /dev/urandom >"$VARVE_STATE_DIR/runs.db"
+assert_exit 1 varve runs >out 2>problems
+assert_grep 'runs.db' problems
+assert_exit 0 varve run -q web >out 2>problems
+assert_grep 'a new one is begun' problems
+assert_exists "$VARVE_STATE_DIR/runs.db.damaged"
+expect OK 0 '1 job'
+mv good.db "$VARVE_STATE_DIR/runs.db"
+expect OK 0 '1 job'
+
+# ---- snapshots by hand, or of another host, are not the job's ----
+assert_exit 0 varve -r main backup --tag job:web --host elsewhere data >/dev/null
+assert_exit 0 varve -r main inspect >out
+assert_grep "job 'web' on elsewhere: 1 snapshot, " out
+assert_exit 0 varve -r main inspect --json >out.json
+python3 - <<'END' || fail "inspect"
+import json
+d = json.load(open("out.json"))
+by = {(g["job"], g["host"]): g["snapshots"] for g in d["jobs"]}
+assert by[("web", "elsewhere")] == 1 and by[("web", [h for j, h in by if h != "elsewhere"][0])] >= 5, by
+assert d["objects"] > 0 and 0 < d["space_free"] <= d["space_total"], d
+END
+
+# ---- mistakes ----
+assert_exit 3 varve status nosuch >out 2>problems
+assert_grep "no job 'nosuch'" problems
+assert_grep 'there are: web' problems
+assert_exit 3 varve status --timeout never >out 2>problems
+conf 'max-age = soon'
+assert_exit 3 varve status >out 2>problems
+assert_grep 'max-age' problems

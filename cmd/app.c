@@ -65,6 +65,13 @@ const struct option_spec global_specs[] = {
      "print no summary if nothing went wrong, and no progress", NULL},
     {"progress", '\0', OPTION_FLAG, offsetof(struct global_options, progress), NULL,
      "tell the progress without a terminal too, once a minute", NULL},
+    {"log-format", '\0', OPTION_CHOICE, offsetof(struct global_options, log_format), "FORMAT",
+     "log events in lines of text or json: to --log-file, else to standard error instead of what "
+     "is "
+     "said there (default: VARVE_LOG_FORMAT)",
+     app_log_formats},
+    {"log-file", '\0', OPTION_TEXT, offsetof(struct global_options, log_file), "FILE",
+     "log events to the end of this file (default: VARVE_LOG_FILE)", NULL},
     {"verbose", 'v', OPTION_COUNT, offsetof(struct global_options, verbose), NULL,
      "name every file that is worked on", NULL},
     {"help", 'h', OPTION_FLAG, offsetof(struct global_options, help), NULL, "print this", NULL},
@@ -78,6 +85,7 @@ app_init(struct app *app)
 {
     memset(app, 0, sizeof(*app));
     app->global.ssh.transport = -1;
+    app->global.log_format = -1;
     messages_init(&app->messages);
 }
 
@@ -94,6 +102,7 @@ app_release(struct app *app)
     settings_input_release(&app->settings);
     vv_buf_release(&app->state_dir);
     vv_buf_release(&app->cache_dir);
+    event_log_close(&app->log);
     messages_release(&app->messages);
 }
 
@@ -135,7 +144,7 @@ app_arguments(struct app *app, void *values, int argc, char **argv, size_t least
         (void)app_usage(app, "missing argument: %s", app->command->arguments);
     } else if (a.count > most) {
         (void)app_usage(app, "unexpected argument '%s'", a.items[most]);
-    } else {
+    } else if (app_log_begin(app) == VV_OK) {
         *ret = a;
         return true;
     }
@@ -176,7 +185,7 @@ app_progress(struct app *app, const char *const *phases, unsigned count)
 {
     enum progress_style style = PROGRESS_NONE;
 
-    if (tty_is_terminal(STDERR_FILENO) && !app->global.quiet) {
+    if (tty_is_terminal(STDERR_FILENO) && !app->global.quiet && !app->messages.only_log) {
         style = PROGRESS_LINE;
     } else if (app->global.progress) {
         style = PROGRESS_LOG;
@@ -314,5 +323,7 @@ app_finish(struct app *app, enum vv_rc rc, enum exit_code code)
         json_finish(j);
         app->json_open = false;
     }
-    return exit_code_worse(code, flush_output(app));
+    code = exit_code_worse(code, flush_output(app));
+    app_log_end(app, code);
+    return code;
 }

@@ -2,6 +2,7 @@
 #ifndef VARVE_CMD_APP_H
 #define VARVE_CMD_APP_H
 
+#include "event_log.h"
 #include "exit_code.h"
 #include "message.h"
 #include "options.h"
@@ -32,6 +33,8 @@ struct global_options {
     bool json;
     bool quiet;
     bool progress;
+    int log_format; /* enum event_log_format; -1: not said */
+    const char *log_file;
     unsigned verbose;
     bool help;
     bool version;
@@ -55,6 +58,8 @@ enum wal_answer { WAL_ANSWER_NONE, WAL_ANSWER_DELIVERED, WAL_ANSWER_ABSENT };
 
 struct app {
     struct messages messages;
+    struct event_log log;
+    uint64_t log_began; /* ns, monotonic */
     struct global_options global;
     const char *path[2]; /* names of command and subcommand, for --help */
     const struct command *command;
@@ -135,6 +140,13 @@ MUST_CHECK enum vv_rc app_open_waiting(struct app *app);
 MUST_CHECK enum vv_rc app_snapshots(struct app *app, struct snapshot_list *ret);
 /** app_list_verdict(l): the exit code that a list of snapshots alone calls for. */
 enum exit_code app_list_verdict(const struct snapshot_list *l);
+
+/** app_log_begin(app): open the log that options or environment ask for; one that cannot be written is a
+ *  warning.  VV_EUSAGE (app->err): there is no such format. */
+MUST_CHECK enum vv_rc app_log_begin(struct app *app);
+/** app_log_end(app, code): its last line. */
+void app_log_end(struct app *app, enum exit_code code);
+extern const char *const app_log_formats[];
 
 /** app_json(app): the document (begun if it is not yet), NULL without --json. */
 struct json *app_json(struct app *app);

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "core/alloc.h"
+#include "log_results.h"
 #include "pattern_options.h"
 #include "postgres/postgres.h"
 #include "render.h"
@@ -293,6 +294,7 @@ report(struct app *app, const struct backup_summary *s)
     struct storage_notes notes;
     bool clean;
 
+    log_backup(app, s);
     storage_notes(app, &notes);
     clean = !s->problems && app->messages.problems == 0;
     if (j != NULL) {

@@ -48,7 +48,8 @@ static void
 count_sections(const struct settings *c, uint64_t counts[2])
 {
     for (const struct settings_section *s = settings_sections(c); s != NULL; s = s->next) {
-        counts[strcmp(s->spec->kind, "job") == 0]++;
+        counts[0] += strcmp(s->spec->kind, "repository") == 0;
+        counts[1] += strcmp(s->spec->kind, "job") == 0;
     }
 }
 
@@ -104,6 +105,13 @@ run_check(struct app *app, int argc, char **argv)
 
 /* ---- show ---- */
 
+/* A secret is not for everybody who looks at the screen. */
+static const char *
+shown_value(const struct settings_value *v)
+{
+    return v->key->secret ? "(not shown)" : v->text;
+}
+
 static void
 show_json(struct json *j, const struct settings *c)
 {
@@ -118,7 +126,7 @@ show_json(struct json *j, const struct settings *c)
         for (const struct settings_value *v = s->first; v != NULL; v = v->next) {
             json_put_object(j, NULL);
             json_put_text(j, "key", v->key->name);
-            json_put_bytes(j, "value", vv_span(v->text, strlen(v->text)));
+            json_put_bytes(j, "value", vv_span(shown_value(v), strlen(shown_value(v))));
             json_put_bytes(j, "file", vv_span(v->place.file, strlen(v->place.file)));
             json_put_u64(j, "line", v->place.line);
             json_put_end(j);
@@ -139,7 +147,7 @@ show_text(const struct settings *c)
                s->name);
         for (const struct settings_value *v = s->first; v != NULL; v = v->next) {
             printf("%s = ", v->key->name);
-            message_print(v->text, stdout);
+            message_print(shown_value(v), stdout);
             printf("\n");
         }
         printf("%s", s->next != NULL ? "\n" : "");
@@ -211,6 +219,12 @@ static const char example_job[] = "\n[job server]\n"
                                   "keep-weekly = 8\n"
                                   "keep-monthly = 12\n"
                                   "#replicate-to = site\n";
+static const char example_notify[] =
+    "\n# Who is told when a job fails, and when it is well again; try it: varve notify test\n"
+    "#[notify]\n"
+    "#mail-to = root\n"
+    "\n# Further keys of it:\n\n";
+static const char *const in_notify[] = {"mail-to", NULL};
 static const char *const in_repository[] = {"url", "key-file", NULL};
 static const char *const in_job[] = {"repository",  "path",         "exclude-caches", "keep-daily",
                                      "keep-weekly", "keep-monthly", "replicate-to",   NULL};
@@ -228,6 +242,8 @@ run_example(struct app *app, int argc, char **argv)
     print_keys(&settings_specs[0], in_repository);
     printf("%s%s\n# Further keys of a job:\n\n", example_site, example_job);
     print_keys(&settings_specs[1], in_job);
+    printf("%s", example_notify);
+    print_keys(&settings_specs[2], in_notify);
     return app_finish(app, VV_OK, EXIT_DONE);
 }
 

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "duration.h"
 #include "forget_report.h"
+#include "log_results.h"
 #include "retention_options.h"
 #include "snapshot_arguments.h"
 
@@ -96,6 +97,9 @@ report(struct app *app, const struct snapshot_list *l, const struct forget_summa
 {
     struct json *j = app_json(app);
 
+    if (!dry_run) {
+        log_forget(app, s);
+    }
     if (j != NULL) {
         forget_report_json(j, l, s, dry_run);
         return VV_OK;

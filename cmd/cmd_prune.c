@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "duration.h"
 #include "engine/prune.h"
+#include "log_results.h"
 #include "render.h"
 
 #define MAX_WASTE_DEFAULT 0.03
@@ -202,6 +203,7 @@ prune(struct app *app, const struct prune_command_line *o, enum exit_code *ret_c
     if (s.packs_damaged > 0) {
         *ret_code = EXIT_CORRUPT;
     }
+    log_prune(app, &s);
     j = app_json(app);
     if (j != NULL) {
         report_json(j, &s);

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "core/alloc.h"
 #include "engine/replicate.h"
+#include "log_results.h"
 #include "rate_option.h"
 #include "render.h"
 #include "replicate_report.h"
@@ -313,6 +314,7 @@ conclude(struct app *app, const struct replicate_command_line *o, const struct t
             messages_error(&app->messages, &d->err);
         }
         note_in_history(app, o, i, d, code);
+        log_replicate(app, d);
         if (j != NULL) {
             replicate_report_json(j, d);
         } else if (!app->global.quiet || code != EXIT_DONE) {

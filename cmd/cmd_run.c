@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve run JOB... | --all: jobs of the configuration, one after the other. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/random.h"
 #include "job_lock.h"
+#include "job_log.h"
+#include "job_notify.h"
 #include "job_plan.h"
 #include "job_report.h"
 #include "run_notes.h"
@@ -95,44 +95,44 @@ check_secrets(struct app *app, const struct settings_section *job)
 
 /* ---- jobs ---- */
 
-/* By it a run, its parts and its commands are known everywhere: they find it in their environment. */
-#define RUN_ID 17
-static enum vv_rc
-begin_run(struct app *app, const char *job, char id[RUN_ID])
-{
-    uint8_t random[8];
+/* How a run of a job is told. */
+struct job_run {
+    const struct settings_section *section;
+    struct job_log log;
+    struct job_notify notify;
+    enum exit_code code;
+};
 
-    vv_random(random, sizeof(random));
-    vv_hex(id, random, sizeof(random));
-    if (setenv("VARVE_RUN", id, 1) != 0 || setenv("VARVE_JOB", job, 1) != 0) {
-        return vv_error_nomem(&app->err);
-    }
-    return VV_OK;
+static int64_t
+now(void)
+{
+    return vv_clock_system()->realtime(vv_clock_system());
 }
 
 static enum vv_rc
-run_job(struct app *app, const struct settings_section *section, bool wait, enum exit_code *code)
+run_job(struct app *app, struct job_run *k, bool wait)
 {
     VV_CLEANUP(vv_fd_closep) int lock = -1;
     struct job_report report = {0};
     struct job_plan plan = {0};
-    char id[RUN_ID];
     int64_t began;
-    enum vv_rc rc = check_secrets(app, section);
+    enum vv_rc rc = check_secrets(app, k->section);
 
-    rc = rc == VV_OK ? job_lock_take(app, section->name, wait, &lock, &app->err) : rc;
-    began = vv_clock_system()->realtime(vv_clock_system());
-    rc = rc == VV_OK ? begin_run(app, section->name, id) : rc;
-    rc = rc == VV_OK ? job_plan_make(app, section, &plan, &app->err) : rc;
+    rc = rc == VV_OK ? job_lock_take(app, k->section->name, wait, &lock, &app->err) : rc;
+    began = now();
+    rc = rc == VV_OK ? job_plan_make(app, k->section, &plan, &app->err) : rc;
     if (rc == VV_OK) {
-        run_notes_begin(app, id, section->name, began);
+        run_notes_begin(app, k->log.run, k->section->name, began);
+        job_notify_start(&k->notify);
+        plan.job.environment = k->log.environment;
+        plan.job.observer = &k->log.observer;
+        plan.job.tail = k->notify.wanted ? &k->notify.tail : NULL;
+        rc = job_run(&plan.job, signals_cancel(), &report, &app->err);
     }
-    rc = rc == VV_OK ? job_run(&plan.job, signals_cancel(), &report, &app->err) : rc;
     if (rc == VV_OK) {
-        enum exit_code own = job_report_code(&report);
-        run_notes_end(app, id, section->name, began, &report, own);
-        job_report_print(app, section->name, &report, began, own);
-        *code = exit_code_worse(*code, own);
+        k->code = job_notify_end(&k->notify, &report, job_report_code(&report));
+        run_notes_end(app, k->log.run, k->section->name, began, &report, k->code);
+        job_report_print(app, k->section->name, &report, began, k->code, &k->notify);
         rc = report.cancelled ? vv_cancel_check(signals_cancel(), &app->err) : VV_OK;
     }
     job_report_release(&report);
@@ -142,19 +142,39 @@ run_job(struct app *app, const struct settings_section *section, bool wait, enum
 
 /* One that cannot begin keeps none of the others from it. */
 static enum vv_rc
-run_or_tell(struct app *app, const struct settings_section *job, bool wait, enum exit_code *code)
+run_and_tell(struct app *app, struct job_run *k, bool wait)
 {
-    enum vv_rc rc;
+    enum vv_rc rc = run_job(app, k, wait);
 
-    VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
-    rc = run_job(app, job, wait, code);
     if (rc == VV_OK || rc == VV_ECANCELLED || rc == VV_ENOMEM) {
         return rc;
     }
     messages_error(&app->messages, &app->err);
-    *code = exit_code_worse(*code, exit_code_of(rc, app->err.origin));
+    k->code = job_notify_end(&k->notify, NULL, exit_code_of(rc, app->err.origin));
+    if (rc != VV_EREFUSED) { /* another one goes on: that one counts */
+        const struct job_report none = {0};
+        run_notes_end(app, k->log.run, k->section->name, now(), &none, k->code);
+    }
     vv_error_clear(&app->err);
     return VV_OK;
+}
+
+static enum vv_rc
+run_one(struct app *app, const struct settings_section *job, bool wait, enum exit_code *code)
+{
+    struct job_run k = {.section = job};
+    enum vv_rc rc;
+
+    VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
+    rc = job_log_begin(&k.log, app, job->name, &app->err);
+    job_notify_init(&k.notify, app, job, k.log.run);
+    rc = rc == VV_OK ? run_and_tell(app, &k, wait) : rc;
+    k.code = rc != VV_OK ? exit_code_worse(k.code, exit_code_of(rc, app->err.origin)) : k.code;
+    job_log_end(&k.log, k.code);
+    *code = exit_code_worse(*code, k.code);
+    job_notify_release(&k.notify);
+    job_log_release(&k.log);
+    return rc;
 }
 
 static enum vv_rc
@@ -162,12 +182,12 @@ run_jobs(struct app *app, const struct settings *c, const struct run_command_lin
          const struct arguments *args, enum exit_code *code)
 {
     for (size_t i = 0; i < args->count; i++) {
-        VV_TRY(run_or_tell(app, settings_find(c, "job", args->items[i]), o->wait, code));
+        VV_TRY(run_one(app, settings_find(c, "job", args->items[i]), o->wait, code));
     }
     for (const struct settings_section *s = o->all ? settings_sections(c) : NULL; s != NULL;
          s = s->next) {
         if (strcmp(s->spec->kind, "job") == 0) {
-            VV_TRY(run_or_tell(app, s, o->wait, code));
+            VV_TRY(run_one(app, s, o->wait, code));
         }
     }
     return VV_OK;

@@ -17,6 +17,7 @@ extern const struct command cmd_init;
 extern const struct command cmd_inspect;
 extern const struct command cmd_key;
 extern const struct command cmd_ls;
+extern const struct command cmd_notify;
 extern const struct command cmd_parity;
 extern const struct command cmd_pin;
 extern const struct command cmd_prune;

@@ -73,25 +73,31 @@ print_output(const struct vv_buf *output)
     }
 }
 
+/* "  backup      failed    3 s, exit code 13" */
 static void
-print_result(const struct job_result *r)
+put_result(const struct job_result *r, struct vv_buf *out)
 {
     char duration[32];
 
     vv_text_duration(r->process.milliseconds / 1000, duration);
-    printf("  %-11s %-9s", r->name, job_state_name(r->state));
-    if (r->state == JOB_LEFT_OUT) {
-        printf(" %s", r->why);
-    } else {
-        printf(" %s", duration);
-        if (r->state != JOB_DONE) {
-            if (r->why[0] != '\0') {
-                printf(", %s", r->why);
-            } else {
-                printf(", exit code %d", r->process.code);
-            }
+    vv_buf_printf(out, "  %-11s %-9s %s", r->name, job_state_name(r->state),
+                  r->state == JOB_LEFT_OUT ? r->why : duration);
+    if (r->state == JOB_FAILED || r->state == JOB_PROBLEMS) {
+        if (r->why[0] != '\0') {
+            vv_buf_printf(out, ", %s", r->why);
+        } else {
+            vv_buf_printf(out, ", exit code %d", r->process.code);
         }
     }
+}
+
+static void
+print_result(const struct job_result *r)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf line = {0};
+
+    put_result(r, &line);
+    printf("%s", vv_buf_text(&line));
     if (r->command != NULL) {
         printf(": ");
         message_print(r->command, stdout);
@@ -101,7 +107,8 @@ print_result(const struct job_result *r)
 }
 
 static void
-print_text(const char *name, const struct job_report *r, int64_t began, enum exit_code code)
+print_text(const char *name, const struct job_report *r, int64_t began, enum exit_code code,
+           const struct job_notify *n)
 {
     char when[VV_TIME_TEXT];
 
@@ -117,16 +124,18 @@ print_text(const char *name, const struct job_report *r, int64_t began, enum exi
     if (r->count == 0) {
         printf("  there is nothing to do in it\n");
     }
+    job_notify_print(n);
 }
 
 /* ---- JSON ---- */
 
 static void
 print_json(struct json *j, const char *name, const struct job_report *r, int64_t began,
-           enum exit_code code)
+           enum exit_code code, const struct job_notify *n)
 {
     json_put_object(j, NULL);
     json_put_text(j, "job", name);
+    json_put_text(j, "run", n->run);
     json_put_time(j, "began", began);
     json_put_i64(j, "exit_code", (int64_t)code);
     json_put_array(j, "parts");
@@ -151,18 +160,28 @@ print_json(struct json *j, const char *name, const struct job_report *r, int64_t
         json_put_end(j);
     }
     json_put_end(j);
+    job_notify_json(n, j);
     json_put_end(j);
 }
 
 void
+job_report_summary(const struct job_report *r, struct vv_buf *out)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        put_result(&r->results[i], out);
+        vv_buf_put_u8(out, '\n');
+    }
+}
+
+void
 job_report_print(struct app *app, const char *name, const struct job_report *r, int64_t began,
-                 enum exit_code code)
+                 enum exit_code code, const struct job_notify *n)
 {
     struct json *j = app_json(app);
 
     if (j != NULL) {
-        print_json(j, name, r, began, code);
+        print_json(j, name, r, began, code, n);
     } else if (!app->global.quiet || code != EXIT_DONE) {
-        print_text(name, r, began, code);
+        print_text(name, r, began, code, n);
     }
 }

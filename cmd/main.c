@@ -20,7 +20,8 @@ static const struct command *const commands[] = {
     &cmd_diff,      &cmd_cat,    &cmd_restore,   &cmd_rehearse, &cmd_export,  &cmd_verify,
     &cmd_replicate, &cmd_forget, &cmd_undelete,  &cmd_pin,      &cmd_prune,   &cmd_scrub,
     &cmd_repair,    &cmd_parity, &cmd_stats,     &cmd_wal,      &cmd_key,     &cmd_config,
-    &cmd_run,       &cmd_runs,   &cmd_status,    &cmd_inspect,  &cmd_version, NULL,
+    &cmd_run,       &cmd_runs,   &cmd_notify,    &cmd_status,   &cmd_inspect, &cmd_version,
+    NULL,
 };
 
 static const struct command *

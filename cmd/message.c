@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/text.h"
 
@@ -32,12 +33,40 @@ message_print(const char *text, FILE *file)
     vv_buf_release(&escaped);
 }
 
-/** One line on standard error; the lock is held. */
+/** A line on standard error, or several; the lock is held. */
 static void
-print_line(struct messages *m, struct vv_buf *line)
+print_line(struct messages *m, enum event_level level, struct vv_buf *line)
 {
+    const char *text = line->failed ? "varve: out of memory" : vv_buf_text(line);
+
+    if (m->only_log) {
+        return;
+    }
     tty_line_clear(&m->line);
-    fprintf(m->line.file, "%s\n", line->failed ? "varve: out of memory" : vv_buf_text(line));
+    for (const char *end = text; m->journal && (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        fprintf(m->line.file, "<%d>%.*s\n", journal_priority(level), (int)(end - text), text);
+    }
+    if (m->journal) {
+        fprintf(m->line.file, "<%d>", journal_priority(level));
+    }
+    fprintf(m->line.file, "%s\n", text);
+}
+
+/** The level of an event, and by that its name in the log. */
+static enum event_level
+level_of(enum vv_event_kind kind)
+{
+    switch (kind) {
+    case VV_EVENT_NOTICE:
+        return EVENT_INFO;
+    case VV_EVENT_WARNING:
+        return EVENT_WARNING;
+    case VV_EVENT_PROBLEM:
+        return EVENT_ERROR;
+    case VV_EVENT_ENTRY:
+        break;
+    }
+    return EVENT_DEBUG;
 }
 
 static void
@@ -105,8 +134,33 @@ print_event(struct messages *m, const struct vv_event *event)
         }
         message_escape(&line, event->text);
     }
-    print_line(m, &line);
+    print_line(m, level_of(event->kind), &line);
     vv_buf_release(&line);
+}
+
+/** Into the log: entries only with -v. */
+static void
+log_event(struct messages *m, const struct vv_event *event)
+{
+    static const char *const names[] = {[VV_EVENT_NOTICE] = "notice",
+                                        [VV_EVENT_WARNING] = "warning",
+                                        [VV_EVENT_PROBLEM] = "problem",
+                                        [VV_EVENT_ENTRY] = "entry"};
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    struct event_field fields[3];
+    size_t count = 0;
+
+    if (m->log == NULL || (event->kind == VV_EVENT_ENTRY && !m->names)) {
+        return;
+    }
+    fields[count++] = event_text("name", event->name);
+    if (event->path.len > 0) {
+        vv_buf_put_text(&path, slash_for(event));
+        vv_buf_put(&path, event->path.data, event->path.len);
+        fields[count++] = event_bytes("path", vv_buf_span(&path));
+    }
+    fields[count++] = event_text("text", event->text);
+    event_log_write(m->log, level_of(event->kind), names[event->kind], fields, count);
 }
 
 static void
@@ -123,6 +177,7 @@ deliver(struct messages *m, const struct vv_event *event)
     if (m->names || event->kind == VV_EVENT_PROBLEM || event->kind == VV_EVENT_WARNING) {
         print_event(m, event);
     }
+    log_event(m, event);
     vv_mutex_unlock(&m->lock);
 }
 
@@ -138,6 +193,7 @@ messages_init(struct messages *m)
     memset(m, 0, sizeof(*m));
     m->events.emit = on_event;
     m->line.file = stderr;
+    m->journal = journal_is(STDERR_FILENO);
     vv_mutex_init(&m->lock);
 }
 
@@ -161,7 +217,14 @@ messages_error(struct messages *m, const struct vv_error *err)
         message_escape(&line, err->hint);
     }
     vv_mutex_lock(&m->lock);
-    print_line(m, &line);
+    print_line(m, EVENT_ERROR, &line);
+    if (m->log != NULL) {
+        const struct event_field fields[] = {event_text("reason", vv_rc_name(err->rc)),
+                                             event_text("text", err->message),
+                                             event_text("hint", err->hint)};
+        event_log_write(m->log, EVENT_ERROR, "error", fields,
+                        VV_COUNT(fields) - (err->hint[0] == '\0'));
+    }
     vv_mutex_unlock(&m->lock);
     vv_buf_release(&line);
 }
@@ -195,7 +258,11 @@ messages_say(struct messages *m, const char *fmt, ...)
     va_end(args);
     message_escape(&line, text);
     vv_mutex_lock(&m->lock);
-    print_line(m, &line);
+    print_line(m, EVENT_INFO, &line);
+    if (m->log != NULL) {
+        const struct event_field field = event_text("text", text);
+        event_log_write(m->log, EVENT_INFO, "note", &field, 1);
+    }
     vv_mutex_unlock(&m->lock);
     vv_buf_release(&line);
 }

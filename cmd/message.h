@@ -4,12 +4,15 @@
 
 #include "core/event.h"
 #include "core/thread.h"
+#include "event_log.h"
 #include "report/json.h"
 #include "report/tty.h"
 
 /*
  * What is said on standard error, and kept for the JSON document.  Names and texts of others are
- * escaped here: no control character of theirs reaches a terminal.  Thread-safe.
+ * escaped here: no control character of theirs reaches a terminal.  Where standard error is the journal,
+ * lines begin with their priority.  All of it goes into the log for programs too, if there is one.
+ * Thread-safe.
  */
 
 #define MESSAGES_KEPT 1000u /* of each kind, for the document */
@@ -17,9 +20,12 @@
 struct messages {
     struct vv_events events; /* first: what engines emit ends here */
     struct vv_mutex lock;
-    struct tty_line line; /* standard error; the progress line goes before anything is printed */
-    bool names;           /* -v: VV_EVENT_ENTRY and notices are printed */
-    bool keep;            /* --json */
+    struct tty_line line;  /* standard error; the progress line goes before anything is printed */
+    bool names;            /* -v: VV_EVENT_ENTRY and notices are printed */
+    bool keep;             /* --json */
+    bool journal;          /* standard error is */
+    struct event_log *log; /* NULL: there is none */
+    bool only_log;         /* which is on standard error in place of these messages */
     uint64_t problems;
     uint64_t warnings;
     struct vv_buf kept[2]; /* problems, warnings: encoded */

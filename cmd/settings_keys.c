@@ -8,6 +8,7 @@
 #include "budget_option.h"
 #include "core/text.h"
 #include "duration.h"
+#include "notify_settings.h"
 #include "postgres/postgres.h"
 #include "rate_option.h"
 
@@ -323,6 +324,11 @@ static const struct settings_key job_keys[] = {
      .list = true,
      .value = "COMMAND",
      .help = "run this when something went wrong"},
+    {.name = "notify",
+     .kind = SETTINGS_REFERENCE,
+     .refers = "notify",
+     .value = "NAME",
+     .help = "who is told what becomes of it: [notify NAME] (default: [notify])"},
     {.name = "hook-timeout",
      .check = is_duration,
      .value = "10min",
@@ -342,6 +348,11 @@ const struct settings_spec settings_specs[] = {
      .named = true,
      .help = "something to back up: varve run NAME",
      .keys = job_keys},
+    {.kind = "notify",
+     .named = true,
+     .unnamed_too = true,
+     .help = "who is told what becomes of a job",
+     .keys = notify_keys},
 };
 const unsigned settings_spec_count = VV_COUNT(settings_specs);
 

@@ -113,7 +113,7 @@ settings_names(const struct settings *c, const char *kind, struct vv_buf *out, s
 {
     for (const struct settings_section *s = c->first; s != NULL; s = s->next) {
         if (strcmp(s->spec->kind, kind) == 0) {
-            vv_buf_printf(out, "%s%s", out->len > 0 ? ", " : "", s->name);
+            vv_buf_printf(out, "%s%s", out->len > 0 && s->name[0] != '\0' ? ", " : "", s->name);
         }
     }
     return vv_buf_check(out, err);

@@ -41,6 +41,8 @@ struct settings_key {
     bool list; /* may be repeated */
     bool required;
     bool discreet; /* a wrong value may hold a secret: it is not repeated */
+    bool
+        secret; /* the value is one: it is not shown, and others must not read the file it stands in */
     const char *refers;
     bool (*check)(const char *text); /* NULL: any text but an empty one */
     const char *value;               /* what stands for it in the example: "PATH" */
@@ -51,6 +53,7 @@ struct settings_key {
 struct settings_spec {
     const char *kind;
     bool named;
+    bool unnamed_too; /* one of them may have no name: what counts where none is named */
     const char *help;
     const struct settings_key *keys;
 };
@@ -97,7 +100,7 @@ MUST_CHECK enum vv_rc settings_add_directory(struct settings *c, const char *pat
 /** settings_check(c, err): when all files are in: required keys and references. */
 MUST_CHECK enum vv_rc settings_check(struct settings *c, struct vv_error *err);
 /** settings_check_secrets(c, section, err): files of secrets (of this section; NULL: of all) are there, and
- *  others cannot read them. */
+ *  others cannot read them; nor the configuration's own files with secrets in them. */
 MUST_CHECK enum vv_rc settings_check_secrets(struct settings *c,
                                              const struct settings_section *section,
                                              struct vv_error *err);

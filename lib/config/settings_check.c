@@ -80,6 +80,39 @@ check_secret(struct settings *c, const struct settings_value *v, struct vv_error
     return VV_OK;
 }
 
+/* Nor is one that stands in a file of everybody's: told once for a section. */
+static enum vv_rc
+check_place(struct settings *c, const struct settings_value *v, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf hint = {0};
+    struct stat st;
+
+    if (stat(v->place.file, &st) != 0 || (st.st_mode & (S_IRWXG | S_IRWXO)) == 0) {
+        return VV_OK;
+    }
+    vv_buf_printf(&hint, "chmod go= '%s'", v->place.file);
+    VV_TRY(vv_buf_check(&hint, err));
+    return settings_complain(c, v->place, vv_buf_text(&hint), err,
+                             "%s is a secret, and others can read this file (mode %04o)",
+                             v->key->name, (unsigned)st.st_mode & 07777u);
+}
+
+static enum vv_rc
+check_section(struct settings *c, const struct settings_section *s, struct vv_error *err)
+{
+    bool placed = false;
+
+    for (const struct settings_value *v = s->first; v != NULL; v = v->next) {
+        if (v->key->kind == SETTINGS_SECRET) {
+            VV_TRY(check_secret(c, v, err));
+        } else if (v->key->secret && !placed) {
+            VV_TRY(check_place(c, v, err));
+            placed = true;
+        }
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 settings_check(struct settings *c, struct vv_error *err)
 {
@@ -99,11 +132,8 @@ settings_check_secrets(struct settings *c, const struct settings_section *sectio
                        struct vv_error *err)
 {
     for (const struct settings_section *s = c->first; s != NULL; s = s->next) {
-        for (const struct settings_value *v = section == NULL || section == s ? s->first : NULL;
-             v != NULL; v = v->next) {
-            if (v->key->kind == SETTINGS_SECRET) {
-                VV_TRY(check_secret(c, v, err));
-            }
+        if (section == NULL || section == s) {
+            VV_TRY(check_section(c, s, err));
         }
     }
     return VV_OK;

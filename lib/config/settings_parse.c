@@ -95,6 +95,13 @@ copy(struct parsing *p, struct vv_span text)
 
 /* ---- sections ---- */
 
+/* What stands behind its kind, for messages. */
+static const char *
+name_of(const struct settings_spec *spec)
+{
+    return spec->unnamed_too ? " [NAME]" : spec->named ? " NAME" : "";
+}
+
 static enum vv_rc
 unknown_section(struct parsing *p, const char *kind, struct vv_error *err)
 {
@@ -110,7 +117,7 @@ unknown_section(struct parsing *p, const char *kind, struct vv_error *err)
         vv_buf_put_text(&hint, "sections are");
         for (unsigned i = 0; i < p->c->spec_count; i++) {
             vv_buf_printf(&hint, "%s [%s%s]", i > 0 ? "," : "", p->c->specs[i].kind,
-                          p->c->specs[i].named ? " NAME" : "");
+                          name_of(&p->c->specs[i]));
         }
     }
     VV_TRY(vv_buf_check(&hint, err));
@@ -193,7 +200,8 @@ take_section(struct parsing *p, struct vv_span line, struct vv_error *err)
         if (strcmp(spec->kind, kind) != 0) {
             continue;
         }
-        if (spec->named && !is_name(name)) {
+        bool may_lack = spec->unnamed_too && name.len == 0;
+        if (spec->named && !may_lack && !is_name(name)) {
             return settings_complain(
                 p->c, here(p), "a name has up to 64 letters, digits, '_', '-' and '.'", err,
                 name.len == 0 ? "[%s] has no name%s" : "[%s %s]: that is no name", kind, text);
@@ -236,7 +244,7 @@ unknown_key(struct parsing *p, const char *name, struct vv_error *err)
     for (unsigned i = 0; hint.len == 0 && i < p->c->spec_count; i++) {
         if (find_key(&p->c->specs[i], name) != NULL) {
             vv_buf_printf(&hint, "it belongs into [%s%s]", p->c->specs[i].kind,
-                          p->c->specs[i].named ? " NAME" : "");
+                          name_of(&p->c->specs[i]));
         }
     }
     if (hint.len == 0) {

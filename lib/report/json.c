@@ -56,6 +56,15 @@ span_of(const char *text)
     return vv_span(text, strlen(text));
 }
 
+static void
+put_new_line(struct json *j)
+{
+    put(j, j->one_line ? "" : "\n");
+    for (unsigned i = 0; !j->one_line && i < j->depth; i++) {
+        put(j, " ");
+    }
+}
+
 /** What stands before a value: comma, line, key. */
 static void
 before_value(struct json *j, const char *key)
@@ -66,11 +75,9 @@ before_value(struct json *j, const char *key)
         j->failed = true;
         return;
     }
-    put(j, j->has_items[d - 1] ? ",\n" : "\n");
+    put(j, !j->has_items[d - 1] ? "" : j->one_line ? ", " : ",");
     j->has_items[d - 1] = true;
-    for (unsigned i = 0; i < d; i++) {
-        put(j, " ");
-    }
+    put_new_line(j);
     if (key != NULL) {
         put_string(j, span_of(key), true);
         put(j, ": ");
@@ -98,10 +105,7 @@ close_level(struct json *j)
 
     j->depth--;
     if (items) {
-        put(j, "\n");
-        for (unsigned i = 0; i < j->depth; i++) {
-            put(j, " ");
-        }
+        put_new_line(j);
     }
     put(j, array ? "]" : "}");
 }
@@ -112,6 +116,13 @@ json_begin(struct json *j, FILE *file)
     memset(j, 0, sizeof(*j));
     j->file = file;
     open_level(j, false);
+}
+
+void
+json_begin_line(struct json *j, FILE *file)
+{
+    json_begin(j, file);
+    j->one_line = true;
 }
 
 void

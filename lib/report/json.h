@@ -31,11 +31,14 @@ struct json {
     uint8_t rest[3]; /* base64: bytes that are no whole group yet */
     unsigned rest_len;
     bool in_base64;
+    bool one_line;
     bool failed; /* sticky: out of memory, misuse, or the stream failed */
 };
 
 /** json_begin(j, file): an outermost object on ${file}. */
 void json_begin(struct json *j, FILE *file);
+/** json_begin_line(j, file): the same, in one line. */
+void json_begin_line(struct json *j, FILE *file);
 /** json_finish(j): close everything that is open, and end the line. */
 void json_finish(struct json *j);
 

@@ -7,6 +7,7 @@ python3 "$E2E/ping-server.py" "$WORK" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
 wait_for 60 test -e port
+# shellcheck disable=SC2034 # whoever sources this
 address=http://127.0.0.1:$(cat port)
 mkdir -p data
 echo data >data/file

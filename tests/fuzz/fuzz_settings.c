@@ -22,15 +22,17 @@ static const struct settings_key keys[] = {
     {.name = "d", .kind = SETTINGS_REFERENCE, .refers = "x", .list = true, .value = "NAME"},
     {0},
 };
-static const struct settings_spec specs[] = {{.kind = "x", .named = true, .keys = keys},
-                                             {.kind = "y", .keys = keys}};
+static const struct settings_spec specs[] = {
+    {.kind = "x", .named = true, .keys = keys},
+    {.kind = "y", .keys = keys},
+    {.kind = "z", .named = true, .unnamed_too = true, .keys = keys}};
 
 /* What was taken is what the table allows, and every problem has a line of the file. */
 static void
 check(const struct settings *s, size_t size)
 {
     for (const struct settings_section *x = settings_sections(s); x != NULL; x = x->next) {
-        if (x->spec->named == (x->name[0] == '\0') ||
+        if ((x->name[0] == '\0' ? x->spec->named && !x->spec->unnamed_too : !x->spec->named) ||
             settings_find(s, x->spec->kind, x->name) != x) {
             abort();
         }

@@ -32,9 +32,16 @@ static const struct settings_key thing_keys[] = {
     {0},
 };
 static const struct settings_key lone_keys[] = {{.name = "sound", .value = "loud"}, {0}};
+static const struct settings_key both_keys[] = {
+    {.name = "token", .secret = true, .value = "TOKEN"},
+    {.name = "more", .secret = true, .value = "TOKEN"},
+    {.name = "plain", .value = "TEXT"},
+    {0},
+};
 static const struct settings_spec specs[] = {
     {.kind = "thing", .named = true, .keys = thing_keys},
     {.kind = "lone", .keys = lone_keys},
+    {.kind = "both", .named = true, .unnamed_too = true, .keys = both_keys},
 };
 
 static struct settings *
@@ -214,6 +221,71 @@ files(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
+/* A kind of which one may have no name. */
+static void
+names_or_none(void **state)
+{
+    struct settings *c = read_text("[both]\ntoken = a\n[both x]\ntoken = b\n[ both\t]\n[both a/b]\n"
+                                   "[both x]\n[bothe]\n[thing t]\nplace = p\nplain = 1\n");
+    const struct settings_problem *p = settings_problems(c);
+    struct vv_buf names = {0};
+
+    (void)state;
+    assert_string_equal(settings_get(settings_find(c, "both", ""), "token"), "a");
+    assert_string_equal(settings_get(settings_find(c, "both", "x"), "token"), "b");
+    assert_string_equal(p->text, "[both] is there already: f:1");
+    p = p->next;
+    assert_string_equal(p->text, "[both a/b]: that is no name");
+    p = p->next;
+    assert_string_equal(p->text, "[both x] is there already: f:3");
+    p = p->next;
+    assert_string_equal(p->hint, "did you mean 'both'?");
+    p = p->next;
+    assert_string_equal(p->hint, "it belongs into [both [NAME]]");
+    assert_null(p->next);
+    assert_int_equal(settings_names(c, "both", &names, NULL), VV_OK);
+    assert_string_equal(vv_buf_text(&names), "x"); /* only names */
+    vv_buf_release(&names);
+    settings_free(c);
+}
+
+/* A secret in a file that others can read: once for a section, and only where there is one. */
+static void
+secrets_in_files(void **state)
+{
+    static const char text[] = "[thing a]\nplace = x\n[both]\nplain = x\ntoken = a\nmore = b\n"
+                               "[both c]\nplain = y\n[both d]\nmore = c\n";
+    static const mode_t modes[] = {0600, 0400, 0640, 0604, 0611};
+    char path[] = "/tmp/varve-settings.XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    for (size_t i = 0; i < VV_COUNT(modes); i++) {
+        struct settings *c = NULL;
+        assert_int_equal(fchmod(fd, modes[i]), 0);
+        assert_int_equal(settings_new(specs, VV_COUNT(specs), &c, NULL), VV_OK);
+        assert_int_equal(settings_add_file(c, path, NULL), VV_OK);
+        assert_int_equal(settings_check(c, NULL), VV_OK);
+        assert_int_equal(settings_problem_count(c), 0);
+        assert_int_equal(settings_check_secrets(c, settings_find(c, "both", "c"), NULL), VV_OK);
+        assert_int_equal(settings_problem_count(c), 0);
+        assert_int_equal(settings_check_secrets(c, NULL, NULL), VV_OK);
+        assert_int_equal(settings_problem_count(c), i < 2 ? 0 : 2);
+        if (i >= 2) {
+            const struct settings_problem *p = settings_problems(c);
+            assert_int_equal(p->place.line, 5);
+            assert_non_null(strstr(p->text, "token is a secret, and others can read this file"));
+            assert_non_null(strstr(p->hint, "chmod go= '"));
+            assert_int_equal(p->next->place.line, 10);
+        }
+        settings_free(c);
+    }
+    (void)close(fd);
+    (void)unlink(path);
+}
+
 static enum vv_rc
 sweep_read(void *ctx, struct vv_error *err)
 {
@@ -240,6 +312,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(values),           cmocka_unit_test(mistakes),
         cmocka_unit_test(several_mistakes), cmocka_unit_test(files),
+        cmocka_unit_test(names_or_none),    cmocka_unit_test(secrets_in_files),
         cmocka_unit_test(memory_runs_out),
     };
 

@@ -311,6 +311,35 @@ read__appends_up_to_the_limit(void **state)
 }
 
 static void
+fd__is_what_a_text_names(void **state)
+{
+    int ends[2];
+    struct stat st;
+    const char *rest = NULL;
+    char text[96];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fstat(ends[0], &st), 0);
+    (void)snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    assert_true(vv_fd_is(ends[0], text, NULL));
+    assert_false(vv_fd_is(STDIN_FILENO, text, NULL));
+    (void)snprintf(text, sizeof(text), "%ju:%ju:80", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    assert_true(vv_fd_is(ends[0], text, &rest));
+    assert_string_equal(rest, ":80");
+    (void)snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev + 1, (uintmax_t)st.st_ino);
+    assert_false(vv_fd_is(ends[0], text, NULL));
+    assert_false(vv_fd_is(ends[0], "", NULL));
+    (void)snprintf(text, sizeof(text), "%ju", (uintmax_t)st.st_dev);
+    assert_false(vv_fd_is(ends[0], text, NULL));
+    (void)snprintf(text, sizeof(text), "%ju:", (uintmax_t)st.st_dev);
+    assert_false(vv_fd_is(ends[0], text, NULL));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_false(vv_fd_is(ends[0], "0:0", NULL));
+}
+
+static void
 fd__completes_reads_and_writes(void **state)
 {
     (void)state;
@@ -427,6 +456,7 @@ main(void)
         FILE_TEST(put__long_names_and_odd_paths),
         FILE_TEST(file__survives_any_failed_allocation),
         FILE_TEST(read__appends_up_to_the_limit),
+        FILE_TEST(fd__is_what_a_text_names),
         FILE_TEST(fd__completes_reads_and_writes),
         FILE_TEST(fd__reads_a_pipe_to_its_end),
         FILE_TEST(fd__reports_a_full_disk),

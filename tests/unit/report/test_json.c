@@ -48,6 +48,25 @@ span(const char *text)
 }
 
 static void
+json__writes_a_line(void **state)
+{
+    struct document d;
+
+    (void)state;
+    d.file = open_memstream(&d.text, &d.len);
+    assert_non_null(d.file);
+    json_begin_line(&d.json, d.file);
+    json_put_text(&d.json, "a", "x\ny");
+    json_put_array(&d.json, "b");
+    json_put_u64(&d.json, NULL, 1);
+    json_put_u64(&d.json, NULL, 2);
+    json_put_end(&d.json);
+    json_put_object(&d.json, "c");
+    json_put_null(&d.json, "d");
+    document_expect(&d, "{\"a\": \"x\\ny\", \"b\": [1, 2], \"c\": {\"d\": null}}\n");
+}
+
+static void
 json__writes_scalars(void **state)
 {
     struct document d;
@@ -213,6 +232,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json__writes_a_line),
         cmocka_unit_test(json__writes_scalars),
         cmocka_unit_test(json__closes_what_is_open),
         cmocka_unit_test(json__closes_an_open_string_of_base64),

@@ -178,12 +178,68 @@ jobs(void **state)
     expect_job(&j, "");
 }
 
+/* ---- what the owner of a job sees of it, and says to it ---- */
+
+struct seen {
+    struct job_observer observer;
+    struct vv_buf text;
+};
+
+static void
+on_step(struct job_observer *self, enum job_step step, const struct job_result *r)
+{
+    struct seen *s = (struct seen *)self;
+    static const char *const states[] = {"ok", "problems", "failed", "left"};
+
+    if (step == JOB_BEGINS) {
+        vv_buf_printf(&s->text, "%s ", r->name);
+    } else {
+        vv_buf_printf(&s->text, "%s:%s ", r->name, states[r->state]);
+    }
+}
+
+static void
+owner(void **state)
+{
+    static const char *const hook[] = {"test \"$VARVE_RUN $OTHER $VARVE_JOB $VARVE_MOMENT\" = "
+                                       "'r o j after' && echo hook >&2"};
+    static const char *const environment[] = {"VARVE_RUN=r", "OTHER=o", NULL};
+    struct job_part parts[] = {
+        {.name = "backup",
+         .kind = JOB_BACKUP,
+         .words = SH("test \"$VARVE_RUN $OTHER $VARVE_JOB\" = 'r o j' && echo part >&2; exit 1")},
+        {.name = "forget", .kind = JOB_NEEDS_BACKUP, .words = SH("exit 0")},
+        {.name = "scrub", .kind = JOB_ANY, .words = SH("echo last >&2")},
+    };
+    struct output_tail tail = {0};
+    struct seen seen = {.observer.step = on_step};
+    struct job j = {.name = "j",
+                    .environment = environment,
+                    .tail = &tail,
+                    .observer = &seen.observer,
+                    .parts = parts,
+                    .part_count = VV_COUNT(parts)};
+    struct vv_buf text = {0};
+
+    (void)state;
+    j.hooks[JOB_AFTER] = (struct job_hooks){hook, 1};
+    expect_job(&j, "backup:failed forget:left scrub:ok after:ok");
+    assert_string_equal(vv_buf_text(&seen.text), "backup backup:failed forget:left scrub scrub:ok "
+                                                 "after after:ok ");
+    output_tail_text(&tail, &text);
+    assert_string_equal(vv_buf_text(&text), "part\nlast\nhook\n");
+    vv_buf_release(&text);
+    vv_buf_release(&seen.text);
+    output_tail_release(&tail);
+}
+
 static enum vv_rc
 sweep_job(void *ctx, struct vv_error *err)
 {
     static const char *const hook[] = {"true"};
     const struct job_part part = {.name = "backup", .kind = JOB_BACKUP, .words = SH("echo a")};
-    struct job j = {.name = "j", .parts = &part, .part_count = 1};
+    struct output_tail tail = {0};
+    struct job j = {.name = "j", .tail = &tail, .parts = &part, .part_count = 1};
     struct job_report report;
     enum vv_rc rc;
 
@@ -191,6 +247,7 @@ sweep_job(void *ctx, struct vv_error *err)
     j.hooks[JOB_AFTER] = (struct job_hooks){hook, 1};
     rc = job_run(&j, NULL, &report, err);
     job_report_release(&report);
+    output_tail_release(&tail);
     return rc;
 }
 
@@ -205,8 +262,9 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processes), cmocka_unit_test(environment),     cmocka_unit_test(limits),
-        cmocka_unit_test(jobs),      cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(processes), cmocka_unit_test(environment),
+        cmocka_unit_test(limits),    cmocka_unit_test(jobs),
+        cmocka_unit_test(owner),     cmocka_unit_test(memory_runs_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

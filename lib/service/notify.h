@@ -67,15 +67,16 @@ struct notify_facts {
 
 /* ---- deciding ---- */
 
-/** The trouble that a channel was told of last, and that is not over. */
+/** A trouble that a channel was told of last, and that is not over. */
 struct notify_trouble {
     bool told;
-    enum notify_event event; /* NOTIFY_FAILURE, NOTIFY_SILENCE */
-    int64_t when;            /* ns since 1970 */
-    char what[160];          /* exit code and names of parts */
+    int64_t when;   /* ns since 1970 */
+    char what[160]; /* exit code and names of parts */
 };
+/** Of each kind its own: a job that fails and is silent is not told anew by turns. */
+enum notify_trouble_kind { NOTIFY_FAILED_BEFORE, NOTIFY_SILENT_BEFORE, NOTIFY_TROUBLES };
 struct notify_state {
-    struct notify_trouble troubles[NOTIFY_CHANNELS];
+    struct notify_trouble troubles[NOTIFY_CHANNELS][NOTIFY_TROUBLES];
 };
 /** notify_state_parse(text): what is no state is an empty one (N5). */
 struct notify_state notify_state_parse(struct vv_span text);

@@ -64,6 +64,7 @@ parse_line(char *line, struct notify_state *s)
     char *words[3];
     char *end;
     struct notify_trouble t = {.told = true};
+    enum notify_trouble_kind kind;
 
     for (size_t i = 0; i < VV_COUNT(words); i++) {
         words[i] = line;
@@ -73,21 +74,18 @@ parse_line(char *line, struct notify_state *s)
         }
         *line++ = '\0';
     }
-    if (strcmp(words[1], "failure") == 0) {
-        t.event = NOTIFY_FAILURE;
-    } else if (strcmp(words[1], "silence") == 0) {
-        t.event = NOTIFY_SILENCE;
-    } else {
+    if (strcmp(words[1], "failure") != 0 && strcmp(words[1], "silence") != 0) {
         return false;
     }
+    kind = words[1][0] == 'f' ? NOTIFY_FAILED_BEFORE : NOTIFY_SILENT_BEFORE;
     t.when = strtoll(words[2], &end, 10);
     if (end == words[2] || *end != '\0' || strlen(line) >= sizeof(t.what)) {
         return false;
     }
     memcpy(t.what, line, strlen(line) + 1);
     for (enum notify_channel c = NOTIFY_MAIL; c < NOTIFY_CHANNELS; c++) {
-        if (strcmp(words[0], notify_channel_name(c)) == 0 && !s->troubles[c].told) {
-            s->troubles[c] = t;
+        if (strcmp(words[0], notify_channel_name(c)) == 0 && !s->troubles[c][kind].told) {
+            s->troubles[c][kind] = t;
             return true;
         }
     }
@@ -123,12 +121,16 @@ notify_state_parse(struct vv_span text)
 void
 notify_state_print(const struct notify_state *s, struct vv_buf *out)
 {
+    static const char *const kinds[NOTIFY_TROUBLES] = {"failure", "silence"};
+
     vv_buf_put_text(out, HEAD);
     for (enum notify_channel c = NOTIFY_MAIL; c < NOTIFY_CHANNELS; c++) {
-        const struct notify_trouble *t = &s->troubles[c];
-        if (t->told) {
-            vv_buf_printf(out, "%s %s %" PRId64 " %s\n", notify_channel_name(c),
-                          notify_event_name(t->event), t->when, t->what);
+        for (unsigned kind = 0; kind < NOTIFY_TROUBLES; kind++) {
+            const struct notify_trouble *t = &s->troubles[c][kind];
+            if (t->told) {
+                vv_buf_printf(out, "%s %s %" PRId64 " %s\n", notify_channel_name(c), kinds[kind],
+                              t->when, t->what);
+            }
         }
     }
 }
@@ -142,8 +144,16 @@ told_lately(const struct notify_settings *s, const struct notify_facts *f,
     char what[sizeof(t->what)];
 
     describe(f, what);
-    return t->told && t->event == f->event && strcmp(t->what, what) == 0 && t->when <= f->now &&
+    return t->told && strcmp(t->what, what) == 0 && t->when <= f->now &&
            f->now - t->when < s->repeat_after_ns;
+}
+
+static bool
+is_held_back(const struct notify_settings *s, const struct notify_facts *f,
+             const struct notify_trouble *troubles)
+{
+    return (f->event == NOTIFY_FAILURE && told_lately(s, f, &troubles[NOTIFY_FAILED_BEFORE])) ||
+           (f->event == NOTIFY_SILENCE && told_lately(s, f, &troubles[NOTIFY_SILENT_BEFORE]));
 }
 
 static struct notify_decision
@@ -160,7 +170,8 @@ struct notify_decision
 notify_decide(const struct notify_settings *s, const struct notify_facts *f,
               const struct notify_state *state, enum notify_channel c)
 {
-    const struct notify_trouble *t = &state->troubles[c];
+    const struct notify_trouble *t = state->troubles[c];
+    bool in_trouble = t[NOTIFY_FAILED_BEFORE].told || t[NOTIFY_SILENT_BEFORE].told;
     struct notify_decision d = {.verdict = NOTIFY_UNWANTED, .event = f->event};
     unsigned wanted = NOTIFY_ON(f->event);
 
@@ -174,12 +185,12 @@ notify_decide(const struct notify_settings *s, const struct notify_facts *f,
         d.verdict = NOTIFY_DUE;
         return d;
     }
-    if (f->event == NOTIFY_SUCCESS && t->told) { /* N3 */
+    if (f->event == NOTIFY_SUCCESS && in_trouble) { /* N3 */
         d.event = NOTIFY_RECOVERY;
         wanted |= NOTIFY_ON(NOTIFY_RECOVERY);
     }
     if ((s->on & wanted) != 0) {
-        d.verdict = told_lately(s, f, t) ? NOTIFY_HELD_BACK : NOTIFY_DUE; /* N2 */
+        d.verdict = is_held_back(s, f, t) ? NOTIFY_HELD_BACK : NOTIFY_DUE; /* N2 */
     }
     return d;
 }
@@ -187,15 +198,16 @@ notify_decide(const struct notify_settings *s, const struct notify_facts *f,
 void
 notify_remember(struct notify_state *state, const struct notify_facts *f, enum notify_channel c)
 {
-    struct notify_trouble *t = &state->troubles[c];
+    struct notify_trouble *t = state->troubles[c];
 
     if (c == NOTIFY_PING) {
         return;
     }
     if (f->event == NOTIFY_SUCCESS) {
-        *t = (struct notify_trouble){0};
+        memset(t, 0, sizeof(state->troubles[c]));
     } else if (f->event == NOTIFY_FAILURE || f->event == NOTIFY_SILENCE) {
-        *t = (struct notify_trouble){.told = true, .event = f->event, .when = f->now};
+        t += f->event == NOTIFY_FAILURE ? NOTIFY_FAILED_BEFORE : NOTIFY_SILENT_BEFORE;
+        *t = (struct notify_trouble){.told = true, .when = f->now};
         describe(f, t->what);
     }
 }

@@ -109,11 +109,16 @@ mails(void **state)
     expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
     expect(NOTIFY_MAIL, NOTIFY_TEST, "test");
     expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-"); /* not anew by turns */
     expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
     expect(NOTIFY_COMMAND, NOTIFY_SUCCESS, "."); /* that channel was told nothing */
     expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
     expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
     expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure"); /* after a recovery it is a new one */
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
 }
 
 static void
@@ -175,14 +180,16 @@ states(void **state)
                         "varve-notify 1\nmail failure 1000000000000000 13 backup scrub\n"
                         "command silence 1000000000000000 \n");
     s = notify_state_parse(vv_buf_span(&text));
-    assert_memory_equal(&s.troubles[NOTIFY_MAIL].what, "13 backup scrub", 16);
-    assert_true(s.troubles[NOTIFY_MAIL].told && s.troubles[NOTIFY_COMMAND].told);
-    assert_int_equal(s.troubles[NOTIFY_COMMAND].event, NOTIFY_SILENCE);
-    assert_int_equal(s.troubles[NOTIFY_MAIL].when, facts.now);
+    assert_string_equal(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].what, "13 backup scrub");
+    assert_true(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
+    assert_int_equal(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].when, facts.now);
+    assert_false(s.troubles[NOTIFY_MAIL][NOTIFY_SILENT_BEFORE].told);
+    assert_true(s.troubles[NOTIFY_COMMAND][NOTIFY_SILENT_BEFORE].told);
+    assert_false(s.troubles[NOTIFY_COMMAND][NOTIFY_FAILED_BEFORE].told);
     for (size_t i = 0; i < VV_COUNT(wrong); i++) {
         s = parse(wrong[i]);
-        assert_false(s.troubles[NOTIFY_MAIL].told);
-        assert_false(s.troubles[NOTIFY_PING].told);
+        assert_false(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
+        assert_false(s.troubles[NOTIFY_PING][NOTIFY_FAILED_BEFORE].told);
     }
     /* More parts than there is room for are the same ones the next time, too. */
     memset(many, 'x', sizeof(many) - 1);

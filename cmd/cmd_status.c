@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "duration.h"
+#include "job_notify.h"
 #include "status_print.h"
 
 #define LIMIT_DEFAULT_MS (UINT64_C(60) * 1000)
@@ -13,6 +14,7 @@
 struct status_command_line {
     bool offline;
     bool nagios;
+    bool notify;
     const char *prometheus;
     const char *timeout;
 };
@@ -20,6 +22,8 @@ struct status_command_line {
 static const struct option_spec specs[] = {
     {"nagios", '\0', OPTION_FLAG, AT(nagios), NULL,
      "one line with performance data, as monitoring plugins print it", NULL},
+    {"notify", '\0', OPTION_FLAG, AT(notify), NULL,
+     "tell of jobs that are CRITICAL, as [notify] in the configuration says", NULL},
     {"offline", '\0', OPTION_FLAG, AT(offline), NULL,
      "ask no repository: tell what was known last (never OK)", NULL},
     {"prometheus", '\0', OPTION_TEXT, AT(prometheus), "FILE",
@@ -105,6 +109,27 @@ look(const struct status_asking *a, const struct settings_section *const *chosen
     return VV_OK;
 }
 
+/* What is wrong with the job, a line each. */
+static void
+tell(struct app *app, const struct settings_section *job, const struct status_report *r)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    struct job_notify n;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct status_finding *f = &r->findings[i];
+        if (f->level != STATUS_OK) {
+            vv_buf_printf(&text, "%s %s%s%s: %s\n", status_level_name(f->level), f->topic,
+                          f->place[0] != '\0' ? " " : "", f->place, f->text);
+        }
+    }
+    job_notify_init(&n, app, job, "");
+    if (!job_notify_silence(&n, vv_buf_text(&text))) {
+        /* that is a problem, told already */
+    }
+    job_notify_release(&n);
+}
+
 static void
 print(struct app *app, const struct status_command_line *o, const struct status_looked *jobs,
       size_t count, enum status_level level)
@@ -150,6 +175,11 @@ status(struct app *app, const struct status_command_line *o, const struct argume
     open_history(&a, &why);
     rc = look(&a, chosen, count, jobs, ret);
     run_history_free(a.history);
+    for (size_t i = 0; rc == VV_OK && o->notify && i < count; i++) {
+        if (jobs[i].report.level == STATUS_CRITICAL) {
+            tell(app, chosen[i], &jobs[i].report);
+        }
+    }
     if (rc == VV_OK) {
         print(app, o, jobs, count, *ret);
         rc = o->prometheus == NULL

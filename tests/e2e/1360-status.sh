@@ -84,6 +84,21 @@ conf 'max-age = 12h'
 assert_exit 2 faketime -f +20h "$VARVE" status >out
 conf
 
+# ---- whoever is to be told of trouble is told of silence, and of the same one once ----
+printf '%s\n' "$base" '[notify]' "command = cat >>$WORK/told" >varve.conf
+assert_exit 0 varve status --notify >out
+refute_exists told
+assert_exit 2 faketime -f +8d "$VARVE" status --notify --quiet >out 2>problems
+[ ! -s problems ] || fail "on stderr: $(cat problems)"
+assert_grep "job 'web'" told
+assert_grep 'CRITICAL copy site: the newest snapshot is 8 d 0 h old' told
+lines=$(wc -l <told)
+assert_exit 2 faketime -f +8d "$VARVE" status --notify >out
+assert_eq "$(wc -l <told)" "$lines" 'told again'
+assert_exit 2 faketime -f +10d "$VARVE" status --notify >out
+assert_grep 'CRITICAL copy site: the newest snapshot is 10 d' told
+conf
+
 # ---- places that do not answer ----
 expect OK 0 '1 job'
 expect WARNING 1 'main: no answer \(not asked' --offline

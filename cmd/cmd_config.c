@@ -249,6 +249,7 @@ run_example(struct app *app, int argc, char **argv)
 
 static const struct command config_check_command = {
     .name = "check",
+    .arguments = "",
     .summary = "find mistakes in the configuration",
     .details = "Exit code 2 if there is one.\n",
     .specs = specs,
@@ -256,12 +257,14 @@ static const struct command config_check_command = {
 };
 static const struct command config_show_command = {
     .name = "show",
+    .arguments = "",
     .summary = "show what is configured, and where",
     .specs = specs,
     .run = run_show,
 };
 static const struct command config_example_command = {
     .name = "example",
+    .arguments = "",
     .summary = "print a configuration to begin with, with every key",
     .specs = specs,
     .run = run_example,

@@ -7,6 +7,7 @@
 /* Every command, one cmd_NAME.c each. */
 extern const struct command cmd_backup;
 extern const struct command cmd_cat;
+extern const struct command cmd_completion;
 extern const struct command cmd_config;
 extern const struct command cmd_diff;
 extern const struct command cmd_export;
@@ -35,5 +36,8 @@ extern const struct command cmd_undelete;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
 extern const struct command cmd_wal;
+
+/** All of them, in the order of --help, ended by NULL. */
+extern const struct command *const all_commands[];
 
 #endif

@@ -15,15 +15,6 @@
 
 #define LARGE_BUFFER (256 << 10)
 
-static const struct command *const commands[] = {
-    &cmd_init,      &cmd_backup, &cmd_snapshots, &cmd_ls,       &cmd_find,    &cmd_history,
-    &cmd_diff,      &cmd_cat,    &cmd_restore,   &cmd_rehearse, &cmd_export,  &cmd_verify,
-    &cmd_replicate, &cmd_forget, &cmd_undelete,  &cmd_pin,      &cmd_prune,   &cmd_scrub,
-    &cmd_repair,    &cmd_parity, &cmd_stats,     &cmd_wal,      &cmd_key,     &cmd_config,
-    &cmd_run,       &cmd_runs,   &cmd_notify,    &cmd_status,   &cmd_inspect, &cmd_version,
-    NULL,
-};
-
 static const struct command *
 find_command(const struct command *const *among, const char *name)
 {
@@ -107,13 +98,13 @@ run_subcommand(struct app *app, int argc, char **argv)
 static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
-    enum vv_rc rc = next_command(app, commands, &argc, &argv, &app->command);
+    enum vv_rc rc = next_command(app, all_commands, &argc, &argv, &app->command);
 
     if (rc == VV_OK && app->command == NULL) {
         if (app->global.version) {
             app->command = &cmd_version;
         } else if (app->global.help) {
-            print_overview(commands, stdout);
+            print_overview(all_commands, stdout);
             return app_finish(app, VV_OK, EXIT_DONE);
         } else {
             rc = vv_error_set(&app->err, VV_EUSAGE, "no command was given");

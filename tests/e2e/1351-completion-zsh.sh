@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Completion in zsh: every command and option, and real keys in a real shell.
+command -v zsh >/dev/null || skip "there is no zsh"
+# shellcheck source=tests/e2e/completion.sh
+. "$E2E/completion.sh"
+completion_world
+
+mkdir functions
+assert_exit 0 varve completion zsh >functions/_varve
+zsh -n functions/_varve
+assert_eq "$(head -n 1 functions/_varve)" '#compdef varve'
+
+# What the tables of the script say, without the completion system.
+cat >tables.zsh <<'END'
+compdef() { }
+source ./functions/_varve
+_varve_table "$*"
+print -rl -- ${_varve_commands%%:*} $_varve_specs $_varve_globals
+END
+# spellings_of PATH...: commands and options in the table of that place, and what they say of each.
+spellings_of()
+{
+    zsh -f tables.zsh "$@" | sed -nE 's/^(\*|\([^)]*\))?(--?[a-zA-Z][a-z-]*)[+=]?\[.*/\2/p' | sort -u
+}
+assert_eq "$(zsh -f tables.zsh | grep -xE '[a-z]+')" "$(commands_of)"
+assert_eq "$(zsh -f tables.zsh key | grep -xE '[a-z]+')" "$(commands_of key)"
+count=0
+compare_place()
+{
+    assert_eq "$(spellings_of "$@")" "$(options_of "$@" | sort -u)" "options of '$*'"
+    count=$((count + 1))
+}
+each_place compare_place
+assert_ge "$count" 30 "places"
+zsh -f tables.zsh restore >list
+assert_grep '^\(-t --target\)--target=\[where to .*\]:DIR: _varve_offer directory$' list
+assert_grep '^--overwrite=\[.*\]:WHEN:\(never changed always\)$|^--overwrite=\[.*\]:[A-Z]+:\(never changed always\)$' list
+assert_grep '^\*--exclude=\[leave out what matches\]:PATTERN: _varve_offer text$' list
+assert_grep "whose 'latest' is meant" list
+
+# Real keys; Ctrl-O writes down what the line is.  Long options of one kind come from 'key add', whose place
+# is behind another option.
+cat >.zshrc <<'END'
+PS1='ready> '
+fpath=($PWD/functions $fpath)
+autoload -Uz compinit
+compinit -u -d $PWD/dump
+unsetopt zle_bracketed_paste
+unset zle_bracketed_paste
+write() { print -r -- "$BUFFER" >>$HOME/lines; BUFFER= }
+zle -N write
+bindkey -e
+bindkey '^O' write
+END
+mkdir -p tree/directory
+HOME=$PWD ZDOTDIR=$PWD python3 "$E2E/pty-run.py" --columns 200 'ready> ' \
+    'varve repl\t--to si\t\x0fvarve -r main rest\t'"${id:0:4}"'\t\x0fvarve key --json ad\t--new-k\t\x0fvarve export latest --format=z\t\x0fvarve run wel\t\x0fvarve backup tree/di\t\x0fvarve -r main --qui\tverify '"${id:0:4}"'\t--sa\t\x0fexit\n' \
+    -- zsh -i >typed 2>&1
+sed -i 's/ *$//' lines
+assert_eq "$(sed -n 1p lines)" 'varve replicate --to site'
+assert_eq "$(sed -n 2p lines)" "varve -r main restore $id"
+assert_eq "$(sed -n 3p lines)" 'varve key --json add --new-key-file='
+assert_eq "$(sed -n 4p lines)" 'varve export latest --format=zip'
+assert_eq "$(sed -n 5p lines)" 'varve run well'
+assert_eq "$(sed -n 6p lines)" 'varve backup tree/directory/'
+assert_eq "$(sed -n 7p lines)" "varve -r main --quiet verify $id --sample="
+refute_exists asked

@@ -23,6 +23,10 @@ file(COPY ${from}/README.Debian DESTINATION ${tree}/usr/share/doc/varve)
 file(REMOVE ${tree}/usr/share/doc/varve/COPYING) # is in copyright
 file(GLOB pages ${tree}/usr/share/man/man?/*.[0-9])
 compress(${pages})
+# Where Debian's zsh looks for what packages bring.
+file(MAKE_DIRECTORY ${tree}/usr/share/zsh/vendor-completions)
+file(RENAME ${tree}/usr/share/zsh/site-functions/_varve ${tree}/usr/share/zsh/vendor-completions/_varve)
+file(REMOVE_RECURSE ${tree}/usr/share/zsh/site-functions)
 # Root's alone, and empty (README.Debian).
 foreach(directory etc/varve var/lib/varve var/cache/varve)
     file(MAKE_DIRECTORY ${tree}/${directory})

@@ -61,6 +61,9 @@ done
 for page in man1/varve.1 man1/varve-run.1 man5/varve.conf.5 man7/varve-repository.7; do
     gzip -t "/usr/share/man/$page.gz"
 done
+for script in bash-completion/completions/varve zsh/vendor-completions/_varve fish/vendor_completions.d/varve.fish; do
+    [ -s "/usr/share/$script" ] || fail "no /usr/share/$script"
+done
 got=0
 varve config check >/tmp/out 2>&1 || got=$?
 expect "$got" 2 "exit code without a configuration"

@@ -83,6 +83,9 @@ assert_replies 'varve run web we' web well
 printf '[repository other]\nurl = /nowhere\n' >other.conf
 assert_replies 'varve --config other.conf -r ot' other
 assert_replies 'varve -r ot' ''
+cp other.conf ~/home.conf
+assert_replies 'varve --config ~/home.conf -r ot' other
+assert_replies 'varve --config=~/home.conf -r ot' other
 
 # Snapshots: of the repository on the line, newest first, behind arguments and options that take values.
 assert_eq "$(replies 'varve -r main restore ')" "latest $id"
@@ -97,7 +100,7 @@ assert_replies 'varve -r main cat latest:' ''
 assert_replies 'varve -r asking restore ' ''
 assert_replies 'varve -r site restore ' ''
 assert_replies 'varve restore ' ''
-refute_exists asked
+nothing_was_run
 
 # Files and directories, after '--' too, and where readline breaks words.
 mkdir -p 'tree/a directory' tree/user@host
@@ -137,13 +140,31 @@ assert_exit 0 varve -r missing completion --list snapshots >>list 2>>said
 assert_exit 0 varve --config missing completion --list jobs >>list 2>>said
 assert_exit 0 varve --key-file missing -r "$WORK/run/repo" completion --list snapshots >>list 2>>said
 assert_exit 0 env VARVE_PASSPHRASE_COMMAND="touch $WORK/run/asked" varve -r "$WORK/run/repo" completion --list snapshots >>list 2>>said
-refute_exists asked
+nothing_was_run
 assert_eq "$(cat list said)" ''
 before=$(find "$VARVE_STATE_DIR" "$VARVE_CACHE_DIR" repo | sort | sha256sum)
 VARVE_STATE_DIR=$WORK/run/no-state VARVE_CACHE_DIR=$WORK/run/no-cache assert_exit 0 varve -r main completion --list snapshots >list
 assert_eq "$(cut -f 1 list | tr '\n' ' ')" "latest $id "
 refute_exists no-state no-cache
 assert_eq "$(find "$VARVE_STATE_DIR" "$VARVE_CACHE_DIR" repo | sort | sha256sum)" "$before"
+VARVE_KEY_FILE=$WORK/run/key assert_exit 0 varve -r "$WORK/run/repo" completion --list snapshots >list
+assert_eq "$(cut -f 1 list | tr '\n' ' ')" "latest $id "
+# What was named on the line counts, and a passphrase is not tried.
+echo wrong >passphrase
+VARVE_KEY_FILE=$WORK/run/key assert_exit 0 varve -r "$WORK/run/repo" --passphrase-file passphrase completion --list snapshots >list 2>said
+assert_eq "$(cat list said)" ''
+# One line for each, whatever a path holds; the newest first; of damage not a word.
+mkdir $'new\nline\there'
+assert_exit 0 varve -r main backup $'new\nline\there' >/dev/null 2>&1
+assert_exit 0 varve -r main completion --list snapshots >list
+assert_eq "$(wc -l <list)" 3 "lines"
+assert_eq "$(sed -n 3p list | cut -f 1)" "$id"
+assert_eq "$(grep -c $'^[^\t]*\t[^\t]*$' list)" 3 "lines of two fields"
+slot=$(find repo/snapshots -type f -printf '%s %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2)
+chmod u+w "$slot"
+printf 'damage' | dd of="$slot" bs=1 seek=100 conv=notrunc status=none
+assert_exit 0 varve -r main completion --list snapshots >list 2>said
+assert_eq "$(cat said)" ''
 # A key that never comes: the alarm ends it.
 mkfifo pipe
 VARVE_COMPLETION_TIMEOUT=1 assert_exit 142 timeout 50 varve -r "$WORK/run/repo" --key-file pipe completion --list snapshots >list

@@ -66,6 +66,10 @@ assert_offered "varve -r main diff latest latest ${id:0:3}" ''
 assert_offered "varve -r main snapshots --accept ${id:0:3}" "$id"
 assert_offered 'varve -r main verify latest late' latest
 assert_offered 'varve -r asking restore ' ''
+assert_offered 'varve -r site restore ' ''
+printf '[repository other]\nurl = /nowhere\n' >~/home.conf
+assert_offered 'varve --config ~/home.conf -r ot' other
+assert_offered 'varve --config=~/home.conf -r ot' other
 assert_offered 'varve backup --threads ' ''
 offered 'varve -r main restore ' >list
 assert_grep "^$id	[0-9-]+ [0-9:]+.* /.*/data$" list
@@ -75,4 +79,4 @@ assert_offered 'varve backup tree/' tree/directory/ tree/file
 assert_offered 'varve restore latest --target tree/' tree/directory/
 assert_offered 'varve wal get tree/f' ''
 assert_offered 'varve wal get 000000010000000000000001 tree/f' tree/file
-refute_exists asked
+nothing_was_run

@@ -6,8 +6,8 @@ cd "$WORK/run" || exit
 export VARVE_COMPLETION_TIMEOUT=60 # whatever else this machine is doing
 export VARVE_CONFIG=$WORK/run/varve.conf
 
-# A repository that a key file opens, one that is elsewhere, one that only a command's passphrase opens: the
-# command must never be run.
+# A repository that a key file opens, one that is elsewhere, one that only a command's passphrase opens:
+# neither of the two commands must ever be run (nothing_was_run).
 completion_world()
 {
     mkdir data
@@ -21,6 +21,8 @@ key-file = $WORK/run/key
 [repository site]
 url = sftp://backup@site.invalid/varve
 key-file = $WORK/run/key
+ssh-transport = ssh
+ssh-command = touch $WORK/run/connected
 [repository asking]
 url = $WORK/run/repo
 passphrase-command = touch $WORK/run/asked
@@ -33,6 +35,11 @@ path = $WORK/run/data
 END
     id=$(varve -r main snapshots 2>/dev/null | awk 'NR == 2 { print $1 }')
     [[ $id =~ ^[0-9a-f]{8}$ ]] || fail "no snapshot's id: '$id'"
+}
+
+nothing_was_run()
+{
+    refute_exists "$WORK/run/asked" "$WORK/run/connected"
 }
 
 # commands_of PATH...: names of the commands behind these.

@@ -47,7 +47,6 @@ on_step(struct job_observer *self, enum job_step step, const struct job_result *
 static void
 put_log_file(const char *file, struct vv_buf *out)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf here = {0};
     char directory[4096];
 
     vv_buf_put_text(out, "VARVE_LOG_FILE=");

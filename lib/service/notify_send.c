@@ -198,7 +198,7 @@ notify_send(const struct notify_settings *s, const struct notify_facts *f, const
             notify_remember(&state, f, c); /* N4 */
         }
     }
-    if (state_file != NULL && f->event != NOTIFY_TEST) {
+    if (state_file != NULL) {
         keep_state(state_file, &before, &state, &ret->state);
     }
 }

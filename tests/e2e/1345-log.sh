@@ -122,6 +122,7 @@ if [ "$(id -u)" != 0 ]; then
     rm -f data/closed
 fi
 # Names of others cannot make lines, nor close quotes.
+rm -f log
 evil=$'data/evil" run=0\nrun.end'
 mkfifo "$evil"
 touch "$evil.txt"

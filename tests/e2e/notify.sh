@@ -37,6 +37,17 @@ ${2:-}
 END
     chmod 600 varve.conf
 }
+# run CODE OPTION...: the job; what it prints in out, what it complains about in problems.
+run()
+{
+    local want=$1 got=0
+    shift
+    varve run "$@" web >out 2>problems || got=$?
+    [ "$got" = "$want" ] || {
+        cat out problems >&2
+        fail "exit $got, not $want"
+    }
+}
 # fresh: nobody has heard anything.
 fresh()
 {

@@ -191,6 +191,13 @@ states(void **state)
         assert_false(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
         assert_false(s.troubles[NOTIFY_PING][NOTIFY_FAILED_BEFORE].told);
     }
+    /* A NUL in it, or more than there is room for. */
+    s = notify_state_parse(vv_span("varve-notify 1\nmail failure 5 1\0x\n", 34));
+    assert_false(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
+    vv_buf_reset(&text);
+    vv_buf_printf(&text, "varve-notify 1\nmail failure 5 %0400d\n", 1);
+    s = notify_state_parse(vv_buf_span(&text));
+    assert_false(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
     /* More parts than there is room for are the same ones the next time, too. */
     memset(many, 'x', sizeof(many) - 1);
     many[sizeof(many) - 1] = '\0';
@@ -339,6 +346,7 @@ sending(void **state)
     assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_FAILED);
     assert_non_null(strstr(r.results[NOTIFY_MAIL].err.message, "is not there"));
     assert_int_equal(r.results[NOTIFY_COMMAND].outcome, NOTIFY_SENT);
+    assert_int_equal(r.state.rc, VV_OK); /* there was none yet */
     (void)snprintf(path[2], sizeof(path[2]), "%s/out", directory);
     assert_int_equal(vv_file_read(AT_FDCWD, path[2], 9999, &text, NULL), VV_OK);
     assert_memory_equal(vv_buf_text(&text),
@@ -380,6 +388,17 @@ sending(void **state)
     assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
     notify_send(&settings, &facts, path[0], &r);
     assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_NONE);
+    /* Who does not want to know that it is well again is told when it is not any more. */
+    settings.on = NOTIFY_ON(NOTIFY_FAILURE);
+    facts.event = NOTIFY_FAILURE;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    facts.event = NOTIFY_SUCCESS;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_NONE);
+    facts.event = NOTIFY_FAILURE;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
     /* State that cannot be kept is said, and changes nothing else. */
     facts.event = NOTIFY_FAILURE;
     notify_send(&settings, &facts, "/nowhere/at/all", &r);

@@ -30,6 +30,7 @@ struct rehearse_command_line {
     const char *role;
     const char *limit;
     const char *host;
+    const char *tag;
     unsigned threads;
     struct point_options point;
 };
@@ -47,6 +48,7 @@ static const struct option_spec specs[] = {
      NULL},
     {"host", '\0', OPTION_TEXT, AT(host), "HOST", "whose 'latest' is meant (default: this host)",
      NULL},
+    {"tag", '\0', OPTION_TEXT, AT(tag), "TAG", "choose among the snapshots with this tag", NULL},
     {"threads", '\0', OPTION_NUMBER, AT(threads), "N", "worker threads (default: by processors)",
      NULL},
     POINT_OPTION_SPECS(
@@ -269,7 +271,7 @@ rehearse(struct app *app, const struct rehearse_command_line *o, struct snapshot
     VV_TRY(point_options_read(app, &o->point, &choice));
     VV_TRY(read_options(app, o, scratch, &options));
     VV_TRY(read_questions(app, o, &questions));
-    VV_TRY(snapshot_argument_open(app, text, o->host, a));
+    VV_TRY(snapshot_argument_open_tagged(app, text, o->host, o->tag, a));
     options.questions = vv_buf_span(&questions);
     options.snap = a->snapshot;
     options.path = vv_buf_span(&a->path.path);

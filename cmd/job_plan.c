@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/clock.h"
 #include "duration.h"
+#include "run_notes.h"
 #include "settings_keys.h"
 
-#define PARTS_MOST 6u
+#define PARTS_MOST 7u
 #define HOOK_LIMIT_MS (UINT64_C(10) * 60 * 1000)
 #define OURSELVES "/proc/self/exe"
 
@@ -241,6 +243,64 @@ plan_reading(struct planning *k, const char *key, const char *command, struct vv
     return end_part(k, err);
 }
 
+/* The newest rehearsal that held, of this job or by hand. */
+struct last_rehearsal {
+    const char *job;
+    int64_t time;
+};
+
+static enum vv_rc
+note_rehearsal(void *ctx, const struct history_event *e, struct vv_error *err)
+{
+    struct last_rehearsal *last = ctx;
+
+    (void)err;
+    if (last->time == 0 && e->exit_code == EXIT_DONE &&
+        (e->job[0] == '\0' || strcmp(e->job, last->job) == 0)) {
+        last->time = e->time;
+    }
+    return VV_OK;
+}
+
+/* Without a history it is time: once too often, rather than never. */
+static bool
+rehearsal_is_due(const struct settings_section *job)
+{
+    VV_CLEANUP(run_history_freep) struct run_history *h = NULL;
+    const char *every = settings_get(job, "rehearse-every");
+    struct last_rehearsal last = {.job = job->name};
+    int64_t ns = 0;
+
+    if (every == NULL || !duration_parse(every, &ns)) {
+        return false;
+    }
+    if (run_notes_open(&h, NULL) != VV_OK ||
+        run_history_events(h, HISTORY_REHEARSAL, settings_get(job, "repository"), 0, SIZE_MAX / 2,
+                           note_rehearsal, &last, NULL) != VV_OK) {
+        return true;
+    }
+    /* A run that begins a little earlier than the last one is not one too early. */
+    return vv_clock_system()->realtime(vv_clock_system()) - last.time > ns - ns / 24;
+}
+
+static enum vv_rc
+plan_rehearsal(struct planning *k, struct vv_error *err)
+{
+    const char *scratch = settings_get(k->section, "rehearse-scratch");
+    struct words *w;
+
+    if (!rehearsal_is_due(k->section)) {
+        return VV_OK;
+    }
+    w = begin_part(k, "rehearse", JOB_ANY);
+    if (scratch != NULL) {
+        put_option(w, "scratch", scratch);
+    }
+    put_tag(w, k->section);
+    put(w, "latest");
+    return end_part(k, err);
+}
+
 static enum vv_rc
 plan_hooks(struct planning *k, struct vv_error *err)
 {
@@ -279,6 +339,7 @@ job_plan_make(struct app *app, const struct settings_section *section, struct jo
     VV_TRY(plan_retention(&k, err));
     VV_TRY(plan_reading(&k, "scrub-budget", "scrub", err));
     VV_TRY(plan_reading(&k, "verify-budget", "verify", err));
+    VV_TRY(plan_rehearsal(&k, err));
     return plan_hooks(&k, err);
 }
 

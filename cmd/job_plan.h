@@ -13,7 +13,7 @@ struct job_plan {
 };
 
 /** job_plan_make(app, section, ret, err): the parts are, as far as the section asks for them: backup,
- *  replicate, forget, prune, scrub, verify.  ${ret} must be released in any case. */
+ *  replicate, forget, prune, scrub, verify, rehearse (if it is time).  ${ret} must be released in any case. */
 MUST_CHECK enum vv_rc job_plan_make(struct app *app, const struct settings_section *section,
                                     struct job_plan *ret, struct vv_error *err);
 void job_plan_release(struct job_plan *p);

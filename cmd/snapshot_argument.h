@@ -15,6 +15,11 @@ struct snapshot_argument {
  *  resolve SNAP[:PATH].  ${host} (NULL: this one) is whose 'latest' is meant. */
 MUST_CHECK enum vv_rc snapshot_argument_open(struct app *app, const char *text, const char *host,
                                              struct snapshot_argument *ret);
+/** snapshot_argument_open_tagged(app, text, host, tag, ret): the same among the snapshots with a tag (NULL: all);
+ *  the list still has them all. */
+MUST_CHECK enum vv_rc snapshot_argument_open_tagged(struct app *app, const char *text,
+                                                    const char *host, const char *tag,
+                                                    struct snapshot_argument *ret);
 void snapshot_argument_release(struct snapshot_argument *a);
 /** snapshot_argument_resolve(app, list, path, host, ret): the snapshot that ${path} names. */
 MUST_CHECK enum vv_rc snapshot_argument_resolve(struct app *app, const struct snapshot_list *list,

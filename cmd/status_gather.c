@@ -76,7 +76,8 @@ look_at_rehearsal(void *ctx, const struct history_event *e, struct vv_error *err
 
     (void)err;
     for (size_t i = 0; i < l->place_count && r->time == 0; i++) {
-        if (strcmp(e->repository, l->places[i]) == 0) {
+        if (strcmp(e->repository, l->places[i]) == 0 &&
+            (e->job[0] == '\0' || strcmp(e->job, l->job) == 0)) {
             *r = (struct status_rehearsal){e->time, e->milliseconds, e->exit_code};
         }
     }

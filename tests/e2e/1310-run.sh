@@ -180,6 +180,28 @@ kill -KILL "$child"
 wait "$child" 2>/dev/null || true
 assert_exit 0 varve run web >/dev/null
 
+# ---- rehearsing, when it is time ----
+mkdir scratch others
+echo other >others/file
+conf 'rehearse-every = 30d' "rehearse-scratch = $WORK/scratch"
+assert_exit 0 varve -r main backup others >/dev/null # newer, but not the job's
+run 0
+assert_eq "$(state rehearse)" ok
+python3 - <<'END' || fail "the snapshot that was rehearsed"
+import json
+part = [p for p in json.load(open("out.json"))["jobs"][0]["parts"] if p["part"] == "rehearse"][0]
+job = [p for p in json.load(open("out.json"))["jobs"][0]["parts"] if p["part"] == "backup"][0]
+assert part["output"]["snapshot"] == job["output"]["snapshot"], (part["output"], job["output"])
+END
+[ -z "$(ls scratch)" ] || fail "left behind: $(ls scratch)"
+run 0
+assert_eq "$(state rehearse)" '' 'rehearsed again'
+rm "$VARVE_STATE_DIR/runs.db"
+run 0
+assert_eq "$(state rehearse)" ok
+assert_exit 1 varve -r main rehearse --tag job:nosuch latest >out 2>problems
+assert_grep "job:nosuch" problems
+
 # ---- several, and what is no job ----
 base="$base
 [job etc]

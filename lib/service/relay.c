@@ -68,8 +68,7 @@ pass_on(struct relay *r)
         r->at += (size_t)n;
         r->len -= (size_t)n;
     } else if (errno != EINTR && errno != EAGAIN) {
-        r->deaf = true;
-        r->len = 0;
+        r->len = 0; /* nobody reads it: it is only remembered */
     }
 }
 
@@ -82,7 +81,7 @@ take(struct relay *r)
     if (n > 0) {
         output_tail_take(r->tail, vv_span(r->pending, (size_t)n));
         r->at = 0;
-        r->len = r->deaf ? 0 : (size_t)n;
+        r->len = (size_t)n;
         return (size_t)n;
     }
     if (n == 0 || errno != EINTR) {

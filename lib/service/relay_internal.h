@@ -18,7 +18,6 @@ struct relay {
     uint8_t pending[4096]; /* less than what a pipe takes at once */
     size_t at;
     size_t len;
-    bool deaf; /* ours cannot be written to: it is only remembered */
 };
 #define RELAY_ENVIRONMENT 2
 /** relay_open(r, tail, ret_theirs, err): ${tail} NULL: a relay that does nothing, and *ret_theirs -1. */

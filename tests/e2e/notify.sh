@@ -48,6 +48,11 @@ run()
         fail "exit $got, not $want"
     }
 }
+# Built without libcurl there are no pings, and little to see here.
+conf "ping-url = $address/probe"
+if ! varve notify test >out && grep -q 'speaks no HTTP' out; then
+    skip "built without libcurl"
+fi
 # fresh: nobody has heard anything.
 fresh()
 {

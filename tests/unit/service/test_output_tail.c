@@ -202,12 +202,58 @@ unheard(void **state)
     output_tail_release(&tail);
 }
 
+/* Reads late, and then all there is. */
+static void
+read_late(void *arg)
+{
+    struct vv_buf *got = arg;
+    uint8_t some[4096];
+    ssize_t n;
+
+    (void)usleep(300000);
+    while ((n = read(heard, some, sizeof(some))) > 0) {
+        vv_buf_put(got, some, (size_t)n);
+    }
+}
+
+/* Who reads slowly loses nothing. */
+static void
+heard_late(void **state)
+{
+    struct output_tail tail = {0};
+    struct process_result r;
+    struct vv_buf got = {0};
+    struct vv_thread reader;
+    char filling[4096];
+    size_t filled = 0;
+    ssize_t n;
+
+    (void)state;
+    listen_to_ourselves();
+    memset(filling, '.', sizeof(filling));
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK), 0);
+    while ((n = write(STDERR_FILENO, filling, sizeof(filling))) > 0) {
+        filled += (size_t)n;
+    }
+    assert_int_equal(fcntl(STDERR_FILENO, F_SETFL, 0), 0);
+    assert_int_equal(vv_thread_start(&reader, "reader", read_late, &got, NULL), VV_OK);
+    r = run("echo last >&2", &tail, "", 0);
+    assert_int_equal(dup2(real_stderr, STDERR_FILENO), STDERR_FILENO); /* the end of it */
+    vv_thread_join(&reader);
+    stop_listening();
+    assert_int_equal(got.len, filled + 5);
+    assert_memory_equal(got.data + filled, "last\n", 5);
+    vv_buf_release(&got);
+    process_result_release(&r);
+    output_tail_release(&tail);
+}
+
 int
 main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(lines), cmocka_unit_test(relayed),
-                                              cmocka_unit_test(leads_somewhere),
-                                              cmocka_unit_test(unheard)};
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines), cmocka_unit_test(relayed), cmocka_unit_test(leads_somewhere),
+        cmocka_unit_test(unheard), cmocka_unit_test(heard_late)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

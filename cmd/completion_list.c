@@ -155,5 +155,7 @@ completion_list_print(struct app *app, enum completion_list what, FILE *file)
     if (rc == VV_OK) {
         fputs(vv_buf_text(&out), file);
     }
+    /* Nothing that went wrong is this command's to report. */
     vv_error_clear(&app->err);
+    app->messages.problems = 0;
 }

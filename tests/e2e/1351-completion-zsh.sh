@@ -56,7 +56,7 @@ END
 mkdir -p tree/directory
 printf '[repository other]\nurl = /nowhere\n' >home.conf
 HOME=$PWD ZDOTDIR=$PWD python3 "$E2E/pty-run.py" --columns 200 'ready> ' \
-    'varve repl\t--to si\t\x0fvarve -r main rest\t'"${id:0:4}"'\t\x0fvarve key --json ad\t--new-k\t\x0fvarve export latest --format=z\t\x0fvarve run wel\t\x0fvarve backup tree/di\t\x0fvarve -r main --qui\tverify '"${id:0:4}"'\t--sa\t\x0fvarve --config ~/home.conf -r ot\t\x0fvarve --config=~/home.conf -r ot\t\x0fvarve -r site restore \t\x0fexit\n' \
+    'varve repl\t--to si\t\x0fvarve -r main rest\t'"${id:0:4}"'\t\x0fvarve key --json ad\t--new-k\t\x0fvarve export latest --format=z\t\x0fvarve run wel\t\x0fvarve backup tree/di\t\x0fvarve -r main --qui\tverify '"${id:0:4}"'\t--sa\t\x0fvarve --config ~/home.conf -r ot\t\x0fvarve --config=~/home.conf -r ot\t\x0fvarve -r site restore \t\x0fvarve run web wel\t\x0fvarve -r main diff latest '"${id:0:4}"'\t\x0fexit\n' \
     -- zsh -i >typed 2>&1
 sed -i 's/ *$//' lines
 assert_eq "$(sed -n 1p lines)" 'varve replicate --to site'
@@ -69,4 +69,6 @@ assert_eq "$(sed -n 7p lines)" "varve -r main --quiet verify $id --sample="
 assert_eq "$(sed -n 8p lines)" 'varve --config ~/home.conf -r other'
 assert_eq "$(sed -n 9p lines)" 'varve --config=~/home.conf -r other'
 assert_eq "$(sed -n 10p lines)" 'varve -r site restore'
+assert_eq "$(sed -n 11p lines)" 'varve run web well'
+assert_eq "$(sed -n 12p lines)" "varve -r main diff latest $id"
 nothing_was_run

@@ -79,4 +79,7 @@ assert_offered 'varve backup tree/' tree/directory/ tree/file
 assert_offered 'varve restore latest --target tree/' tree/directory/
 assert_offered 'varve wal get tree/f' ''
 assert_offered 'varve wal get 000000010000000000000001 tree/f' tree/file
+assert_offered 'varve backup -- tree/f' tree/file
+assert_offered "varve -r main diff -- -x ${id:0:3}" "$id"
+assert_offered "varve -r main diff -- --host ${id:0:3}" "$id"
 nothing_was_run

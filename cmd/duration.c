@@ -15,7 +15,7 @@ take_part(const char **text, int64_t *ret)
     static const struct {
         const char *name;
         int64_t seconds;
-    } units[] = {{"min", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31536000}};
+    } units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}, {"y", 31536000}};
     const char *at = *text;
     int64_t n = 0;
 

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 
-/** duration_parse(text, ret): "7d", "36h", "1y6w"; units min, h, d, w (7 days), y (365 days), or 0
+/** duration_parse(text, ret): "7d", "36h", "1y6w"; units s, min, h, d, w (7 days), y (365 days), or 0
  *  alone; in ns, not negative.  False if it is none. */
 MUST_CHECK bool duration_parse(const char *text, int64_t *ret);
 /** moment_parse(text, now, ret): "2027-01-31" (its beginning) or "2027-01-31 12:30" in local time, or

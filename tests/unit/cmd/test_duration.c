@@ -22,7 +22,8 @@ duration__is_a_sum_of_parts(void **state)
         int hours;
     } good[] = {{"0", 0},        {"36h", 36},      {"7d", 7 * 24},
                 {"2w", 14 * 24}, {"1y", 365 * 24}, {"1y6w", (365 + 42) * 24},
-                {"120min", 2},   {"1d60min", 25},  {"0d", 0}};
+                {"120min", 2},   {"1d60min", 25},  {"0d", 0},
+                {"7200s", 2}};
     static const char *const bad[] = {"",
                                       "3",
                                       "h",

@@ -12,17 +12,24 @@
 #include "job_plan.h"
 #include "job_report.h"
 #include "run_notes.h"
+#include "run_times.h"
 #include "signals.h"
 
 struct run_command_line {
     bool all;
     bool wait;
+    bool missed;
+    const char *jitter;
 };
 static const struct option_spec specs[] = {
     {"all", '\0', OPTION_FLAG, offsetof(struct run_command_line, all), NULL,
      "run every job, in the order of the configuration", NULL},
     {"wait", '\0', OPTION_FLAG, offsetof(struct run_command_line, wait), NULL,
      "wait while another run of the same job goes on, instead of failing", NULL},
+    {"missed", '\0', OPTION_FLAG, offsetof(struct run_command_line, missed), NULL,
+     "only jobs that should have run since their last run, by their schedule", NULL},
+    {"jitter", '\0', OPTION_TEXT, offsetof(struct run_command_line, jitter), "DURATION",
+     "wait for a random time up to this before beginning", NULL},
     OPTION_END,
 };
 
@@ -160,15 +167,22 @@ run_and_tell(struct app *app, struct job_run *k, bool wait)
 }
 
 static enum vv_rc
-run_one(struct app *app, const struct settings_section *job, bool wait, enum exit_code *code)
+run_one(struct app *app, const struct settings_section *job, const struct run_command_line *o,
+        enum exit_code *code)
 {
     struct job_run k = {.section = job};
     enum vv_rc rc;
 
     VV_TRY(vv_cancel_check(signals_cancel(), &app->err));
+    if (o->missed && !run_times_missed(job)) {
+        if (!app->global.quiet && app_json(app) == NULL) {
+            printf("job '%s': nothing was missed\n", job->name);
+        }
+        return VV_OK;
+    }
     rc = job_log_begin(&k.log, app, job->name, &app->err);
     job_notify_init(&k.notify, app, job, k.log.run);
-    rc = rc == VV_OK ? run_and_tell(app, &k, wait) : rc;
+    rc = rc == VV_OK ? run_and_tell(app, &k, o->wait) : rc;
     k.code = rc != VV_OK ? exit_code_worse(k.code, exit_code_of(rc, app->err.origin)) : k.code;
     job_log_end(&k.log, k.code);
     *code = exit_code_worse(*code, k.code);
@@ -182,12 +196,12 @@ run_jobs(struct app *app, const struct settings *c, const struct run_command_lin
          const struct arguments *args, enum exit_code *code)
 {
     for (size_t i = 0; i < args->count; i++) {
-        VV_TRY(run_one(app, settings_find(c, "job", args->items[i]), o->wait, code));
+        VV_TRY(run_one(app, settings_find(c, "job", args->items[i]), o, code));
     }
     for (const struct settings_section *s = o->all ? settings_sections(c) : NULL; s != NULL;
          s = s->next) {
         if (strcmp(s->spec->kind, "job") == 0) {
-            VV_TRY(run_one(app, s, o->wait, code));
+            VV_TRY(run_one(app, s, o, code));
         }
     }
     return VV_OK;
@@ -215,7 +229,8 @@ run(struct app *app, int argc, char **argv)
         if (j != NULL) {
             json_put_array(j, "jobs");
         }
-        rc = run_jobs(app, c, &o, &args, &code);
+        rc = run_times_jitter(app, o.jitter);
+        rc = rc == VV_OK ? run_jobs(app, c, &o, &args, &code) : rc;
         if (j != NULL) {
             json_put_end(j);
         }

@@ -27,6 +27,7 @@ extern const struct command cmd_repair;
 extern const struct command cmd_replicate;
 extern const struct command cmd_run;
 extern const struct command cmd_runs;
+extern const struct command cmd_schedule;
 extern const struct command cmd_scrub;
 extern const struct command cmd_restore;
 extern const struct command cmd_snapshots;

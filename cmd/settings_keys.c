@@ -11,6 +11,7 @@
 #include "notify_settings.h"
 #include "postgres/postgres.h"
 #include "rate_option.h"
+#include "service/schedule.h"
 
 /* ---- values ---- */
 
@@ -40,6 +41,22 @@ is_duration(const char *text)
     int64_t ns;
 
     return duration_parse(text, &ns) && ns > 0;
+}
+
+static bool
+is_jitter(const char *text)
+{
+    int64_t ns;
+
+    return duration_parse(text, &ns);
+}
+
+static bool
+is_schedule(const char *text)
+{
+    struct schedule schedule;
+
+    return schedule_parse(text, &schedule, NULL) == VV_OK;
 }
 
 static bool
@@ -289,6 +306,18 @@ static const struct settings_key job_keys[] = {
      .value = "2%",
      .wanted = "a budget such as 5%, 10GiB, 30m",
      .help = "restore so much in memory, and compare"},
+    {.name = "schedule",
+     .check = is_schedule,
+     .value = "daily 03:30",
+     .wanted = "a schedule such as daily 03:30, weekly sunday 03:00, monthly 1 04:00, hourly :15, "
+               "every 15min, every 6h",
+     .help = "run it at these times, after varve schedule install"},
+    {.name = "schedule-jitter",
+     .check = is_jitter,
+     .value = "10min",
+     .wanted = "a duration such as 90s, 10min, 1h",
+     .help = "and up to so much later (default: 10min, at most a quarter of the time between two "
+             "runs)"},
     {.name = "rehearse-every",
      .check = is_duration,
      .value = "30d",

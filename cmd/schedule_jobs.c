@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From the configuration to jobs that systemd and cron run. */
+#include "schedule_jobs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "duration.h"
+
+#define JITTER_S UINT64_C(600)
+#define NS_PER_S INT64_C(1000000000)
+
+/* A list that grows in an arena. */
+struct word_list {
+    struct vv_arena *arena;
+    const char **items;
+    size_t count;
+    size_t room;
+    bool failed;
+};
+
+static void
+put(struct word_list *w, const char *word)
+{
+    if (word == NULL || w->failed) {
+        w->failed = true;
+        return;
+    }
+    if (w->count + 1 >= w->room) {
+        size_t room = w->room == 0 ? 16 : w->room * 2;
+        const char **grown = vv_arena_alloc(w->arena, room * sizeof(*grown));
+        if (grown == NULL) {
+            w->failed = true;
+            return;
+        }
+        if (w->count > 0) {
+            memcpy(grown, w->items, w->count * sizeof(*grown));
+        }
+        w->items = grown;
+        w->room = room;
+    }
+    w->items[w->count++] = word;
+    w->items[w->count] = NULL;
+}
+
+/* The list, which may be empty; NULL: out of memory. */
+static const char *const *
+list_of(struct word_list *w)
+{
+    static const char *const none[] = {NULL};
+
+    return w->failed ? NULL : w->count == 0 ? none : w->items;
+}
+
+static const char *
+copy_text(struct vv_arena *a, struct vv_buf *text)
+{
+    return text->failed ? NULL : vv_arena_copy(a, vv_buf_text(text), text->len);
+}
+
+bool
+schedule_of(const struct settings_section *section, struct schedule *ret)
+{
+    const char *text = settings_get(section, "schedule");
+
+    return text != NULL && schedule_parse(text, ret, NULL) == VV_OK;
+}
+
+struct making {
+    struct app *app;
+    const struct settings *settings;
+    enum schedule_manager manager;
+    bool user;
+    struct schedule_jobs *jobs;
+    const char *program;
+    const char *config; /* "--config=FILE", or NULL */
+    const char *state;  /* VARVE_STATE_DIR, or NULL */
+    const char *cache;
+};
+
+/* ---- what we are run with ---- */
+
+static enum vv_rc
+check_fits(const char *text, const char *what, struct vv_error *err)
+{
+    if (schedule_text_fits(text)) {
+        return VV_OK;
+    }
+    return vv_error_set(err, VV_EREFUSED,
+                        "%s has a control character, which no unit file or crontab can hold", what);
+}
+
+static enum vv_rc
+find_program(struct making *m, struct vv_error *err)
+{
+    static const char deleted[] = " (deleted)";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+
+    if (n < 0 || (size_t)n == sizeof(path)) {
+        return vv_error_sys(err, n < 0 ? errno : ENAMETOOLONG, "cannot tell where varve is");
+    }
+    if ((size_t)n >= sizeof(deleted) &&
+        memcmp(path + n - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0) {
+        (void)vv_error_set(err, VV_EREFUSED, "this varve was replaced while it was running");
+        vv_error_hint(err, "give the command again");
+        return VV_EREFUSED;
+    }
+    m->program = vv_arena_copy(&m->jobs->arena, path, (size_t)n);
+    return m->program == NULL ? vv_error_nomem(err)
+                              : check_fits(m->program, "the path of this program", err);
+}
+
+/* "PREFIX" and the path from the root. */
+static enum vv_rc
+absolute(struct making *m, const char *prefix, const char *path, const char **ret,
+         struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    char here[PATH_MAX];
+
+    vv_buf_put_text(&text, prefix);
+    if (path[0] != '/') {
+        if (getcwd(here, sizeof(here)) == NULL) {
+            return vv_error_sys(err, errno, "cannot tell the current directory");
+        }
+        vv_buf_printf(&text, "%s/", here);
+    }
+    vv_buf_put_text(&text, path);
+    *ret = copy_text(&m->jobs->arena, &text);
+    return *ret == NULL ? vv_error_nomem(err) : check_fits(*ret, path, err);
+}
+
+/* What the environment of this command says about where things are counts for the runs, too. */
+static enum vv_rc
+find_environment(struct making *m, struct vv_error *err)
+{
+    static const struct {
+        const char *name;
+        bool of_user; /* root's runs do not ask for it */
+    } known[] = {{"VARVE_STATE_DIR", false},
+                 {"VARVE_CACHE_DIR", false},
+                 {"XDG_CONFIG_HOME", true},
+                 {"XDG_STATE_HOME", true},
+                 {"XDG_CACHE_HOME", true}};
+    struct word_list w = {.arena = &m->jobs->arena};
+
+    for (size_t i = 0; i < VV_COUNT(known); i++) {
+        const char *value = getenv(known[i].name);
+        char prefix[32];
+        const char *word = NULL;
+        if (value == NULL || value[0] == '\0' || (known[i].of_user && !m->user)) {
+            continue;
+        }
+        (void)snprintf(prefix, sizeof(prefix), "%s=", known[i].name);
+        VV_TRY(absolute(m, prefix, value, &word, err));
+        put(&w, word);
+        if (i == 0) {
+            m->state = word + strlen(prefix);
+        } else if (i == 1) {
+            m->cache = word + strlen(prefix);
+        }
+    }
+    m->jobs->environment = list_of(&w);
+    return m->jobs->environment == NULL ? vv_error_nomem(err) : VV_OK;
+}
+
+static enum vv_rc
+find_ourselves(struct making *m, struct vv_error *err)
+{
+    const char *config =
+        m->app->global.config != NULL ? m->app->global.config : getenv("VARVE_CONFIG");
+
+    VV_TRY(find_program(m, err));
+    if (config != NULL && config[0] != '\0') {
+        VV_TRY(absolute(m, "--config=", config, &m->config, err));
+    }
+    return find_environment(m, err);
+}
+
+/* ---- one job ---- */
+
+static void
+begin_words(const struct making *m, struct word_list *w)
+{
+    *w = (struct word_list){.arena = &m->jobs->arena};
+    put(w, m->program);
+    if (m->config != NULL) {
+        put(w, m->config);
+    }
+    put(w, "run");
+    put(w, "--quiet");
+}
+
+static void
+put_jitter(struct word_list *w, uint64_t seconds)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+
+    if (seconds > 0) {
+        vv_buf_printf(&text, "--jitter=%llus", (unsigned long long)seconds);
+        put(w, copy_text(w->arena, &text));
+    }
+}
+
+/*
+ * systemd starts no second one beside a first, so that waiting for one by hand is right.  cron does: those
+ * that wait would become more and more, if a run takes longer than it is to the next; so none waits.
+ */
+static enum vv_rc
+make_words(const struct making *m, struct scheduled_job *j, struct vv_error *err)
+{
+    struct word_list w;
+
+    begin_words(m, &w);
+    if (m->manager == SCHEDULE_SYSTEMD) {
+        put(&w, "--wait");
+    } else {
+        put_jitter(&w, j->jitter_s);
+    }
+    if (j->name[0] == '-') {
+        put(&w, "--");
+    }
+    put(&w, j->name);
+    j->words = list_of(&w);
+    return j->words == NULL ? vv_error_nomem(err) : VV_OK;
+}
+
+static enum vv_rc
+find_jitter(const struct settings_section *s, struct scheduled_job *j, struct vv_error *err)
+{
+    const struct settings_value *v = settings_next(s, "schedule-jitter", NULL);
+    uint64_t shortest = schedule_shortest(&j->schedule);
+    int64_t ns = 0;
+
+    if (v == NULL) {
+        j->jitter_s = JITTER_S < shortest / 4 ? JITTER_S : shortest / 4;
+        return VV_OK;
+    }
+    if (!duration_parse(v->text, &ns)) {
+        return vv_error_set(err, VV_EUSAGE, "'%s' is no duration", v->text);
+    }
+    j->jitter_s = (uint64_t)(ns / NS_PER_S);
+    if (j->jitter_s >= shortest) {
+        (void)vv_error_set(err, VV_EUSAGE,
+                           "%s:%u: schedule-jitter: '%s' is not shorter than what is between two "
+                           "runs of '%s'",
+                           v->place.file, v->place.line, v->text, j->schedule_text);
+        vv_error_hint(err, "at most half of it leaves room for the run itself");
+        return VV_EUSAGE;
+    }
+    return VV_OK;
+}
+
+/* Repositories here that the job writes to; and do they have commands of their own? */
+static void
+look_at_repositories(const struct making *m, const struct settings_section *s,
+                     struct scheduled_job *j, struct word_list *writable)
+{
+    static const char *const uses[] = {"repository", "replicate-to"};
+    static const char *const commands[] = {"passphrase-command", "ssh-command",
+                                           "ssh-passphrase-command"};
+
+    for (size_t i = 0; i < VV_COUNT(uses); i++) {
+        const struct settings_value *v = NULL;
+        while ((v = settings_next(s, uses[i], v)) != NULL) {
+            const struct settings_section *r = settings_find(m->settings, "repository", v->text);
+            const char *url = r != NULL ? settings_get(r, "url") : NULL;
+            if (url != NULL && url[0] == '/') {
+                put(writable, url);
+            }
+            for (size_t k = 0; r != NULL && k < VV_COUNT(commands); k++) {
+                j->commands = j->commands || settings_get(r, commands[k]) != NULL;
+            }
+        }
+    }
+}
+
+static enum vv_rc
+make_job(const struct making *m, const struct settings_section *s, struct scheduled_job *j,
+         struct vv_error *err)
+{
+    static const char *const commands[] = {"before", "on-success", "on-error", "after", "exec"};
+    struct word_list writable = {.arena = &m->jobs->arena};
+
+    j->name = s->name;
+    j->schedule_text = settings_get(s, "schedule");
+    j->environment = m->jobs->environment;
+    j->state_directory = m->state == NULL;
+    j->cache_directory = m->cache == NULL;
+    VV_TRY(find_jitter(s, j, err));
+    VV_TRY(make_words(m, j, err));
+    for (size_t i = 0; i < VV_COUNT(commands); i++) {
+        j->commands = j->commands || settings_get(s, commands[i]) != NULL;
+    }
+    look_at_repositories(m, s, j, &writable);
+    if (m->state != NULL) {
+        put(&writable, m->state);
+    }
+    if (m->cache != NULL) {
+        put(&writable, m->cache);
+    }
+    j->writable = list_of(&writable);
+    return j->writable == NULL ? vv_error_nomem(err) : VV_OK;
+}
+
+static enum vv_rc
+make_missed(const struct making *m, struct vv_error *err)
+{
+    struct word_list w;
+    uint64_t jitter_s = 0;
+
+    for (size_t i = 0; i < m->jobs->count; i++) {
+        jitter_s = m->jobs->items[i].jitter_s > jitter_s ? m->jobs->items[i].jitter_s : jitter_s;
+    }
+    begin_words(m, &w);
+    put(&w, "--missed");
+    put(&w, "--all");
+    put_jitter(&w, jitter_s);
+    m->jobs->missed_words = list_of(&w);
+    return m->jobs->missed_words == NULL ? vv_error_nomem(err) : VV_OK;
+}
+
+enum vv_rc
+schedule_jobs_make(struct app *app, const struct settings *c, enum schedule_manager manager,
+                   bool user, struct schedule_jobs *ret, struct vv_error *err)
+{
+    struct making m = {.app = app, .settings = c, .manager = manager, .user = user, .jobs = ret};
+    struct schedule schedule;
+    size_t count = 0;
+
+    *ret = (struct schedule_jobs){0};
+    VV_TRY(find_ourselves(&m, err));
+    for (const struct settings_section *s = settings_sections(c); s != NULL; s = s->next) {
+        count += strcmp(s->spec->kind, "job") == 0 && schedule_of(s, &schedule);
+    }
+    ret->items = vv_arena_alloc(&ret->arena, (count + 1) * sizeof(*ret->items));
+    if (ret->items == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (const struct settings_section *s = settings_sections(c); s != NULL; s = s->next) {
+        if (strcmp(s->spec->kind, "job") == 0 && schedule_of(s, &schedule)) {
+            struct scheduled_job *j = &ret->items[ret->count++];
+            *j = (struct scheduled_job){.schedule = schedule};
+            VV_TRY(make_job(&m, s, j, err));
+        }
+    }
+    return make_missed(&m, err);
+}
+
+void
+schedule_jobs_release(struct schedule_jobs *j)
+{
+    vv_arena_release(&j->arena);
+    *j = (struct schedule_jobs){0};
+}

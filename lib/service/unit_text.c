@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Unit files of systemd. */
+#include <ctype.h>
+#include <string.h>
+
+#include "service/scheduled_job.h"
+
+bool
+schedule_marked(struct vv_span text)
+{
+    size_t len = strlen(SCHEDULE_MARK);
+
+    return text.len >= len && memcmp(text.data, SCHEDULE_MARK, len) == 0;
+}
+
+bool
+schedule_text_fits(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (iscntrl((unsigned char)*text)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* In quotes where it needs them; '%' begins a specifier everywhere, '$' a variable in a command line. */
+static void
+put_word(struct vv_buf *out, const char *prefix, const char *word, bool command)
+{
+    static const char plain[] = "+-./:=@_,";
+    bool quote = word[0] == '\0';
+
+    for (const char *c = word; *c != '\0'; c++) {
+        quote = quote || (!isalnum((unsigned char)*c) && strchr(plain, *c) == NULL);
+    }
+    vv_buf_put_text(out, quote ? "\"" : "");
+    vv_buf_put_text(out, prefix);
+    for (const char *c = word; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\') {
+            vv_buf_put_text(out, "\\");
+        } else if (*c == '%' || (command && *c == '$')) {
+            vv_buf_put(out, c, 1);
+        }
+        vv_buf_put(out, c, 1);
+    }
+    vv_buf_put_text(out, quote ? "\"" : "");
+}
+
+static void
+put_words(struct vv_buf *out, const char *key, const char *const *words, const char *prefix,
+          bool command)
+{
+    if (words[0] == NULL) {
+        return;
+    }
+    vv_buf_printf(out, "%s", key);
+    for (size_t i = 0; words[i] != NULL; i++) {
+        vv_buf_put_text(out, i > 0 ? " " : "");
+        put_word(out, prefix, words[i], command);
+    }
+    vv_buf_put_text(out, "\n");
+}
+
+static void
+put_begin(struct vv_buf *out, const struct scheduled_job *j, const char *what)
+{
+    vv_buf_printf(out,
+                  "%s from the key 'schedule' of [job %s].\n"
+                  "# What is changed in here is lost: use 'systemctl edit %s%s.%s'.\n\n",
+                  SCHEDULE_MARK, j->name, SCHEDULE_UNIT_PREFIX, j->name, what);
+}
+
+/* What may be taken from every run of a job, whatever its commands do. */
+static const char restrictions[] =
+    "\n"
+    "# What is left of root's rights: to read everything (trusted.* attributes need "
+    "CAP_SYS_ADMIN),\n"
+    "# to write a repository of another owner, to become another user for a command, and to end "
+    "it.\n"
+    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_CHOWN CAP_SETUID "
+    "CAP_SETGID CAP_KILL CAP_SYS_ADMIN\n"
+    "NoNewPrivileges=yes\n"
+    "ProtectKernelTunables=yes\n"
+    "ProtectKernelModules=yes\n"
+    "ProtectKernelLogs=yes\n"
+    "ProtectControlGroups=yes\n"
+    "ProtectClock=yes\n"
+    "ProtectHostname=yes\n"
+    "PrivateMounts=yes\n"
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
+    "RestrictNamespaces=yes\n"
+    "RestrictRealtime=yes\n"
+    "RestrictSUIDSGID=yes\n"
+    "LockPersonality=yes\n"
+    "KeyringMode=private\n"
+    "SystemCallArchitectures=native\n"
+    "SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap\n"
+    "SystemCallErrorNumber=EPERM\n";
+
+static void
+put_restrictions(struct vv_buf *out, const struct scheduled_job *j)
+{
+    static const char *const temporary[] = {"/tmp", "/var/tmp", NULL};
+
+    vv_buf_put_text(out, restrictions);
+    if (j->commands) {
+        vv_buf_put_text(out, "# The job has commands of its own, which may need devices, mounts, "
+                             "and to write anywhere\n# but in the system itself.\n"
+                             "ProtectSystem=full\n");
+    } else {
+        vv_buf_put_text(out, "# It writes to its repositories, state and cache, and nowhere else.\n"
+                             "SystemCallFilter=~@mount\n"
+                             "PrivateDevices=yes\n"
+                             "ProtectSystem=strict\n"
+                             "ProtectHome=read-only\n");
+        put_words(out, "ReadWritePaths=", temporary, "-", false);
+    }
+    put_words(out, "ReadWritePaths=", j->writable, "-", false);
+    if (j->state_directory) {
+        vv_buf_put_text(out, "StateDirectory=varve\nStateDirectoryMode=0700\n");
+    }
+    if (j->cache_directory) {
+        vv_buf_put_text(out, "CacheDirectory=varve\nCacheDirectoryMode=0700\n");
+    }
+}
+
+/*
+ * A job that is run continuously would have another service, without a timer, around the same
+ * put_restrictions() and priorities: Type=notify and Restart=on-failure in place of Type=oneshot.
+ */
+void
+unit_put_service(const struct scheduled_job *j, bool user, struct vv_buf *out)
+{
+    put_begin(out, j, "service");
+    vv_buf_printf(out,
+                  "[Unit]\n"
+                  "Description=varve: job '%s'\n"
+                  "Documentation=man:varve-run(1) man:varve-schedule(1)\n",
+                  j->name);
+    if (!user) {
+        vv_buf_put_text(out, "Wants=network-online.target\n"
+                             "After=network-online.target remote-fs.target\n");
+    }
+    vv_buf_put_text(out, "\n[Service]\nType=oneshot\n");
+    put_words(out, "ExecStart=", j->words, "", true);
+    if (!user) {
+        vv_buf_put_text(out, "Environment=HOME=%h\n");
+    }
+    put_words(out, "Environment=", j->environment, "", false);
+    vv_buf_put_text(
+        out, "TimeoutStartSec=infinity\n"
+             "# Hooks for failures, and what comes after, are still run when it is stopped.\n"
+             "KillMode=mixed\n"
+             "TimeoutStopSec=15min\n"
+             "UMask=0077\n"
+             "\n"
+             "# Behind everything else, but not idle: on a busy disk it would never end.\n"
+             "Nice=10\n"
+             "CPUWeight=20\n"
+             "IOWeight=20\n"
+             "IOSchedulingClass=best-effort\n"
+             "IOSchedulingPriority=7\n");
+    if (!user) {
+        put_restrictions(out, j);
+    }
+}
+
+void
+unit_put_timer(const struct scheduled_job *j, struct vv_buf *out)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf calendar = {0};
+    char *line;
+    char *end;
+
+    put_begin(out, j, "timer");
+    vv_buf_printf(out,
+                  "[Unit]\n"
+                  "Description=varve: job '%s', %s\n"
+                  "Documentation=man:varve-schedule(1)\n"
+                  "\n"
+                  "[Timer]\n",
+                  j->name, j->schedule_text);
+    schedule_calendar(&j->schedule, &calendar);
+    vv_buf_put_u8(&calendar, 0);
+    if (calendar.failed) {
+        out->failed = true;
+        return;
+    }
+    for (line = (char *)calendar.data; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        vv_buf_printf(out, "OnCalendar=%.*s\n", (int)(end - line), line);
+    }
+    vv_buf_printf(out,
+                  "# Hosts that share a site do not all begin at once; this one always as late.\n"
+                  "RandomizedDelaySec=%llu\n"
+                  "FixedRandomDelay=yes\n"
+                  "AccuracySec=1s\n"
+                  "# What was due while the machine was off is made up.\n"
+                  "Persistent=true\n"
+                  "\n"
+                  "[Install]\n"
+                  "WantedBy=timers.target\n",
+                  (unsigned long long)j->jitter_s);
+}

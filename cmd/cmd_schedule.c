@@ -130,7 +130,7 @@ say_installed(struct app *app, const struct schedule_place *p, const struct sche
     }
     render_count(jobs->count, "job", "jobs", stdout);
     if (p->manager == SCHEDULE_CRONTAB) {
-        printf(", run by cron\n");
+        printf(p->live ? ", run by cron\n" : ", for cron\n");
     } else if (!p->live) {
         printf(", for systemd: 'systemctl enable' the timers where they are to run\n");
     } else if (!schedule_place_running(p)) {

@@ -189,6 +189,7 @@ static struct schedule_file *
 take_superfluous(struct installing *k)
 {
     struct schedule_file *going = NULL;
+    struct schedule_file **last = &going;
     struct schedule_file **at = &k->present;
 
     while (*at != NULL) {
@@ -198,8 +199,9 @@ take_superfluous(struct installing *k)
             continue;
         }
         *at = f->next;
-        f->next = going;
-        going = f;
+        f->next = NULL;
+        *last = f;
+        last = &f->next;
     }
     return going;
 }

@@ -222,9 +222,6 @@ make_words(const struct making *m, struct scheduled_job *j, struct vv_error *err
     } else {
         put_jitter(&w, j->jitter_s);
     }
-    if (j->name[0] == '-') {
-        put(&w, "--");
-    }
     put(&w, j->name);
     j->words = list_of(&w);
     return j->words == NULL ? vv_error_nomem(err) : VV_OK;

@@ -78,14 +78,13 @@ static const char restrictions[] =
     "CAP_SYS_ADMIN),\n"
     "# to write a repository of another owner, to become another user for a command, and to end "
     "it.\n"
-    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_CHOWN CAP_SETUID "
+    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID "
     "CAP_SETGID CAP_KILL CAP_SYS_ADMIN\n"
     "NoNewPrivileges=yes\n"
     "ProtectKernelTunables=yes\n"
     "ProtectKernelModules=yes\n"
     "ProtectKernelLogs=yes\n"
     "ProtectControlGroups=yes\n"
-    "ProtectClock=yes\n"
     "ProtectHostname=yes\n"
     "PrivateMounts=yes\n"
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
@@ -111,7 +110,7 @@ put_restrictions(struct vv_buf *out, const struct scheduled_job *j)
     } else {
         vv_buf_put_text(out, "# It writes to its repositories, state and cache, and nowhere else.\n"
                              "SystemCallFilter=~@mount\n"
-                             "PrivateDevices=yes\n"
+                             "DevicePolicy=closed\n"
                              "ProtectSystem=strict\n"
                              "ProtectHome=read-only\n");
         put_words(out, "ReadWritePaths=", temporary, "-", false);

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Schedules as units of systemd: written, checked by systemd itself, brought up to date, removed.
+unset VARVE_REPO VARVE_KEY_FILE
+cd "$WORK" || exit
+export VARVE_CONFIG=$WORK/varve.conf
+
+base="[repository main]
+url = $WORK/repo \$1%d
+key-file = $WORK/key
+[repository site]
+url = $WORK/site
+[job web]
+repository = main
+path = $WORK/data"
+# conf LINE...: the base, and behind it these.
+conf()
+{
+    printf '%s\n' "$base" "$@" >varve.conf
+    chmod 600 varve.conf
+}
+schedule() { varve schedule "$@"; }
+mkdir units
+install() { assert_exit "$1" varve schedule install --directory units >out 2>problems; }
+
+# ---- wrong values ----
+# wrong TEXT LINE...: told with file and line, by every command that reads the configuration.
+wrong()
+{
+    local text=$1
+    shift
+    conf "$@"
+    assert_exit 2 varve config check >problems
+    assert_grep "^$WORK/varve.conf:9: .*$text" problems
+    assert_exit 2 varve schedule install --directory units 2>problems
+    assert_grep "varve.conf:9: $text" problems
+}
+wrong "schedule: 'nightly' is not a schedule such as daily 03:30" 'schedule = nightly'
+wrong "schedule: 'daily 25:00' is not a schedule" 'schedule = daily 25:00'
+wrong "schedule: 'every 7h' is not a schedule" 'schedule = every 7h'
+wrong "schedule: 'weekly 03:00' is not a schedule" 'schedule = weekly 03:00'
+wrong "schedule: 'monthly 31' is not a schedule" 'schedule = monthly 31'
+wrong "schedule-jitter: 'some' is not a duration such as 90s" 'schedule-jitter = some'
+conf 'schedule = every 15min' 'schedule-jitter = 15min'
+install 2
+assert_grep "varve.conf:10: schedule-jitter: '15min' is not shorter than" problems
+[ -z "$(ls units)" ] || fail "something was written: $(ls units)"
+conf 'schedule = daily'
+assert_exit 2 varve schedule install --systemd --crontab 2>problems
+assert_grep 'either --systemd or --crontab' problems
+assert_exit 2 varve schedule install --system --user 2>problems
+assert_exit 2 varve schedule install --directory nowhere 2>problems
+assert_grep "'nowhere' is no directory" problems
+assert_exit 2 varve schedule install --directory units --crontab --user 2>problems
+assert_exit 2 varve --config nowhere.conf schedule list 2>problems
+
+# ---- written ----
+conf 'schedule = daily 02:30 14:45' "replicate-to = site" \
+    '[job x.y_z]' 'repository = site' 'exec = kernel=uname -s' 'schedule = every 15min' \
+    '[job by-hand]' 'repository = main' "path = $WORK/data"
+assert_exit 0 varve schedule install --directory units --dry-run >out
+assert_grep '^# would be written: units/varve-run-web.timer$' out
+assert_grep '^OnCalendar=\*-\*-\* 14:45:00$' out
+[ -z "$(ls units)" ] || fail "a dry run has written $(ls units)"
+umask 077
+install 0
+umask 022
+assert_eq "$(cd units && echo *)" \
+    "varve-run-web.service varve-run-web.timer varve-run-x.y_z.service varve-run-x.y_z.timer" files
+assert_eq "$(stat -c %a units/varve-run-web.service)" 644 "mode"
+assert_grep '^written units/varve-run-web.timer$' out
+assert_grep '^2 jobs, for systemd' out
+assert_grep "^ExecStart=$WORK/bin/varve --config=$WORK/varve.conf run --quiet --wait web$" \
+    units/varve-run-web.service
+assert_grep 'run --quiet --wait x.y_z$' units/varve-run-x.y_z.service
+assert_grep "^Environment=VARVE_STATE_DIR=$VARVE_STATE_DIR VARVE_CACHE_DIR=$VARVE_CACHE_DIR$" \
+    units/varve-run-web.service
+assert_grep "^ReadWritePaths=\"-$WORK/repo \\\$1%%d\" -$WORK/site -$WORK/state -$WORK/cache$" \
+    units/varve-run-web.service
+assert_grep '^RandomizedDelaySec=600$' units/varve-run-web.timer
+assert_grep '^RandomizedDelaySec=225$' units/varve-run-x.y_z.timer # a quarter of the time between
+# Without anything in the environment, systemd makes the directories.
+mkdir plain
+assert_exit 0 env -u VARVE_STATE_DIR -u VARVE_CACHE_DIR "$VARVE" schedule install \
+    --directory plain >/dev/null
+assert_grep '^StateDirectory=varve$' plain/varve-run-web.service
+refute_grep '^Environment=VARVE' plain/varve-run-web.service
+# For a user's own manager: nothing that it could not do.
+mkdir own
+assert_exit 0 varve schedule install --user --directory own >/dev/null
+refute_grep '^(Protect|Capability|After)' own/varve-run-web.service
+
+# ---- what systemd says of them ----
+need_systemd()
+{
+    command -v systemd-analyze >/dev/null && return 0
+    [ -z "${VARVE_TESTS_SET_UP:-}" ] || fail "systemd-analyze is missing: is it in examples/setup.sh?"
+    echo "without systemd-analyze, units are not verified"
+    return 1
+}
+if need_systemd; then
+    for directory in units plain own; do
+        for unit in "$directory"/*; do
+            systemd-analyze verify --man=no "./$unit" >verified 2>&1 ||
+                fail "$unit: $(cat verified)"
+            [ ! -s verified ] || fail "$unit: $(cat verified)"
+        done
+    done
+    for unit in units/*.service plain/*.service; do
+        systemd-analyze security --offline=true --threshold=40 "./$unit" >score 2>&1 ||
+            fail "$unit: $(tail -n 1 score)"
+    done
+    # It reads our expressions as we do.
+    for unit in units/*.timer; do
+        sed -n 's/^OnCalendar=//p' "$unit" | while read -r calendar; do
+            systemd-analyze calendar "$calendar" >calendar
+            grep -q 'Next elapse' calendar || fail "$calendar: $(cat calendar)"
+        done
+    done
+fi
+
+# ---- listed ----
+assert_exit 0 varve schedule list --directory units >out
+assert_grep '^web +daily 02:30 14:45 +20[0-9-]+ (02:30|14:45):00\+00:00 +10 min 00 s +systemd$' out
+assert_grep '^x.y_z +every 15min +20[0-9-]+ [0-9:]+:00\+00:00 +3 min 45 s +systemd$' out
+assert_grep '^by-hand +- +- +- +-$' out
+assert_exit 0 varve schedule list --directory units --json >list
+assert_eq "$(json list '[(j["job"], j.get("state"), j.get("by"), j.get("longest_seconds")) for j in d["jobs"]]')" \
+    '[["web", "installed", "systemd", 44100], ["x.y_z", "installed", "systemd", 900], ["by-hand", null, null, null]]'
+mkdir empty
+assert_exit 0 varve schedule list --directory empty >out
+assert_grep '^web .* not installed$' out
+
+# ---- brought up to date ----
+cp -a units before
+install 0
+refute_grep '^(written|removed)' out
+diff -r before units
+conf 'schedule = daily 02:30' "replicate-to = site" '[job x.y_z]' 'repository = site' \
+    'exec = kernel=uname -s'
+assert_exit 0 varve schedule list --directory units >out 2>problems
+assert_grep '^web .* systemd, not up to date$' out
+assert_grep "'units/varve-run-x.y_z.timer' is for no schedule" problems
+assert_exit 0 varve schedule install --directory units --dry-run --json >list
+assert_eq "$(json list '[(f["path"], f["state"]) for f in d["files"] if f["state"] != "unchanged"]')" \
+    '[["units/varve-run-x.y_z.service", "would be removed"], ["units/varve-run-x.y_z.timer", "would be removed"], ["units/varve-run-web.timer", "would be written"]]'
+install 0
+assert_eq "$(grep -c '^written' out) $(grep -c '^removed' out)" "1 2" "files written, removed"
+assert_eq "$(cd units && echo *)" "varve-run-web.service varve-run-web.timer" files
+refute_grep '14:45' units/varve-run-web.timer
+
+# ---- what is not ours stays ----
+printf '[Timer]\nOnCalendar=daily\n' >units/varve-run-mine.timer
+printf 'mine\n' >units/other.service
+ln -s nowhere units/varve-run-link.service
+conf 'schedule = daily 04:30' '[job mine]' 'repository = main' 'schedule = daily'
+cp -a units before2
+install 1
+assert_grep "'units/varve-run-mine.timer' is not from 'varve schedule install'" problems
+assert_grep 'hint: move it away, or give the job another name' problems
+diff -r --no-dereference before2 units # nothing was changed before that was noticed
+conf 'schedule = daily 04:30'
+install 0
+assert_grep '04:30:00' units/varve-run-web.timer
+assert_exit 0 varve schedule remove --directory units --dry-run >out
+assert_grep '^would be removed units/varve-run-web.timer$' out
+assert_exists units/varve-run-web.timer
+assert_exit 0 varve schedule remove --directory units >out
+assert_eq "$(cd units && echo *)" "other.service varve-run-link.service varve-run-mine.timer" files
+assert_eq "$(head -n 1 units/varve-run-mine.timer)" '[Timer]'
+assert_exit 0 varve schedule remove --directory units >out
+assert_grep '^nothing is installed$' out
+# Without any schedule, what there was goes.
+install 0
+conf 'tag = x'
+install 0
+assert_grep '^removed units/varve-run-web.timer$' out
+assert_grep "^no job of the configuration has a key 'schedule'$" out
+refute_exists units/varve-run-web.timer
+
+# What cannot stand in a unit file is refused.
+conf 'schedule = daily'
+newline=$WORK/new$'\n'line
+mkdir "$newline"
+cp varve.conf "$newline/"
+assert_exit 1 varve --config "$newline/varve.conf" schedule install --directory units 2>problems
+assert_grep 'control character' problems
+# From one manager to the other: never both.
+install 0
+assert_exit 0 varve schedule install --crontab --directory units >out
+assert_grep '^removed units/varve-run-web.timer$' out
+assert_exists units/varve
+install 0
+refute_exists units/varve
+assert_exists units/varve-run-web.timer

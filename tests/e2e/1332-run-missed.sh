@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Runs that wait for a random time, and those that make up what was missed.
+unset VARVE_REPO VARVE_KEY_FILE
+cd "$WORK" || exit
+export VARVE_CONFIG=$WORK/varve.conf
+mkdir -p data
+seq 1000 >data/numbers
+assert_exit 0 varve -r "$WORK/repo" init --key-file "$WORK/key" >/dev/null
+# conf LINE...: a job with these lines, and one without a schedule.
+conf()
+{
+    printf '%s\n' '[repository main]' "url = $WORK/repo" "key-file = $WORK/key" '[job by-hand]' \
+        'repository = main' "after = echo by-hand >>$WORK/ran" '[job web]' 'repository = main' \
+        "after = echo web >>$WORK/ran" "$@" >varve.conf
+    chmod 600 varve.conf
+}
+ran() { # COMMAND...: the jobs that ran
+    : >ran
+    "$@" >out 2>problems || fail "exit code $?: $* $(cat problems)"
+    paste -sd' ' ran
+}
+record=$VARVE_STATE_DIR/run-web.last
+# last NS: the job last ran then.
+last() { printf 'began %s ended %s code 0\n' "$1" "$1" >"$record"; }
+now=$(date +%s)000000000
+day=86400000000000
+
+# ---- missed ----
+conf 'schedule = every 1h'
+assert_eq "$(ran varve run --missed --all)" web "never run, so missed; without a schedule nothing is"
+assert_grep '^began [0-9]+ ended [0-9]+ code 0$' "$record"
+assert_eq "$(stat -c %a "$record")" 600 mode
+assert_ge "$(sed 's/began \([0-9]*\).*/\1/' "$record")" "$now" "when it began"
+# Not again, unless a full hour has just passed.
+conf 'schedule = daily 00:00'
+last $((now + 3 * 1000000000))
+if [ "$(date +%H)" != 23 ]; then # it is neither midnight now nor soon
+    last "$(($(date +%s) - $(date +%s) % 86400))000000001"
+    assert_eq "$(ran varve run --missed web)" '' "it has run today"
+    assert_grep "^job 'web': nothing was missed$" out
+    assert_eq "$(ran varve run --missed --quiet --all)" ''
+    [ ! -s out ] || fail "--quiet says: $(cat out)"
+    last "$(($(date +%s) - $(date +%s) % 86400 - 1))000000000"
+    assert_eq "$(ran varve run --missed web)" web "it has not run since midnight"
+fi
+last $((now - 2 * day))
+assert_eq "$(ran varve run --missed --all)" web
+# By hand, it runs whatever the schedule says; and that counts.
+assert_eq "$(ran varve run web)" web
+last $((now - 2 * day))
+assert_eq "$(ran varve run --all)" "by-hand web"
+conf 'schedule = monthly 1'
+[ "$(date +%d)" = 01 ] || assert_eq "$(ran varve run --missed --all)" ''
+# A record from the future, or of no sense, is none.
+last $((now + day))
+assert_eq "$(ran varve run --missed --all)" web
+echo nonsense >"$record"
+assert_eq "$(ran varve run --missed --all)" web
+# A failed run has run; one that was stopped is made up.
+conf 'before = exit 1' 'schedule = monthly 1'
+rm "$record"
+assert_exit 1 varve run web >/dev/null 2>&1
+assert_grep 'code 1$' "$record"
+rm "$record"
+conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
+varve run --missed web >out 2>problems &
+child=$!
+wait_for 20 test -e began
+kill -TERM "$child"
+status=0
+wait "$child" || status=$?
+assert_eq "$status" 130 "exit code after SIGTERM"
+refute_exists "$record"
+# Its time that cannot be kept is told, and does not fail the run.
+conf
+mkdir "$record"
+touch "$record/x"
+assert_exit 0 varve run web >out 2>problems
+assert_grep 'warning: the time of this run is not kept' problems
+rm -r "$record"
+
+# ---- jitter ----
+assert_eq "$(ran varve run --jitter 0 web)" web
+assert_eq "$(ran varve run --jitter=1s web)" web
+for wrong in soon 10 -1s 1.5h; do
+    assert_exit 2 varve run "--jitter=$wrong" web 2>problems
+    assert_grep "jitter: '$wrong' is not a duration" problems
+done
+# Of a day it waits for long enough to be seen waiting, but for one time in ten thousand; it ends at once.
+: >ran
+varve run --jitter 1d web >out 2>problems &
+child=$!
+sleep 0.5
+kill -TERM "$child"
+status=0
+began=$SECONDS
+wait "$child" || status=$?
+assert_eq "$status" 130 "exit code after SIGTERM"
+assert_le $((SECONDS - began)) 5 "seconds until it ended"
+[ ! -s ran ] || fail "it has run"

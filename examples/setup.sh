@@ -15,7 +15,7 @@ libsqlite3-dev libpq-dev libcurl4-openssl-dev"
 # checks the models (with gcc).  Of PostgreSQL only the programs are wanted: see no_database_cluster.
 packages_test="libcmocka-dev python3 python3-nacl python3-cryptography python3-zstandard rsync \
 attr acl libcap2-bin e2fsprogs mount util-linux procps tar cpio zip unzip gzip bzip2 xz-utils zstd \
-tzdata openssh-server openssh-sftp-server openssh-client spin strace postgresql-15 \
+tzdata openssh-server openssh-sftp-server openssh-client spin strace systemd postgresql-15 \
 faketime python3-prometheus-client"
 
 # shellcheck disable=SC2154 # whoever sources this file sets it

@@ -136,13 +136,13 @@ cp crontab before-crontab
 install 1 --user
 assert_grep 'marks around .* are damaged' problems
 cmp crontab before-crontab
-printf '0 1 * * * before\n' >crontab
-echo '0 1 * * * refuse-me' >crontab
+printf '0 1 * * * before\n' >"crontab"
+echo '0 1 * * * refuse-me' >"crontab"
 install 1 --user
 assert_grep 'crontab refuses the new crontab' problems
 assert_grep 'bad minute' problems
 assert_eq "$(cat crontab)" '0 1 * * * refuse-me'
-printf '0 1 * * * before\n' >crontab
+printf '0 1 * * * before\n' >"crontab"
 install 0 --user
 assert_exit 0 varve schedule remove --user --crontab >out
 assert_eq "$(cat crontab)" '0 1 * * * before' "after removing"

@@ -259,7 +259,7 @@ distance(const struct schedule *s, unsigned cycle_days, bool longest)
             last = minute;
         }
     }
-    first += cycle_days * MINUTES_A_DAY - last;
+    first += (uint64_t)cycle_days * MINUTES_A_DAY - last;
     return 60 * ((longest ? first > best : first < best) ? first : best);
 }
 

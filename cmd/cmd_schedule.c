@@ -216,12 +216,14 @@ run_remove(struct app *app, int argc, char **argv)
 
 static const struct command schedule_list_command = {
     .name = "list",
+    .arguments = "",
     .summary = "show which job is run when, and by what",
     .specs = list_specs,
     .run = run_list,
 };
 static const struct command schedule_install_command = {
     .name = "install",
+    .arguments = "",
     .summary = "have jobs run by systemd, or by cron where there is none",
     .details = "To be given again when the configuration has changed: what is superfluous goes.\n"
                "Only files that begin with its own mark are ever replaced or removed.\n",
@@ -230,6 +232,7 @@ static const struct command schedule_install_command = {
 };
 static const struct command schedule_remove_command = {
     .name = "remove",
+    .arguments = "",
     .summary = "have no job run by itself any more",
     .specs = change_specs,
     .run = run_remove,

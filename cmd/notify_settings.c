@@ -2,7 +2,6 @@
 /* The keys of [notify]. */
 #include "notify_settings.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "duration.h"
@@ -19,15 +18,9 @@
 bool
 notify_seconds_parse(const char *text, uint64_t *ret_ms)
 {
-    char *end = NULL;
-    unsigned long n = text[0] >= '1' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
     int64_t ns;
     uint64_t ms;
 
-    if (end != NULL && strcmp(end, "s") == 0 && n <= LIMIT_MOST_MS / 1000) {
-        *ret_ms = (uint64_t)n * 1000;
-        return true;
-    }
     if (!duration_parse(text, &ns) || ns <= 0) {
         return false;
     }

@@ -332,7 +332,8 @@ static const struct settings_key job_keys[] = {
      .check = is_duration,
      .value = "26h",
      .wanted = "a duration such as 26h, 8d",
-     .help = "status: the newest snapshot, here and in every copy, is not older (default: 26h)"},
+     .help = "status: the newest snapshot, here and in every copy, is not older (default: by the "
+             "schedule, else 26h)"},
     {.name = "max-full-age",
      .check = is_duration,
      .value = "35d",

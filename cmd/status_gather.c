@@ -6,10 +6,12 @@
 
 #include "duration.h"
 #include "job_lock.h"
+#include "schedule_jobs.h"
 #include "status_ask.h"
 
 #define HOUR (INT64_C(3600) * 1000000000)
 #define DAY (24 * HOUR)
+#define AGE_DEFAULT (26 * HOUR)
 #define RUNS_LOOKED_AT 16u
 
 static int64_t
@@ -19,6 +21,20 @@ rule(const struct settings_section *s, const char *key, int64_t otherwise)
     int64_t ns = 0;
 
     return text != NULL && duration_parse(text, &ns) ? ns : otherwise;
+}
+
+/* As old as the schedule lets the newest snapshot be, and some time for the run itself. */
+static int64_t
+age_by_schedule(const struct settings_section *s)
+{
+    struct schedule schedule;
+    int64_t period;
+
+    if (!schedule_of(s, &schedule)) {
+        return AGE_DEFAULT;
+    }
+    period = (int64_t)schedule_longest(&schedule) * (HOUR / 3600);
+    return period + (period / 8 > 2 * HOUR ? period / 8 : 2 * HOUR);
 }
 
 /* ---- runs ---- */
@@ -154,7 +170,7 @@ status_gather(const struct status_asking *a, const struct settings_section *sect
 
     *ret = (struct status_facts){.job = {.name = section->name, .now = a->now}};
     ret->job.rules =
-        (struct status_rules){.age_most = rule(section, "max-age", 26 * HOUR),
+        (struct status_rules){.age_most = rule(section, "max-age", age_by_schedule(section)),
                               .full_age_most = rule(section, "max-full-age", 0),
                               .unread_age_most = rule(section, "max-unread-age", 0),
                               .rehearsal_age_most = rule(section, "max-rehearsal-age", 0),

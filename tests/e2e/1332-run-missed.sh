@@ -20,18 +20,25 @@ ran() { # COMMAND...: the jobs that ran
     "$@" >out 2>problems || fail "exit code $?: $* $(cat problems)"
     paste -sd' ' ran
 }
-record=$VARVE_STATE_DIR/run-web.last
+record=$VARVE_STATE_DIR/runs.db
+# sql STATEMENT: of the history of runs, what it yields.
+sql()
+{
+    python3 -c 'import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as c:
+    for row in c.execute(sys.argv[2]):
+        print("|".join(map(str, row)))' "$record" "$1"
+}
 # last NS: the job last ran then.
-last() { printf 'began %s ended %s code 0\n' "$1" "$1" >"$record"; }
+last() { sql "DELETE FROM run" && sql "INSERT INTO run VALUES ('r', 'web', $1, $1, 0)" >/dev/null; }
 now=$(date +%s)000000000
 day=86400000000000
 
 # ---- missed ----
 conf 'schedule = every 1h'
 assert_eq "$(ran varve run --missed --all)" web "never run, so missed; without a schedule nothing is"
-assert_grep '^began [0-9]+ ended [0-9]+ code 0$' "$record"
 assert_eq "$(stat -c %a "$record")" 600 mode
-assert_ge "$(sed 's/began \([0-9]*\).*/\1/' "$record")" "$now" "when it began"
+assert_ge "$(sql 'SELECT began FROM run')" "$now" "when it began"
 # Not again, unless a full hour has just passed.
 conf 'schedule = daily 00:00'
 last $((now + 3 * 1000000000))
@@ -52,7 +59,7 @@ last $((now - 2 * day))
 assert_eq "$(ran varve run --all)" "by-hand web"
 conf 'schedule = monthly 1'
 [ "$(date +%d)" = 01 ] || assert_eq "$(ran varve run --missed --all)" ''
-# A record from the future, or of no sense, is none.
+# A run in the future tells nothing; of what the history does not know, it never ran.
 last $((now + day))
 assert_eq "$(ran varve run --missed --all)" web
 echo nonsense >"$record"
@@ -61,7 +68,8 @@ assert_eq "$(ran varve run --missed --all)" web
 conf 'before = exit 1' 'schedule = monthly 1'
 rm "$record"
 assert_exit 1 varve run web >/dev/null 2>&1
-assert_grep 'code 1$' "$record"
+assert_eq "$(sql 'SELECT exit_code FROM run')" 1
+assert_eq "$(ran varve run --missed web)" ''
 rm "$record"
 conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
 varve run --missed web >out 2>problems &
@@ -71,13 +79,31 @@ kill -TERM "$child"
 status=0
 wait "$child" || status=$?
 assert_eq "$status" 130 "exit code after SIGTERM"
-refute_exists "$record"
-# Its time that cannot be kept is told, and does not fail the run.
+assert_eq "$(sql 'SELECT exit_code FROM run')" 130
+conf 'schedule = monthly 1'
+assert_eq "$(ran varve run --missed web)" web "one that was stopped is made up"
+# One that goes on is not missed; one that was cut off is.
+last $((now - 40 * day))
+sql "INSERT INTO run VALUES ('cut', 'web', $now, 0, 0)"
+assert_eq "$(ran varve run --missed web)" web "one that was cut off is made up"
+rm -f began
+conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
+varve run web >out 2>problems &
+child=$!
+wait_for 20 test -e began
+last $((now - 40 * day))
+sql "INSERT INTO run VALUES ('on', 'web', $now, 0, 0)"
+assert_exit 0 varve run --missed web >out2
+assert_grep 'nothing was missed' out2
+kill -TERM "$child"
+wait "$child" || true
+# A history that cannot be kept is told, and does not fail the run.
 conf
+rm "$record"
 mkdir "$record"
 touch "$record/x"
 assert_exit 0 varve run web >out 2>problems
-assert_grep 'warning: the time of this run is not kept' problems
+assert_grep 'warning: this run does not get into the history' problems
 rm -r "$record"
 
 # ---- jitter ----

@@ -80,6 +80,10 @@ assert_exit 2 faketime -f +8d "$VARVE" status >out
 assert_grep '^VARVE CRITICAL: .*the newest snapshot is 8 d' out
 assert_grep 'CRITICAL +copy +site .*8 d' out
 assert_exit 0 faketime -f +20h "$VARVE" status >out
+conf 'schedule = hourly'
+assert_exit 0 faketime -f +2h "$VARVE" status >out
+assert_exit 2 faketime -f +4h "$VARVE" status >out
+assert_grep 'more than 3 h' out
 conf 'max-age = 12h'
 assert_exit 2 faketime -f +20h "$VARVE" status >out
 conf

@@ -106,7 +106,12 @@ assert_eq "$(value ProtectSystem)" full
 value SystemCallFilter >groups
 refute_grep '@mount' groups
 rights=$(value CapabilityBoundingSet | tr ' ' '\n' | sed 's/^CAP_/+/' | tr 'A-Z\n' 'a-z,')
+# Reading leaves no trace in the time of access of another's file, either.
+echo more >>"$elsewhere/data/private/numbers"
+touch -a -d '2020-01-01 00:00:00' "$elsewhere/data/private/numbers"
 assert_exit 0 setpriv --no-new-privs --bounding-set "-all,${rights%,}" "${command[@]}" >out 2>problems
+assert_eq "$(stat -c %X "$elsewhere/data/private/numbers")" "$(date -d '2020-01-01 00:00:00' +%s)" \
+    "time of access"
 [ ! -s out ] && [ ! -s problems ] || fail "it says: $(cat out problems)"
 assert_exists "$elsewhere/other/dump/now"
 assert_exit 0 varve -r main cat latest:who >"who"

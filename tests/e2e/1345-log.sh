@@ -29,7 +29,7 @@ print(next(d[sys.argv[3]] for d in map(json.loads, open(sys.argv[1])) if d["even
 }
 
 # ---- a job in a file: its own steps, and those of its parts, under one run ----
-conf "ping-url = $address/secret-4711" "before = echo said by the hook; varve -r main snapshots --quiet >/dev/null
+conf "ping-url = $address/secret-4711" "before = echo said by the hook; cd / && varve -r main snapshots --quiet >/dev/null
 after = env | grep ^VARVE_RUN= >$WORK/hook-run; : secret-4712
 replicate-to = site
 keep-last = 3
@@ -128,7 +128,14 @@ mkfifo "$evil"
 touch "$evil.txt"
 assert_exit 0 varve -v --log-file log --log-format text -r main backup data >/dev/null 2>&1
 refute_grep '^run.end' log
-assert_eq "$(grep -vc '^[0-9T:.-]*Z ' log || true)" 0 "lines without a time"
+python3 - <<'END'
+import re
+value = r'(?:[^ "=]+|"(?:[^"\\]|\\.)*")'
+lines = open("log", encoding="utf-8").read().splitlines()
+for line in lines:
+    assert re.fullmatch(r"[0-9T:.-]+Z (debug|info ) +[a-z.]+( [a-z_]+=%s)+" % value, line), line
+assert any(r'data/evil\" run=0\nrun.end"' in line for line in lines), lines
+END
 rm -f "$evil" "$evil.txt"
 
 # ---- the journal ----

@@ -81,5 +81,6 @@ assert_offered 'varve wal get tree/f' ''
 assert_offered 'varve wal get 000000010000000000000001 tree/f' tree/file
 assert_offered 'varve backup -- tree/f' tree/file
 assert_offered "varve -r main diff -- -x ${id:0:3}" "$id"
+assert_offered "varve -r main diff -- latest -x ${id:0:3}" ''
 assert_offered "varve -r main diff -- --host ${id:0:3}" "$id"
 nothing_was_run

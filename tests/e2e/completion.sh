@@ -7,13 +7,15 @@ export VARVE_COMPLETION_TIMEOUT=60 # whatever else this machine is doing
 export VARVE_CONFIG=$WORK/run/varve.conf
 
 # A repository that a key file opens, one that is elsewhere, one that only a command's passphrase opens:
-# neither of the two commands must ever be run (nothing_was_run).
+# neither the command nor ssh must ever be run (nothing_was_run).
 completion_world()
 {
     mkdir data
     echo one >data/numbers
     assert_exit 0 varve -r "$WORK/run/repo" init --key-file "$WORK/run/key" >/dev/null 2>&1
     assert_exit 0 varve -r "$WORK/run/repo" --key-file "$WORK/run/key" backup data >/dev/null 2>&1
+    printf '#!/bin/sh\ntouch "%s"\n' "$WORK/run/connected" >"$WORK/fake-ssh"
+    chmod 755 "$WORK/fake-ssh"
     cat >varve.conf <<END
 [repository main]
 url = $WORK/run/repo
@@ -22,7 +24,7 @@ key-file = $WORK/run/key
 url = sftp://backup@site.invalid/varve
 key-file = $WORK/run/key
 ssh-transport = ssh
-ssh-command = touch $WORK/run/connected
+ssh-command = $WORK/fake-ssh
 [repository asking]
 url = $WORK/run/repo
 passphrase-command = touch $WORK/run/asked

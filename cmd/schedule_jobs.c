@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "duration.h"
+#include "notify_settings.h"
 
 #define JITTER_S UINT64_C(600)
 #define NS_PER_S INT64_C(1000000000)
@@ -277,6 +278,15 @@ look_at_repositories(const struct making *m, const struct settings_section *s,
     }
 }
 
+/* Mail is put into a spool, and a command does whatever it does. */
+static bool
+tells_by_programs(const struct making *m, const struct settings_section *s)
+{
+    const struct settings_section *n = notify_settings_of(m->settings, s);
+
+    return n != NULL && (settings_get(n, "mail-to") != NULL || settings_get(n, "command") != NULL);
+}
+
 static enum vv_rc
 make_job(const struct making *m, const struct settings_section *s, struct scheduled_job *j,
          struct vv_error *err)
@@ -294,7 +304,12 @@ make_job(const struct making *m, const struct settings_section *s, struct schedu
     for (size_t i = 0; i < VV_COUNT(commands); i++) {
         j->commands = j->commands || settings_get(s, commands[i]) != NULL;
     }
+    j->commands = j->commands || tells_by_programs(m, s);
+    j->restores = settings_get(s, "rehearse-every") != NULL;
     look_at_repositories(m, s, j, &writable);
+    if (j->restores && settings_get(s, "rehearse-scratch") != NULL) {
+        put(&writable, settings_get(s, "rehearse-scratch"));
+    }
     if (m->state != NULL) {
         put(&writable, m->state);
     }

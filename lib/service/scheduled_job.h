@@ -18,6 +18,7 @@ struct scheduled_job {
     const char *const *writable;    /* directories that it writes to; NULL-terminated */
     bool state_directory;           /* state is in /var/lib/varve */
     bool cache_directory;           /* and the cache in /var/cache/varve */
+    bool restores; /* it rehearses: owners, modes and devices are set, a server may be started */
     bool commands; /* it has commands of its own, hooks and the like, that nothing is known of */
 };
 

@@ -79,7 +79,11 @@ static const char restrictions[] =
     "# to write a repository of another owner, to become another user for a command, and to end "
     "it.\n"
     "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID "
-    "CAP_SETGID CAP_KILL CAP_SYS_ADMIN\n"
+    "CAP_SETGID CAP_KILL CAP_SYS_ADMIN\n";
+static const char for_restoring[] =
+    "# A rehearsal sets owners, modes and attributes, and makes devices.\n"
+    "CapabilityBoundingSet=CAP_CHOWN CAP_FSETID CAP_MKNOD CAP_SETFCAP\n";
+static const char further_restrictions[] =
     "NoNewPrivileges=yes\n"
     "ProtectKernelTunables=yes\n"
     "ProtectKernelModules=yes\n"
@@ -90,7 +94,6 @@ static const char restrictions[] =
     "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
     "RestrictNamespaces=yes\n"
     "RestrictRealtime=yes\n"
-    "RestrictSUIDSGID=yes\n"
     "LockPersonality=yes\n"
     "KeyringMode=private\n"
     "SystemCallArchitectures=native\n"
@@ -103,6 +106,8 @@ put_restrictions(struct vv_buf *out, const struct scheduled_job *j)
     static const char *const temporary[] = {"/tmp", "/var/tmp", NULL};
 
     vv_buf_put_text(out, restrictions);
+    vv_buf_put_text(out, j->restores ? for_restoring : "RestrictSUIDSGID=yes\n");
+    vv_buf_put_text(out, further_restrictions);
     if (j->commands) {
         vv_buf_put_text(out, "# The job has commands of its own, which may need devices, mounts, "
                              "and to write anywhere\n# but in the system itself.\n"

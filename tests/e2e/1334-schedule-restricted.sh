@@ -119,3 +119,11 @@ assert_eq "$(stat -c %X "$elsewhere/data/private/numbers")" "$(date -d '2020-01-
 assert_exists "$elsewhere/other/dump/now"
 assert_exit 0 varve -r main cat latest:who >"who"
 assert_eq "$(cat who)" nobody "who ran the command"
+
+# ---- one that rehearses: owners, modes, attributes and file capabilities are set ----
+mkdir "$elsewhere/scratch"
+conf 'rehearse-every = 30d' "rehearse-scratch = $elsewhere/scratch"
+assert_exit 0 restricted "${command[@]}" >out 2>problems
+[ ! -s out ] && [ ! -s problems ] || fail "it says: $(cat out problems)"
+assert_exit 0 varve runs --rehearsals >out
+assert_grep 'ok +proven' out

@@ -121,6 +121,8 @@ clear_others(struct app *app, const struct schedule_options *o, const struct sch
 static void
 say_installed(struct app *app, const struct schedule_place *p, const struct schedule_jobs *jobs)
 {
+    size_t runs = 0;
+
     if (app->global.quiet || app_json(app) != NULL) {
         return;
     }
@@ -128,11 +130,14 @@ say_installed(struct app *app, const struct schedule_place *p, const struct sche
         printf("no job of the configuration has a key 'schedule'\n");
         return;
     }
-    render_count(jobs->count, "job", "jobs", stdout);
+    for (size_t i = 0; i < jobs->count; i++) {
+        runs += jobs->items[i].kind != SCHEDULED_STATUS;
+    }
+    render_count(runs, "job", "jobs", stdout);
     if (p->manager == SCHEDULE_CRONTAB) {
         printf(p->live ? ", run by cron\n" : ", for cron\n");
     } else if (!p->live) {
-        printf(", for systemd: 'systemctl enable' the timers where they are to run\n");
+        printf(", for systemd: 'systemctl enable' them where they are to run\n");
     } else if (!schedule_place_running(p)) {
         printf(", run by systemd when it is started\n");
     } else {

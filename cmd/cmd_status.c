@@ -140,8 +140,8 @@ print(struct app *app, const struct status_command_line *o, const struct status_
         status_print_json(j, jobs, count, level);
         return;
     }
-    if (app->global.quiet && level == STATUS_OK && !o->nagios) {
-        return;
+    if (app->global.quiet && (level == STATUS_OK || o->notify) && !o->nagios) {
+        return; /* who is to be told was told */
     }
     status_print_line(jobs, count, level, o->nagios);
     if (!o->nagios) {

@@ -73,15 +73,27 @@ static enum vv_rc
 want_units(const struct schedule_place *p, const struct scheduled_job *j,
            struct schedule_file **files, struct vv_error *err)
 {
-    struct schedule_file *service = add_file(files, SCHEDULE_UNIT_PREFIX, j->name, ".service");
-    struct schedule_file *timer = add_file(files, SCHEDULE_UNIT_PREFIX, j->name, ".timer");
+    VV_CLEANUP(vv_buf_release) struct vv_buf name = {0};
+    struct schedule_file *service;
+    struct schedule_file *timer;
 
-    if (service == NULL || timer == NULL) {
+    unit_put_name(j, &name);
+    (void)vv_buf_text(&name);
+    VV_TRY(vv_buf_check(&name, err));
+    service = add_file(files, "", vv_buf_text(&name), ".service");
+    if (service == NULL) {
         return vv_error_nomem(err);
     }
     unit_put_service(j, p->user, &service->text);
-    unit_put_timer(j, &timer->text);
     VV_TRY(vv_buf_check(&service->text, err));
+    if (j->kind == SCHEDULED_WATCH) {
+        return VV_OK;
+    }
+    timer = add_file(files, "", vv_buf_text(&name), ".timer");
+    if (timer == NULL) {
+        return vv_error_nomem(err);
+    }
+    unit_put_timer(j, &timer->text);
     return vv_buf_check(&timer->text, err);
 }
 
@@ -100,7 +112,7 @@ want_crontab(const struct schedule_place *p, const struct schedule_jobs *jobs,
         crontab_put_begin(&f->text);
     }
     for (size_t i = 0; i < jobs->count; i++) {
-        crontab_put_job(&jobs->items[i], user, &f->text);
+        crontab_put_job(&jobs->items[i], user, &f->text); /* none is watched there */
     }
     crontab_put_missed(jobs->missed_words, jobs->environment, user, &f->text);
     return vv_buf_check(&f->text, err);
@@ -121,15 +133,6 @@ schedule_files_wanted(const struct schedule_place *p, const struct schedule_jobs
 
 /* ---- present ---- */
 
-static bool
-has_ending(const char *name, const char *ending)
-{
-    size_t len = strlen(name);
-    size_t end = strlen(ending);
-
-    return len > end && strcmp(name + len - end, ending) == 0;
-}
-
 /* Is that the name of something of ours? */
 static bool
 may_be_ours(const struct schedule_place *p, const char *name)
@@ -137,8 +140,7 @@ may_be_ours(const struct schedule_place *p, const char *name)
     if (p->manager == SCHEDULE_CRONTAB) {
         return strcmp(name, CRONTAB_NAME) == 0;
     }
-    return strncmp(name, SCHEDULE_UNIT_PREFIX, strlen(SCHEDULE_UNIT_PREFIX)) == 0 &&
-           (has_ending(name, ".service") || has_ending(name, ".timer"));
+    return unit_is_ours(name);
 }
 
 /* What is no regular file, or cannot be read as one, is somebody else's. */

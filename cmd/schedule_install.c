@@ -18,14 +18,6 @@ struct installing {
     struct schedule_changes changes;
 };
 
-static bool
-is_timer(const struct schedule_file *f)
-{
-    size_t len = strlen(f->name);
-
-    return len > 6 && strcmp(f->name + len - 6, ".timer") == 0;
-}
-
 /* What stands there under that name is the same. */
 static bool
 is_same(const struct installing *k, const struct schedule_file *f)
@@ -74,7 +66,7 @@ tell(struct installing *k, const struct schedule_file *f, const char *state, boo
 
 /* ---- systemd ---- */
 
-/* systemctl VERB..., with the timers of ${files}; those that are new or different only, if ${changed}. */
+/* systemctl VERB..., with what is started of ${files}; those that are new or different only, if ${changed}. */
 static enum vv_rc
 systemctl(const struct installing *k, const char *const *verbs, const struct schedule_file *files,
           bool changed)
@@ -101,7 +93,7 @@ systemctl(const struct installing *k, const char *const *verbs, const struct sch
         words[at++] = *verbs++;
     }
     for (const struct schedule_file *f = files; f != NULL; f = f->next) {
-        if (is_timer(f) && !f->foreign && (!changed || !is_same(k, f))) {
+        if (unit_is_enabled(f->name) && !f->foreign && (!changed || !is_same(k, f))) {
             words[at++] = f->name;
             named++;
         }

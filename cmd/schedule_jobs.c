@@ -13,6 +13,7 @@
 #include "notify_settings.h"
 
 #define JITTER_S UINT64_C(600)
+#define STATUS_JITTER_S UINT64_C(300)
 #define NS_PER_S INT64_C(1000000000)
 
 /* A list that grows in an arena. */
@@ -186,14 +187,14 @@ find_ourselves(struct making *m, struct vv_error *err)
 /* ---- one job ---- */
 
 static void
-begin_words(const struct making *m, struct word_list *w)
+begin_words(const struct making *m, struct word_list *w, const char *command)
 {
     *w = (struct word_list){.arena = &m->jobs->arena};
     put(w, m->program);
     if (m->config != NULL) {
         put(w, m->config);
     }
-    put(w, "run");
+    put(w, command);
     put(w, "--quiet");
 }
 
@@ -217,11 +218,11 @@ make_words(const struct making *m, struct scheduled_job *j, struct vv_error *err
 {
     struct word_list w;
 
-    begin_words(m, &w);
-    if (m->manager == SCHEDULE_SYSTEMD) {
-        put(&w, "--wait");
-    } else {
+    begin_words(m, &w, j->kind == SCHEDULED_WATCH ? "watch" : "run");
+    if (m->manager == SCHEDULE_CRONTAB) {
         put_jitter(&w, j->jitter_s);
+    } else if (j->kind == SCHEDULED_RUN) {
+        put(&w, "--wait");
     }
     put(&w, j->name);
     j->words = list_of(&w);
@@ -278,6 +279,22 @@ look_at_repositories(const struct making *m, const struct settings_section *s,
     }
 }
 
+/* Is anybody told of this job? */
+static bool
+is_told(const struct making *m, const struct settings_section *s)
+{
+    static const char *const channels[] = {"mail-to",      "command",      "ping-url",
+                                           "ping-failure", "ping-success", "ping-start"};
+    const struct settings_section *n = notify_settings_of(m->settings, s);
+
+    for (size_t i = 0; n != NULL && i < VV_COUNT(channels); i++) {
+        if (settings_get(n, channels[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Mail is put into a spool, and a command does whatever it does. */
 static bool
 tells_by_programs(const struct making *m, const struct settings_section *s)
@@ -299,13 +316,15 @@ make_job(const struct making *m, const struct settings_section *s, struct schedu
     j->environment = m->jobs->environment;
     j->state_directory = m->state == NULL;
     j->cache_directory = m->cache == NULL;
-    VV_TRY(find_jitter(s, j, err));
+    if (j->kind == SCHEDULED_RUN) {
+        VV_TRY(find_jitter(s, j, err));
+    }
     VV_TRY(make_words(m, j, err));
     for (size_t i = 0; i < VV_COUNT(commands); i++) {
         j->commands = j->commands || settings_get(s, commands[i]) != NULL;
     }
     j->commands = j->commands || tells_by_programs(m, s);
-    j->restores = settings_get(s, "rehearse-every") != NULL;
+    j->restores = j->kind == SCHEDULED_RUN && settings_get(s, "rehearse-every") != NULL;
     look_at_repositories(m, s, j, &writable);
     if (j->restores && settings_get(s, "rehearse-scratch") != NULL) {
         put(&writable, settings_get(s, "rehearse-scratch"));
@@ -327,9 +346,10 @@ make_missed(const struct making *m, struct vv_error *err)
     uint64_t jitter_s = 0;
 
     for (size_t i = 0; i < m->jobs->count; i++) {
-        jitter_s = m->jobs->items[i].jitter_s > jitter_s ? m->jobs->items[i].jitter_s : jitter_s;
+        const struct scheduled_job *j = &m->jobs->items[i];
+        jitter_s = j->kind == SCHEDULED_RUN && j->jitter_s > jitter_s ? j->jitter_s : jitter_s;
     }
-    begin_words(m, &w);
+    begin_words(m, &w, "run");
     put(&w, "--missed");
     put(&w, "--all");
     put_jitter(&w, jitter_s);
@@ -337,30 +357,95 @@ make_missed(const struct making *m, struct vv_error *err)
     return m->jobs->missed_words == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
+/* 'varve status --notify' of all jobs: it notices what does not take place. */
+static enum vv_rc
+make_status(const struct making *m, struct scheduled_job *j, struct vv_error *err)
+{
+    struct word_list w;
+    struct word_list writable = {.arena = &m->jobs->arena};
+
+    *j = (struct scheduled_job){.kind = SCHEDULED_STATUS,
+                                .name = "",
+                                .schedule_text = "hourly :25",
+                                .jitter_s = STATUS_JITTER_S,
+                                .environment = m->jobs->environment,
+                                .state_directory = m->state == NULL,
+                                .cache_directory = m->cache == NULL,
+                                .commands = true};
+    VV_TRY(schedule_parse(j->schedule_text, &j->schedule, err));
+    begin_words(m, &w, "status");
+    put(&w, "--notify");
+    if (m->state != NULL) {
+        put(&writable, m->state);
+    }
+    if (m->cache != NULL) {
+        put(&writable, m->cache);
+    }
+    j->words = list_of(&w);
+    j->writable = list_of(&writable);
+    return j->words == NULL || j->writable == NULL ? vv_error_nomem(err) : VV_OK;
+}
+
+/* cron starts nothing that stays. */
+static bool
+is_watched(const struct making *m, const struct settings_section *s)
+{
+    bool wanted = settings_flag(s, "watch", false);
+
+    if (wanted && m->manager == SCHEDULE_CRONTAB) {
+        messages_warning(&m->app->messages, "watch-needs-systemd",
+                         "job '%s' is to be watched, which cron cannot do: start 'varve watch %s' "
+                         "by other means",
+                         s->name, s->name);
+    }
+    return wanted && m->manager == SCHEDULE_SYSTEMD;
+}
+
+static enum vv_rc
+make_jobs(const struct making *m, struct vv_error *err)
+{
+    struct schedule_jobs *all = m->jobs;
+    struct schedule schedule;
+    bool told = false;
+
+    for (const struct settings_section *s = settings_sections(m->settings); s != NULL;
+         s = s->next) {
+        if (strcmp(s->spec->kind, "job") != 0) {
+            continue;
+        }
+        if (schedule_of(s, &schedule)) {
+            struct scheduled_job *j = &all->items[all->count++];
+            *j = (struct scheduled_job){.kind = SCHEDULED_RUN, .schedule = schedule};
+            VV_TRY(make_job(m, s, j, err));
+            told = told || is_told(m, s);
+        }
+        if (is_watched(m, s)) {
+            struct scheduled_job *j = &all->items[all->count++];
+            *j = (struct scheduled_job){.kind = SCHEDULED_WATCH};
+            VV_TRY(make_job(m, s, j, err));
+            told = told || is_told(m, s);
+        }
+    }
+    return told ? make_status(m, &all->items[all->count++], err) : VV_OK;
+}
+
 enum vv_rc
 schedule_jobs_make(struct app *app, const struct settings *c, enum schedule_manager manager,
                    bool user, struct schedule_jobs *ret, struct vv_error *err)
 {
     struct making m = {.app = app, .settings = c, .manager = manager, .user = user, .jobs = ret};
-    struct schedule schedule;
-    size_t count = 0;
+    size_t most = 1;
 
     *ret = (struct schedule_jobs){0};
     VV_TRY(find_ourselves(&m, err));
     for (const struct settings_section *s = settings_sections(c); s != NULL; s = s->next) {
-        count += strcmp(s->spec->kind, "job") == 0 && schedule_of(s, &schedule);
+        most += strcmp(s->spec->kind, "job") == 0 ? 2 : 0;
     }
-    ret->items = vv_arena_alloc(&ret->arena, (count + 1) * sizeof(*ret->items));
+    ret->items = vv_arena_alloc(&ret->arena, most * sizeof(*ret->items));
     if (ret->items == NULL) {
         return vv_error_nomem(err);
     }
-    for (const struct settings_section *s = settings_sections(c); s != NULL; s = s->next) {
-        if (strcmp(s->spec->kind, "job") == 0 && schedule_of(s, &schedule)) {
-            struct scheduled_job *j = &ret->items[ret->count++];
-            *j = (struct scheduled_job){.schedule = schedule};
-            VV_TRY(make_job(&m, s, j, err));
-        }
-    }
+    VV_TRY(make_jobs(&m, err));
     return make_missed(&m, err);
 }
 

@@ -49,7 +49,7 @@ is_current(const struct view *v, const char *name)
 
 /* systemd starts what is linked from a target. */
 static bool
-is_enabled(const struct view *v, const char *timer)
+is_enabled(const struct view *v, const struct scheduled_job *j, const char *unit)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf link = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
@@ -58,7 +58,11 @@ is_enabled(const struct view *v, const char *timer)
     if (!v->place->live) {
         return true; /* nobody knows yet */
     }
-    vv_buf_printf(&link, "timers.target.wants/%s", timer);
+    vv_buf_printf(&link, "%s.wants/%s",
+                  j->kind != SCHEDULED_WATCH ? "timers.target"
+                  : v->place->user           ? "default.target"
+                                             : "multi-user.target",
+                  unit);
     return schedule_place_path(v->place, vv_buf_text(&link), &path, NULL) == VV_OK &&
            readlink(vv_buf_text(&path), target, sizeof(target)) > 0;
 }
@@ -70,8 +74,10 @@ unit_state(const struct view *v, const struct scheduled_job *j)
     VV_CLEANUP(vv_buf_release) struct vv_buf timer = {0};
     const struct schedule_file *f;
 
-    vv_buf_printf(&service, "%s%s.service", SCHEDULE_UNIT_PREFIX, j->name);
-    vv_buf_printf(&timer, "%s%s.timer", SCHEDULE_UNIT_PREFIX, j->name);
+    unit_put_name(j, &service);
+    vv_buf_put_text(&service, ".service");
+    unit_put_name(j, &timer);
+    vv_buf_put_text(&timer, j->kind == SCHEDULED_WATCH ? ".service" : ".timer");
     f = schedule_files_find(v->present, vv_buf_text(&timer));
     if (f == NULL || f->foreign) {
         return NOT_INSTALLED;
@@ -79,7 +85,7 @@ unit_state(const struct view *v, const struct scheduled_job *j)
     if (!is_current(v, vv_buf_text(&timer)) || !is_current(v, vv_buf_text(&service))) {
         return OUTDATED;
     }
-    return is_enabled(v, vv_buf_text(&timer)) ? INSTALLED : NOT_ENABLED;
+    return is_enabled(v, j, vv_buf_text(&timer)) ? INSTALLED : NOT_ENABLED;
 }
 
 /* All jobs stand in one text there. */
@@ -95,7 +101,8 @@ crontab_state(const struct view *v, const struct scheduled_job *j)
     if (is_current(v, f->name)) {
         return INSTALLED;
     }
-    vv_buf_printf(&line, "# job '%s': ", j->name);
+    vv_buf_put_text(&line, "# ");
+    crontab_put_title(j, &line);
     return !line.failed && memmem(f->text.data, f->text.len, line.data, line.len) != NULL
                ? OUTDATED
                : NOT_INSTALLED;
@@ -115,6 +122,14 @@ struct row {
     int64_t next;
 };
 
+static const char *
+schedule_text(const struct row *r)
+{
+    return r->scheduled == NULL                    ? "-"
+           : r->scheduled->kind == SCHEDULED_WATCH ? "continuously"
+                                                   : r->scheduled->schedule_text;
+}
+
 static void
 print_row(const struct row *r)
 {
@@ -125,14 +140,13 @@ print_row(const struct row *r)
     char when[VV_TIME_TEXT] = "-";
     char jitter[32] = "-";
 
-    if (r->scheduled != NULL) {
+    if (r->scheduled != NULL && r->scheduled->kind == SCHEDULED_RUN) {
         vv_text_duration(r->scheduled->jitter_s, jitter);
         if (r->next != INT64_MAX) {
             vv_time_format(r->next, when);
         }
     }
-    printf("%-16s %-26s %-26s %-12s %s%s\n", r->job,
-           r->scheduled != NULL ? r->scheduled->schedule_text : "-", when, jitter,
+    printf("%-16s %-26s %-26s %-12s %s%s\n", r->job, schedule_text(r), when, jitter,
            r->by != NULL          ? manager_name(r->by)
            : r->scheduled != NULL ? "not installed"
                                   : "-",
@@ -149,13 +163,15 @@ put_row(struct json *j, const struct row *r)
 
     json_put_object(j, NULL);
     json_put_text(j, "job", r->job);
-    json_put_text(j, "schedule", r->scheduled != NULL ? r->scheduled->schedule_text : NULL);
+    json_put_text(j, "schedule", r->scheduled != NULL ? schedule_text(r) : NULL);
     if (r->scheduled != NULL) {
         if (r->next != INT64_MAX) {
             json_put_time(j, "next", r->next);
         }
         json_put_u64(j, "jitter_seconds", r->scheduled->jitter_s);
-        json_put_u64(j, "longest_seconds", schedule_longest(&r->scheduled->schedule));
+        if (r->scheduled->kind == SCHEDULED_RUN) {
+            json_put_u64(j, "longest_seconds", schedule_longest(&r->scheduled->schedule));
+        }
         json_put_text(j, "state", states[r->installed]);
         json_put_text(j, "by", r->by != NULL ? manager_name(r->by) : NULL);
     }
@@ -171,13 +187,14 @@ find_row(const struct view *views, unsigned count, const char *job, int64_t now,
         for (size_t i = 0; i < views[v].jobs.count; i++) {
             const struct scheduled_job *j = &views[v].jobs.items[i];
             enum installed state;
-            if (strcmp(j->name, job) != 0) {
+            if (j->kind == SCHEDULED_STATUS || strcmp(j->name, job) != 0 ||
+                (ret->scheduled != NULL && ret->scheduled->kind != j->kind)) {
                 continue;
             }
             state = views[v].place->manager == SCHEDULE_SYSTEMD ? unit_state(&views[v], j)
                                                                 : crontab_state(&views[v], j);
             ret->scheduled = j;
-            ret->next = schedule_next(&j->schedule, now);
+            ret->next = j->kind == SCHEDULED_RUN ? schedule_next(&j->schedule, now) : INT64_MAX;
             if (state > ret->installed) {
                 ret->installed = state;
                 ret->by = views[v].place;

@@ -318,6 +318,10 @@ static const struct settings_key job_keys[] = {
      .wanted = "a duration such as 90s, 10min, 1h",
      .help = "and up to so much later (default: 10min, at most a quarter of the time between two "
              "runs)"},
+    {.name = "watch",
+     .kind = SETTINGS_FLAG,
+     .value = "yes",
+     .help = "varve schedule install: have it watched continuously, too (varve watch)"},
     {.name = "rehearse-every",
      .check = is_duration,
      .value = "30d",

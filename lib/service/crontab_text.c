@@ -73,6 +73,16 @@ crontab_put_begin(struct vv_buf *out)
 }
 
 void
+crontab_put_title(const struct scheduled_job *j, struct vv_buf *out)
+{
+    if (j->kind == SCHEDULED_STATUS) {
+        vv_buf_put_text(out, "are all jobs well? ");
+    } else {
+        vv_buf_printf(out, "job '%s': ", j->name);
+    }
+}
+
+void
 crontab_put_job(const struct scheduled_job *j, const char *user, struct vv_buf *out)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf fields = {0};
@@ -85,7 +95,9 @@ crontab_put_job(const struct scheduled_job *j, const char *user, struct vv_buf *
         out->failed = true;
         return;
     }
-    vv_buf_printf(out, "# job '%s': %s\n", j->name, j->schedule_text);
+    vv_buf_put_text(out, "# ");
+    crontab_put_title(j, out);
+    vv_buf_printf(out, "%s\n", j->schedule_text);
     for (line = (char *)fields.data; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         vv_buf_printf(out, "%.*s ", (int)(end - line), line);
         put_user(out, user);

@@ -40,7 +40,7 @@ notify_subject(const struct notify_facts *f, enum notify_event event, struct vv_
         }
         break;
     case NOTIFY_SILENCE:
-        vv_buf_put_text(out, "is SILENT");
+        vv_buf_put_text(out, "is CRITICAL");
         break;
     case NOTIFY_RECOVERY:
         vv_buf_put_text(out, "is well again");

@@ -8,8 +8,14 @@
  * A job as systemd and cron run it: text of unit files and crontabs.  Nothing here is read from or written
  * to anywhere.
  */
+enum scheduled_kind {
+    SCHEDULED_RUN,    /* 'varve run JOB' at its times */
+    SCHEDULED_WATCH,  /* 'varve watch JOB' all the time; no schedule, no timer; systemd only */
+    SCHEDULED_STATUS, /* 'varve status --notify' every hour; of no job */
+};
 struct scheduled_job {
-    const char *name; /* letters, digits, '_', '-' and '.' */
+    enum scheduled_kind kind;
+    const char *name; /* letters, digits, '_', '-' and '.'; SCHEDULED_STATUS: "" */
     struct schedule schedule;
     const char *schedule_text;
     uint64_t jitter_s;
@@ -32,10 +38,15 @@ bool schedule_marked(struct vv_span text);
 bool schedule_text_fits(const char *text);
 
 /*
- * Units: varve-run-NAME.service and varve-run-NAME.timer.  One pair for each job, no template: what a job may
- * write to differs, and settings for all of them can be given in varve-run-.service.d.
+ * Units: varve-run-NAME.service and varve-run-NAME.timer, varve-watch-NAME.service, varve-status.service and
+ * varve-status.timer.  One pair for each job, no template: what a job may write to differs, and settings for
+ * all of them can be given in varve-run-.service.d.
  */
-#define SCHEDULE_UNIT_PREFIX "varve-run-"
+/** unit_put_name(j, out): "varve-run-NAME"; unit_is_ours(file): does such a name begin so, and end as a unit? */
+void unit_put_name(const struct scheduled_job *j, struct vv_buf *out);
+bool unit_is_ours(const char *file);
+/** unit_is_enabled(file): a timer, or a service that has none: is it to be enabled and started? */
+bool unit_is_enabled(const char *file);
 /** unit_put_service(j, user, out): ${user}: for a user's own manager, which cannot restrict anything. */
 void unit_put_service(const struct scheduled_job *j, bool user, struct vv_buf *out);
 void unit_put_timer(const struct scheduled_job *j, struct vv_buf *out);
@@ -43,6 +54,8 @@ void unit_put_timer(const struct scheduled_job *j, struct vv_buf *out);
 /* Crontabs. */
 /** crontab_put_begin(out): of a file in /etc/cron.d: mark, shell, path. */
 void crontab_put_begin(struct vv_buf *out);
+/** crontab_put_title(j, out): "job 'NAME': ", which tells its line from others'. */
+void crontab_put_title(const struct scheduled_job *j, struct vv_buf *out);
 /** crontab_put_job(j, user, out): its lines; ${user}: "root" in /etc/cron.d; NULL in the crontab of a user. */
 void crontab_put_job(const struct scheduled_job *j, const char *user, struct vv_buf *out);
 /** crontab_put_missed(words, environment, user, out): the line that makes up at start what was missed. */

@@ -62,13 +62,71 @@ put_words(struct vv_buf *out, const char *key, const char *const *words, const c
     vv_buf_put_text(out, "\n");
 }
 
+static const char *const prefixes[] = {[SCHEDULED_RUN] = "varve-run-",
+                                       [SCHEDULED_WATCH] = "varve-watch-",
+                                       [SCHEDULED_STATUS] = "varve-status"};
+
+void
+unit_put_name(const struct scheduled_job *j, struct vv_buf *out)
+{
+    vv_buf_printf(out, "%s%s", prefixes[j->kind], j->name);
+}
+
+static bool
+has_ending(const char *file, const char *ending)
+{
+    size_t len = strlen(file);
+    size_t end = strlen(ending);
+
+    return len >= end && strcmp(file + len - end, ending) == 0;
+}
+
+bool
+unit_is_ours(const char *file)
+{
+    for (enum scheduled_kind k = SCHEDULED_RUN; k <= SCHEDULED_STATUS; k++) {
+        size_t len = strlen(prefixes[k]);
+        if (strncmp(file, prefixes[k], len) == 0 && (k == SCHEDULED_STATUS) == (file[len] == '.') &&
+            (has_ending(file, ".service") || has_ending(file, ".timer"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+unit_is_enabled(const char *file)
+{
+    const char *prefix = prefixes[SCHEDULED_WATCH];
+
+    return has_ending(file, ".timer") || strncmp(file, prefix, strlen(prefix)) == 0;
+}
+
+/* What it is for, as a description. */
+static void
+put_title(const struct scheduled_job *j, struct vv_buf *out)
+{
+    if (j->kind == SCHEDULED_STATUS) {
+        vv_buf_put_text(out, "varve: are all jobs well?");
+    } else {
+        vv_buf_printf(out, "varve: job '%s'%s", j->name,
+                      j->kind == SCHEDULED_WATCH ? ", continuously" : "");
+    }
+}
+
 static void
 put_begin(struct vv_buf *out, const struct scheduled_job *j, const char *what)
 {
-    vv_buf_printf(out,
-                  "%s from the key 'schedule' of [job %s].\n"
-                  "# What is changed in here is lost: use 'systemctl edit %s%s.%s'.\n\n",
-                  SCHEDULE_MARK, j->name, SCHEDULE_UNIT_PREFIX, j->name, what);
+    vv_buf_put_text(out, SCHEDULE_MARK);
+    if (j->kind == SCHEDULED_STATUS) {
+        vv_buf_put_text(out, " since there is somebody to tell ([notify]).\n");
+    } else {
+        vv_buf_printf(out, " from the key '%s' of [job %s].\n",
+                      j->kind == SCHEDULED_WATCH ? "watch" : "schedule", j->name);
+    }
+    vv_buf_put_text(out, "# What is changed in here is lost: use 'systemctl edit ");
+    unit_put_name(j, out);
+    vv_buf_printf(out, ".%s'.\n\n", what);
 }
 
 /* What may be taken from every run of a job, whatever its commands do. */
@@ -129,24 +187,39 @@ put_restrictions(struct vv_buf *out, const struct scheduled_job *j)
     }
 }
 
-/*
- * A job that is run continuously would have another service, without a timer, around the same
- * put_restrictions() and priorities: Type=notify and Restart=on-failure in place of Type=oneshot.
- */
+/* A run ends by itself; what watches goes on, tells when it is ready and that it lives, and is started anew. */
+static void
+put_kind_of_service(struct vv_buf *out, const struct scheduled_job *j)
+{
+    if (j->kind != SCHEDULED_WATCH) {
+        vv_buf_put_text(out, "Type=oneshot\n");
+        return;
+    }
+    vv_buf_put_text(out, "Type=notify\n"
+                         "NotifyAccess=main\n"
+                         "WatchdogSec=5min\n"
+                         "Restart=on-failure\n"
+                         "RestartSec=30s\n"
+                         "ExecReload=/bin/kill -HUP $MAINPID\n");
+}
+
 void
 unit_put_service(const struct scheduled_job *j, bool user, struct vv_buf *out)
 {
+    static const char *const manuals[] = {[SCHEDULED_RUN] = "man:varve-run(1)",
+                                          [SCHEDULED_WATCH] = "man:varve-watch(1)",
+                                          [SCHEDULED_STATUS] = "man:varve-status(1)"};
+
     put_begin(out, j, "service");
-    vv_buf_printf(out,
-                  "[Unit]\n"
-                  "Description=varve: job '%s'\n"
-                  "Documentation=man:varve-run(1) man:varve-schedule(1)\n",
-                  j->name);
+    vv_buf_put_text(out, "[Unit]\nDescription=");
+    put_title(j, out);
+    vv_buf_printf(out, "\nDocumentation=%s man:varve-schedule(1)\n", manuals[j->kind]);
     if (!user) {
         vv_buf_put_text(out, "Wants=network-online.target\n"
                              "After=network-online.target remote-fs.target\n");
     }
-    vv_buf_put_text(out, "\n[Service]\nType=oneshot\n");
+    vv_buf_put_text(out, "\n[Service]\n");
+    put_kind_of_service(out, j);
     put_words(out, "ExecStart=", j->words, "", true);
     if (!user) {
         vv_buf_put_text(out, "Environment=HOME=%h\n");
@@ -154,7 +227,7 @@ unit_put_service(const struct scheduled_job *j, bool user, struct vv_buf *out)
     put_words(out, "Environment=", j->environment, "", false);
     vv_buf_put_text(
         out, "TimeoutStartSec=infinity\n"
-             "# Hooks for failures, and what comes after, are still run when it is stopped.\n"
+             "# What it does when it is told to stop may take a while: hooks, a last snapshot.\n"
              "KillMode=mixed\n"
              "TimeoutStopSec=15min\n"
              "UMask=0077\n"
@@ -168,6 +241,10 @@ unit_put_service(const struct scheduled_job *j, bool user, struct vv_buf *out)
     if (!user) {
         put_restrictions(out, j);
     }
+    if (j->kind == SCHEDULED_WATCH) {
+        vv_buf_printf(out, "\n[Install]\nWantedBy=%s\n",
+                      user ? "default.target" : "multi-user.target");
+    }
 }
 
 void
@@ -178,13 +255,14 @@ unit_put_timer(const struct scheduled_job *j, struct vv_buf *out)
     char *end;
 
     put_begin(out, j, "timer");
+    vv_buf_put_text(out, "[Unit]\nDescription=");
+    put_title(j, out);
     vv_buf_printf(out,
-                  "[Unit]\n"
-                  "Description=varve: job '%s', %s\n"
+                  "%s%s\n"
                   "Documentation=man:varve-schedule(1)\n"
                   "\n"
                   "[Timer]\n",
-                  j->name, j->schedule_text);
+                  j->kind == SCHEDULED_RUN ? ", " : " ", j->schedule_text);
     schedule_calendar(&j->schedule, &calendar);
     vv_buf_put_u8(&calendar, 0);
     if (calendar.failed) {

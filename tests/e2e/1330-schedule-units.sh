@@ -79,6 +79,36 @@ assert_grep "^ReadWritePaths=\"-$WORK/repo \\\$1%%d\" -$WORK/site -$WORK/state -
     units/varve-run-web.service
 assert_grep '^RandomizedDelaySec=600$' units/varve-run-web.timer
 assert_grep '^RandomizedDelaySec=225$' units/varve-run-x.y_z.timer # a quarter of the time between
+# Somebody is to be told, and a job is watched: a timer for the status of all, a service that stays.
+conf 'schedule = daily 02:30' 'watch = yes' '[job x.y_z]' 'repository = site' 'watch = yes' \
+    'exec = kernel=uname -s' '[notify]' 'mail-to = root'
+mkdir more
+assert_exit 0 varve schedule install --directory more >out
+assert_eq "$(cd more && echo *)" "varve-run-web.service varve-run-web.timer varve-status.service \
+varve-status.timer varve-watch-web.service varve-watch-x.y_z.service" files
+assert_grep '^3 jobs, for systemd' out
+assert_grep 'varve.conf status --quiet --notify$' more/varve-status.service
+assert_grep '^ProtectSystem=full$' more/varve-run-web.service # mail goes into a spool
+assert_grep '^Type=notify$' more/varve-watch-web.service
+assert_grep 'varve.conf watch --quiet web$' more/varve-watch-web.service
+assert_grep '^WantedBy=multi-user.target$' more/varve-watch-web.service
+assert_exit 0 varve schedule list --directory more >out
+assert_grep '^web +daily 02:30 .* systemd$' out
+assert_grep '^x.y_z +continuously .* systemd$' out
+mkdir cron
+assert_exit 0 varve schedule install --crontab --directory cron >out 2>problems
+assert_grep "job 'web' is to be watched, which cron cannot do" problems
+refute_grep 'watch' cron/varve
+assert_grep '^25 \* \* \* \* root .* status --quiet --notify$' cron/varve
+# Without any of it, that goes.
+conf 'schedule = daily 02:30 14:45' "replicate-to = site" \
+    '[job x.y_z]' 'repository = site' 'exec = kernel=uname -s' 'schedule = every 15min' \
+    '[job by-hand]' 'repository = main' "path = $WORK/data"
+cp -r more less
+assert_exit 0 varve schedule install --directory less >out
+assert_grep '^removed less/varve-status.timer$' out
+assert_grep '^removed less/varve-watch-web.service$' out
+assert_eq "$(cd less && echo *)" "$(cd units && echo *)" files
 # Without anything in the environment, systemd makes the directories.
 mkdir plain
 assert_exit 0 env -u VARVE_STATE_DIR -u VARVE_CACHE_DIR "$VARVE" schedule install \
@@ -99,14 +129,14 @@ need_systemd()
     return 1
 }
 if need_systemd; then
-    for directory in units plain own; do
+    for directory in units plain own more; do
         for unit in "$directory"/*; do
             systemd-analyze verify --man=no "./$unit" >verified 2>&1 ||
                 fail "$unit: $(cat verified)"
             [ ! -s verified ] || fail "$unit: $(cat verified)"
         done
     done
-    for unit in units/*.service plain/*.service; do
+    for unit in units/*.service plain/*.service more/*.service; do
         systemd-analyze security --offline=true --threshold=40 "./$unit" >score 2>&1 ||
             fail "$unit: $(tail -n 1 score)"
     done

@@ -258,7 +258,7 @@ words(void **state)
         {NOTIFY_FAILURE, 3, "is done, with problems"},
         {NOTIFY_FAILURE, 130, "was stopped"},
         {NOTIFY_FAILURE, 12, "FAILED, exit code 12"},
-        {NOTIFY_SILENCE, 0, "is SILENT"},
+        {NOTIFY_SILENCE, 0, "is CRITICAL"},
         {NOTIFY_RECOVERY, 0, "is well again"},
         {NOTIFY_TEST, 0, "sends a test: nothing has happened"},
     };

@@ -21,6 +21,7 @@ struct group {
     const char *host;
     const struct snapshot *newest;
     const struct snapshot *newest_full;
+    int64_t oldest;
     uint64_t count;
     uint64_t marked;
 };
@@ -48,17 +49,6 @@ inspection_release(struct inspection *in)
     snapshot_list_release(&in->list);
     vv_free(in->groups);
     vv_free(in->clusters);
-}
-
-static const char *
-job_of(const struct snapshot_body *b)
-{
-    for (uint32_t i = 0; i < b->tag_count; i++) {
-        if (strncmp(b->tags[i], "job:", 4) == 0) {
-            return b->tags[i] + 4;
-        }
-    }
-    return "";
 }
 
 static struct group *
@@ -101,7 +91,8 @@ note_snapshot(struct inspection *in, const struct snapshot *s)
         note_wal(in, s);
         return;
     }
-    g = group_of(in, job_of(&s->body), s->body.host);
+    g = group_of(in, render_job(&s->body), s->body.host);
+    g->oldest = g->count == 0 || s->time < g->oldest ? s->time : g->oldest;
     g->count++;
     g->marked += retention_marked(&in->marks, s) != NULL;
     if (g->newest == NULL || s->time >= g->newest->time) {
@@ -168,6 +159,7 @@ put_groups(struct json *j, const struct inspection *in)
         json_put_text(j, "job", g->job);
         json_put_text(j, "host", g->host);
         json_put_u64(j, "snapshots", g->count);
+        json_put_time(j, "oldest", g->oldest);
         json_put_time(j, "newest", g->newest->time);
         render_json_uuid(j, "newest_id", &g->newest->id);
         put_time_or_null(j, "newest_full", g->newest_full != NULL ? g->newest_full->time : 0);
@@ -209,6 +201,7 @@ report_json(struct app *app, struct json *j, const struct inspection *in)
     json_put_u64(j, "bytes_read_in_30_days", in->ages.bytes_since);
     json_put_u64(j, "never_read", in->ages.never_read);
     put_time_or_null(j, "oldest_read", in->ages.oldest_read);
+    put_time_or_null(j, "last_read", in->ages.last_read);
     if (in->space_known) {
         json_put_u64(j, "space_free", in->free_bytes);
         json_put_u64(j, "space_total", in->total_bytes);

@@ -152,17 +152,26 @@ report(struct app *app, const struct snapshot *snap, struct rehearse_report *r,
 
 /** What 'varve status' asks: how long ago, how long it took, and whether it held. */
 static void
-note_in_history(struct app *app, const struct snapshot *snap, const struct rehearse_report *r,
+note_in_history(struct app *app, const struct snapshot_argument *a, const struct rehearse_report *r,
                 enum exit_code code)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf what = {0};
     struct history_event e = {.kind = HISTORY_REHEARSAL,
                               .exit_code = (int)code,
                               .bytes = (int64_t)r->restored.bytes,
                               .text = rehearse_verdict_name(rehearse_worst(r))};
     char id[RENDER_ID];
 
-    render_short_id(&snap->id, id);
-    e.other = id;
+    render_short_id(&a->snapshot->id, id);
+    vv_buf_put_text(&what, id);
+    if (a->path.path.len > 0) { /* only a part: that proves nothing of the rest */
+        vv_buf_printf(&what, ":/%s", vv_buf_text((struct vv_buf *)(uintptr_t)&a->path.path));
+    }
+    e.other = vv_buf_text(&what);
+    e.job = "";
+    if (strcmp(a->snapshot->body.host, app_host()) == 0) {
+        e.job = render_job(&a->snapshot->body);
+    }
     for (size_t i = 0; i < REHEARSE_STEPS; i++) {
         e.milliseconds += (int64_t)(r->steps[i].ns / 1000000);
     }
@@ -287,7 +296,7 @@ rehearse(struct app *app, const struct rehearse_command_line *o, struct snapshot
     }
     VV_TRY(rc);
     *ret_code = report(app, a->snapshot, &r, &plan);
-    note_in_history(app, a->snapshot, &r, *ret_code);
+    note_in_history(app, a, &r, *ret_code);
     if (app_list_verdict(&a->list) == EXIT_FORGED) {
         *ret_code = exit_code_worse(*ret_code, EXIT_FORGED);
     }

@@ -157,6 +157,7 @@ status(struct app *app, const struct status_command_line *o, const struct argume
     VV_CLEANUP(vv_freep) struct status_looked *jobs = NULL;
     struct status_asking a = {.app = app, .offline = o->offline};
     struct vv_error why = {0};
+    struct vv_error unwritable = {0};
     struct settings *c = NULL;
     size_t count = 0;
     enum vv_rc rc;
@@ -171,6 +172,7 @@ status(struct app *app, const struct status_command_line *o, const struct argume
     }
     memset(jobs, 0, count * sizeof(*jobs));
     a.settings = c;
+    a.unwritable = &unwritable;
     a.now = vv_clock_system()->realtime(vv_clock_system());
     open_history(&a, &why);
     rc = look(&a, chosen, count, jobs, ret);

@@ -243,7 +243,7 @@ plan_reading(struct planning *k, const char *key, const char *command, struct vv
     return end_part(k, err);
 }
 
-/* The newest rehearsal that held, of this job or by hand. */
+/* The newest rehearsal that held, of a whole snapshot of this job. */
 struct last_rehearsal {
     const char *job;
     int64_t time;
@@ -255,8 +255,8 @@ note_rehearsal(void *ctx, const struct history_event *e, struct vv_error *err)
     struct last_rehearsal *last = ctx;
 
     (void)err;
-    if (last->time == 0 && e->exit_code == EXIT_DONE &&
-        (e->job[0] == '\0' || strcmp(e->job, last->job) == 0)) {
+    if (last->time == 0 && e->exit_code == EXIT_DONE && strcmp(e->job, last->job) == 0 &&
+        strchr(e->other, ':') == NULL) {
         last->time = e->time;
     }
     return VV_OK;

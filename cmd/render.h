@@ -20,6 +20,9 @@ const char *render_entry_type(enum entry_type type);
 #define RENDER_ID 9
 void render_short_id(const struct vv_uuid *id, char out[RENDER_ID]);
 
+/** render_job(b): the job that made a snapshot, by its tag; "" if none did. */
+const char *render_job(const struct snapshot_body *b);
+
 /** A path in text; with the slash its snapshot does not store. */
 void render_path(struct vv_span path, FILE *file);
 

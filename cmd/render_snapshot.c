@@ -217,3 +217,14 @@ render_sources(struct table *t, const struct snapshot_body *b)
     table_cell(t, vv_buf_span(&text));
     vv_buf_release(&text);
 }
+
+const char *
+render_job(const struct snapshot_body *b)
+{
+    for (uint32_t i = 0; i < b->tag_count; i++) {
+        if (strncmp(b->tags[i], "job:", 4) == 0) {
+            return b->tags[i] + 4;
+        }
+    }
+    return "";
+}

@@ -138,13 +138,11 @@ run_notes_open(struct run_history **ret, struct vv_error *err)
     return run_history_open(vv_buf_text(&directory), DATABASE_READ, ret, err);
 }
 
-void
-run_notes_fact(struct app *app, const char *about, const char *document)
+enum vv_rc
+run_notes_fact(struct app *app, const char *about, const char *document, struct vv_error *err)
 {
     VV_CLEANUP(run_history_freep) struct run_history *h = NULL;
-    struct vv_error why = {0};
-    enum vv_rc rc = open_to_write(app, &h, &why);
 
-    rc = rc == VV_OK ? run_history_put_fact(h, about, now(), document, &why) : rc;
-    complain(app, rc, &why);
+    VV_TRY(open_to_write(app, &h, err));
+    return run_history_put_fact(h, about, now(), document, err);
 }

@@ -22,7 +22,8 @@ void run_notes_event(struct app *app, const struct history_event *e);
 void run_notes_incident(struct app *app, enum exit_code code);
 /** run_notes_open(ret, err): to read it; VV_ENOTFOUND: nothing was noted yet. */
 MUST_CHECK enum vv_rc run_notes_open(struct run_history **ret, struct vv_error *err);
-/** run_notes_fact(app, about, document): what is known now. */
-void run_notes_fact(struct app *app, const char *about, const char *document);
+/** run_notes_fact(app, about, document, err): what is known now; here the caller is told. */
+MUST_CHECK enum vv_rc run_notes_fact(struct app *app, const char *about, const char *document,
+                                     struct vv_error *err);
 
 #endif

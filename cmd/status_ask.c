@@ -166,6 +166,8 @@ take_document(const struct json_value *d, const char *job, int64_t known, struct
     ret->bytes_recent = (uint64_t)json_get_i64(d, "bytes_read_in_30_days");
     ret->never_read = (uint64_t)json_get_i64(d, "never_read");
     ret->oldest_read = json_get_time(d, "oldest_read");
+    ret->last_read = json_get_time(d, "last_read");
+    ret->oldest = json_get_time(g, "oldest");
     ret->space_known = json_get(d, "space_total") != NULL;
     ret->space_free = (uint64_t)json_get_i64(d, "space_free");
     ret->space_total = (uint64_t)json_get_i64(d, "space_total");
@@ -200,7 +202,7 @@ look_at_space(const struct status_asking *a, const char *name, struct status_pla
         return;
     }
     p->space_lasts = status_space_lasts(s.samples, s.count, a->now);
-    if (p->reach == STATUS_REACHED && p->space_known &&
+    if (p->reach == STATUS_REACHED && p->space_known && a->unwritable->rc == VV_OK &&
         (s.count == 0 || a->now - s.samples[0].time > SAMPLE_DISTANCE)) {
         const struct history_event e = {.kind = HISTORY_SPACE,
                                         .run = "",
@@ -248,7 +250,11 @@ remember(const struct status_asking *a, const char *name, struct answer *w)
         return;
     }
     fact_name(a, name, &about);
-    run_notes_fact(a->app, vv_buf_text(&about), vv_buf_text(&w->process.output));
+    if (a->unwritable->rc == VV_OK) {
+        enum vv_rc rc = run_notes_fact(a->app, vv_buf_text(&about), vv_buf_text(&w->process.output),
+                                       a->unwritable);
+        a->unwritable->rc = rc;
+    }
 }
 
 /* "jobs" is there if it could be looked into, whatever was found. */

@@ -34,7 +34,7 @@ age_by_schedule(const struct settings_section *s)
         return AGE_DEFAULT;
     }
     period = (int64_t)schedule_longest(&schedule) * (HOUR / 3600);
-    return period + (period / 8 > 2 * HOUR ? period / 8 : 2 * HOUR);
+    return period + (period / 8 > 2 * HOUR ? period / 8 : 2 * HOUR) + rule(s, "schedule-jitter", 0);
 }
 
 /* ---- runs ---- */
@@ -42,6 +42,7 @@ age_by_schedule(const struct settings_section *s)
 struct looking {
     struct status_facts *facts;
     const char *job;
+    size_t seen; /* runs */
     char last_id[64];
     struct vv_buf failed;
     const char *const *places; /* names of the job's repositories */
@@ -62,13 +63,12 @@ look_at_run(void *ctx, const struct history_run *r, struct vv_error *err)
     if (r->ended != 0) {
         j->last = (struct status_run){r->began, r->ended, r->exit_code, ""};
         (void)snprintf(l->last_id, sizeof(l->last_id), "%s", r->id);
-    } else if (j->running_since == 0 && j->cut_off == 0) {
-        if (job_lock_held(l->job)) {
-            j->running_since = r->began;
-        } else {
-            j->cut_off = r->began;
-        }
+    } else if (l->seen == 0 && job_lock_held(l->job)) { /* only the newest can go on */
+        j->running_since = r->began;
+    } else if (j->cut_off == 0) {
+        j->cut_off = r->began;
     }
+    l->seen++;
     return VV_OK;
 }
 
@@ -92,8 +92,8 @@ look_at_rehearsal(void *ctx, const struct history_event *e, struct vv_error *err
 
     (void)err;
     for (size_t i = 0; i < l->place_count && r->time == 0; i++) {
-        if (strcmp(e->repository, l->places[i]) == 0 &&
-            (e->job[0] == '\0' || strcmp(e->job, l->job) == 0)) {
+        if (strcmp(e->repository, l->places[i]) == 0 && strcmp(e->job, l->job) == 0 &&
+            strchr(e->other, ':') == NULL) {
             *r = (struct status_rehearsal){e->time, e->milliseconds, e->exit_code};
         }
     }
@@ -169,6 +169,11 @@ status_gather(const struct status_asking *a, const struct settings_section *sect
     enum vv_rc rc;
 
     *ret = (struct status_facts){.job = {.name = section->name, .now = a->now}};
+    ret->job.has_source = settings_get(section, "path") != NULL ||
+                          settings_get(section, "database") != NULL ||
+                          settings_get(section, "exec") != NULL;
+    ret->job.only_watched =
+        settings_flag(section, "watch", false) && settings_get(section, "schedule") == NULL;
     ret->job.rules =
         (struct status_rules){.age_most = rule(section, "max-age", age_by_schedule(section)),
                               .full_age_most = rule(section, "max-full-age", 0),
@@ -188,6 +193,10 @@ status_gather(const struct status_asking *a, const struct settings_section *sect
     ret->job.places = places;
     for (size_t i = 0; i < ret->job.place_count; i++) {
         VV_TRY(status_ask_place(a, section, names[i], ret, &places[i], err));
+    }
+    if (ret->job.history == STATUS_HISTORY_READ && a->unwritable->rc != VV_OK) {
+        ret->job.history = STATUS_HISTORY_UNWRITABLE;
+        ret->job.history_text = a->unwritable->message;
     }
     return status_ask_wal(a, section, ret, err);
 }

@@ -18,8 +18,9 @@ struct status_asking {
     struct run_history *history; /* NULL: missing or damaged */
     enum status_history history_state;
     const char *history_text;
-    bool offline;      /* ask nobody */
-    uint64_t limit_ms; /* for each */
+    struct vv_error *unwritable; /* why what was found out could not be kept; rc VV_OK: it could */
+    bool offline;                /* ask nobody */
+    uint64_t limit_ms;           /* for each */
     int64_t now;
 };
 struct status_facts {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/, the text format. */
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "status_print.h"
@@ -289,9 +290,13 @@ status_metrics_write(const char *path, const struct status_looked *jobs, size_t 
                      struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    mode_t mask;
+    enum vv_rc rc;
 
     put_all(&text, jobs, count, now);
     VV_TRY(vv_buf_check(&text, err));
-    VV_TRY(vv_file_replace(AT_FDCWD, path, vv_buf_span(&text), 0644, err));
-    return VV_OK;
+    mask = umask(022); /* somebody else is to read it */
+    rc = vv_file_replace(AT_FDCWD, path, vv_buf_span(&text), 0644, err);
+    (void)umask(mask);
+    return rc;
 }

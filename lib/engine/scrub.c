@@ -186,6 +186,8 @@ scrub_ages_read(struct repo *r, int64_t since, struct scrub_ages *ret, struct vv
                                    .never_read = s.s.never_read,
                                    .oldest_read = s.s.oldest_read};
         for (size_t i = 0; i < s.count; i++) {
+            ret->last_read =
+                s.items[i].read_at > ret->last_read ? s.items[i].read_at : ret->last_read;
             ret->bytes_since +=
                 s.items[i].read_at >= since && s.items[i].read_at != 0 ? s.items[i].size : 0;
         }

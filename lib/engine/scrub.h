@@ -82,6 +82,7 @@ struct scrub_ages {
     uint64_t bytes_since; /* read whole since the time asked for */
     uint64_t never_read;  /* objects */
     int64_t oldest_read;  /* as in struct scrub_summary */
+    int64_t last_read;    /* when something was read last; 0: never */
 };
 /** scrub_ages_read(r, since, ret, err): by the names of its objects, and the ledger. */
 MUST_CHECK enum vv_rc scrub_ages_read(struct repo *r, int64_t since, struct scrub_ages *ret,

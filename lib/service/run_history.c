@@ -3,18 +3,19 @@
 #include "service/run_history.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/file.h"
 #include "service/run_history_internal.h"
 
 #define VERSION 1
 
 static const char schema[] =
-    "CREATE TABLE run (id TEXT PRIMARY KEY, job TEXT NOT NULL, began INTEGER NOT NULL,"
-    " ended INTEGER NOT NULL, exit_code INTEGER NOT NULL);"
-    "CREATE INDEX run_by_job ON run (job, began);"
+    "CREATE TABLE run (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, job TEXT NOT NULL,"
+    " began INTEGER NOT NULL, ended INTEGER NOT NULL, exit_code INTEGER NOT NULL);"
+    "CREATE INDEX run_by_job ON run (job, place);"
     "CREATE TABLE part (run TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL,"
     " command TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL, exit_code INTEGER NOT NULL,"
     " milliseconds INTEGER NOT NULL, PRIMARY KEY (run, place)) WITHOUT ROWID;"
@@ -129,22 +130,43 @@ run_history_free(struct run_history *h)
     }
 }
 
-enum vv_rc
-run_history_set_aside(const char *directory, struct vv_error *err)
+static enum vv_rc
+move_aside(const char *directory, const char *suffix, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf from = {0};
     VV_CLEANUP(vv_buf_release) struct vv_buf to = {0};
-    VV_CLEANUP(vv_buf_release) struct vv_buf journal = {0};
 
-    path_of(directory, &from);
-    vv_buf_printf(&to, "%s/" RUN_HISTORY_FILE ".damaged", directory);
-    vv_buf_printf(&journal, "%s/" RUN_HISTORY_FILE "-journal", directory);
-    if (rename(vv_buf_text(&from), vv_buf_text(&to)) != 0) {
+    vv_buf_printf(&from, "%s/" RUN_HISTORY_FILE "%s", directory, suffix);
+    vv_buf_printf(&to, "%s/" RUN_HISTORY_FILE ".damaged%s", directory, suffix);
+    if (rename(vv_buf_text(&from), vv_buf_text(&to)) != 0 && errno != ENOENT) {
         return vv_error_origin(err, VV_ORIGIN_LOCAL,
                                vv_error_sys(err, errno, "cannot rename '%s'", vv_buf_text(&from)));
     }
-    (void)unlink(vv_buf_text(&journal)); /* it would be played back into the new one */
     return VV_OK;
+}
+
+/* One process at a time; who comes second finds a new one. */
+enum vv_rc
+run_history_set_aside(const char *directory, struct vv_error *err)
+{
+    VV_CLEANUP(run_history_freep) struct run_history *h = NULL;
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    VV_CLEANUP(vv_fd_closep) int lock = -1;
+    bool got = false;
+
+    vv_buf_printf(&path, "%s/" RUN_HISTORY_FILE ".lock", directory);
+    lock = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0) {
+        return vv_error_origin(err, VV_ORIGIN_LOCAL,
+                               vv_error_sys(err, errno, "cannot open '%s'", vv_buf_text(&path)));
+    }
+    VV_TRY(vv_file_lock(lock, true, &got, err));
+    if (run_history_open(directory, DATABASE_READ, &h, NULL) != VV_ECORRUPT) {
+        return VV_OK;
+    }
+    /* Its journal belongs to it, and has its name. */
+    VV_TRY(move_aside(directory, "-journal", err));
+    return move_aside(directory, "", err);
 }
 
 /* ---- writing ---- */
@@ -154,8 +176,11 @@ run_history_put_run(struct run_history *h, const struct history_run *run, struct
 {
     VV_CLEANUP(statement_freep) struct statement *s = NULL;
 
-    VV_TRY(statement_prepare(h->database, "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?)", &s,
-                             err));
+    VV_TRY(statement_prepare(h->database,
+                             "INSERT INTO run (id, job, began, ended, exit_code)"
+                             " VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                             " ended = excluded.ended, exit_code = excluded.exit_code",
+                             &s, err));
     statement_bind_text(s, 1, run->id);
     statement_bind_text(s, 2, run->job);
     statement_bind_i64(s, 3, run->began);

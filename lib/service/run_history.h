@@ -63,7 +63,8 @@ MUST_CHECK enum vv_rc run_history_open(const char *directory, enum database_use 
                                        struct run_history **ret, struct vv_error *err);
 void run_history_free(struct run_history *h);
 VV_DEFINE_CLEANUP(struct run_history, run_history_free);
-/** run_history_set_aside(directory, err): H3: to "runs.db.damaged"; an older one there goes. */
+/** run_history_set_aside(directory, err): H3: to "runs.db.damaged"; an older one there goes.  Nothing if it is
+ *  not damaged any more: another process came first. */
 MUST_CHECK enum vv_rc run_history_set_aside(const char *directory, struct vv_error *err);
 
 /** run_history_put_run(h, run, err): add it, or replace the one of that id. */
@@ -86,13 +87,14 @@ typedef enum vv_rc history_part_fn(void *ctx, const struct history_part *part,
                                    struct vv_error *err);
 typedef enum vv_rc history_event_fn(void *ctx, const struct history_event *event,
                                     struct vv_error *err);
-/** run_history_runs(h, job, most, fn, ctx, err): newest first, ${most} of them; ${job} NULL: of all jobs. */
+/** run_history_runs(h, job, most, fn, ctx, err): what was noted last first, ${most} of them; ${job} NULL: of all
+ *  jobs.  Nobody is kept from writing while ${fn} is at work; so with parts and events. */
 MUST_CHECK enum vv_rc run_history_runs(struct run_history *h, const char *job, size_t most,
                                        history_run_fn *fn, void *ctx, struct vv_error *err);
 /** run_history_parts(h, run, fn, ctx, err): in the order they had. */
 MUST_CHECK enum vv_rc run_history_parts(struct run_history *h, const char *run, history_part_fn *fn,
                                         void *ctx, struct vv_error *err);
-/** run_history_events(h, kind, repository, since, most, fn, ctx, err): newest first; ${repository} NULL: of
+/** run_history_events(h, kind, repository, since, most, fn, ctx, err): what was noted last first; ${repository} NULL: of
  *  all. */
 MUST_CHECK enum vv_rc run_history_events(struct run_history *h, enum history_kind kind,
                                          const char *repository, int64_t since, size_t most,

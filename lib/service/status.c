@@ -8,7 +8,7 @@
 
 #include "core/text.h"
 
-#define FINDINGS_OF_JOB 4u
+#define FINDINGS_OF_JOB 5u
 #define CODE_PROBLEMS 3
 #define CODE_DAMAGED 12
 
@@ -63,10 +63,20 @@ static void
 judge_last_run(struct judging *k)
 {
     const struct status_run *r = &k->job->last;
+    int64_t most = k->job->rules.age_most;
+    bool late = most != 0 && !k->job->only_watched && k->job->now - r->ended > most;
     char ago[32];
+    char limit[32];
 
     status_age(k->job->now - r->ended, ago);
-    if (r->exit_code == 0) {
+    if (r->ended > k->job->now + STATUS_SKEW) {
+        status_find(k, STATUS_WARNING, "run", "",
+                    "the last run is of the future: a clock is, or was, wrong");
+    } else if (r->exit_code == 0 && late) {
+        status_find(k, STATUS_WARNING, "run", "",
+                    "the last run on record ended well, but %s ago, more than %s", ago,
+                    status_age(k->job->rules.age_most, limit));
+    } else if (r->exit_code == 0) {
         status_find(k, STATUS_OK, "run", "", "the last run ended well %s ago", ago);
     } else if (r->exit_code == CODE_PROBLEMS) {
         status_find(k, STATUS_WARNING, "run", "", "the last run, %s ago, had problems%s%s", ago,
@@ -89,11 +99,18 @@ judge_run(struct judging *k)
                     j->history_text);
         return;
     }
+    if (j->history == STATUS_HISTORY_UNWRITABLE) {
+        status_find(k, STATUS_UNKNOWN, "history", "",
+                    "runs do not get into the history, which cannot be written: %s",
+                    j->history_text);
+    }
     if (j->cut_off != 0) {
         status_find(k, STATUS_CRITICAL, "run", "", "the run that began %s ago was cut off",
                     status_age(j->now - j->cut_off, ago));
     } else if (j->last.began != 0) {
         judge_last_run(k);
+    } else if (j->only_watched) {
+        status_find(k, STATUS_OK, "run", "", "it is watched, and was not run by itself");
     } else if (j->running_since == 0) {
         status_find(k, STATUS_WARNING, "history", "",
                     "no run of this job is in the history of this host%s",
@@ -126,7 +143,10 @@ judge_rehearsal(struct judging *k)
     }
     status_age(k->job->now - r->time, ago);
     vv_text_duration((uint64_t)r->milliseconds / 1000, took);
-    if (r->exit_code != 0) {
+    if (r->time > k->job->now + STATUS_SKEW) {
+        status_find(k, STATUS_WARNING, "rehearsal", "",
+                    "the last rehearsal is of the future: a clock is, or was, wrong");
+    } else if (r->exit_code != 0) {
         status_find(k, r->exit_code == CODE_DAMAGED ? STATUS_CRITICAL : STATUS_WARNING, "rehearsal",
                     "", "the last rehearsal, %s ago, did not hold (exit code %d)", ago,
                     r->exit_code);

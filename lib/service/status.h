@@ -17,7 +17,8 @@
  *     cannot be reached is at least a warning, and its age is judged by what was known of it last.
  * Z3  A place that answers, but cannot be used (wrong key, no repository, refused, damaged) is critical: that
  *     does not pass by itself.
- * Z4  A time in the future is not an age of zero, but a finding.
+ * Z4  A time in the future is not an age of zero, but a finding; and a last run that is older than the newest
+ *     snapshot may be is one, too: those behind it are not on record.
  */
 enum status_level { STATUS_OK, STATUS_WARNING, STATUS_CRITICAL, STATUS_UNKNOWN }; /* exit codes */
 
@@ -52,12 +53,19 @@ struct status_place {
     uint64_t bytes_recent; /* read back in the last 30 days */
     uint64_t never_read;   /* objects */
     int64_t oldest_read;   /* 0: nothing was read, or there is nothing */
+    int64_t last_read;     /* when something was read last; 0: never */
+    int64_t oldest;        /* the job's oldest snapshot; 0: there is none */
     bool space_known;
     uint64_t space_free;
     uint64_t space_total;
     int64_t space_lasts; /* ns from now; -1: it does not shrink, or is not known */
 };
-enum status_history { STATUS_HISTORY_READ, STATUS_HISTORY_MISSING, STATUS_HISTORY_DAMAGED };
+enum status_history {
+    STATUS_HISTORY_READ,
+    STATUS_HISTORY_UNWRITABLE, /* it was read; but runs do not get into it */
+    STATUS_HISTORY_MISSING,
+    STATUS_HISTORY_DAMAGED,
+};
 /** The last run that ended, and one that goes on. */
 struct status_run {
     int64_t began; /* 0: there is none */
@@ -82,7 +90,9 @@ struct status_job {
     struct status_rules rules;
     int64_t now;
     enum status_history history;
-    const char *history_text; /* STATUS_HISTORY_DAMAGED */
+    const char *history_text; /* STATUS_HISTORY_DAMAGED, STATUS_HISTORY_UNWRITABLE */
+    bool has_source;          /* it makes snapshots */
+    bool only_watched;        /* it makes them without being run */
     struct status_run last;
     int64_t running_since; /* 0: it does not run */
     int64_t

@@ -7,7 +7,6 @@
 
 #define DAY (INT64_C(24) * 3600 * STATUS_SECOND)
 #define FORESEEABLE (400 * DAY)
-#define SKEW (10 * 60 * STATUS_SECOND) /* by which clocks may differ */
 
 static void
 judge_reach(struct judging *k, const struct status_place *p)
@@ -43,7 +42,7 @@ judge_age(struct judging *k, const struct status_place *p)
                     p->reach != STATUS_REACHED ? " as far as is known" : "");
         return;
     }
-    if (p->newest > j->now + SKEW) {
+    if (p->newest > j->now + STATUS_SKEW) {
         status_find(k, STATUS_WARNING, topic, p->name,
                     "the newest snapshot is of the future: a clock is, or was, wrong");
         return;
@@ -76,6 +75,9 @@ judge_full(struct judging *k, const struct status_place *p)
         }
         return;
     }
+    if (p->newest_full > k->job->now + STATUS_SKEW) {
+        return; /* judge_age has told it of the newest one */
+    }
     status_age(k->job->now - p->newest_full, ago);
     if (most != 0 && k->job->now - p->newest_full > most) {
         status_find(k, STATUS_WARNING, "full", p->name,
@@ -106,6 +108,17 @@ judge_records(struct judging *k, const struct status_place *p)
     }
 }
 
+/* What was read longest ago; and what never was, which is read first: if nothing was for so long, or ever. */
+static bool
+is_unread_for(const struct status_place *p, int64_t now, int64_t most)
+{
+    int64_t waits_since = p->last_read != 0 ? p->last_read : p->oldest;
+
+    return (p->oldest_read != 0 && now - p->oldest_read > most) ||
+           p->last_read > now + STATUS_SKEW ||
+           (p->never_read > 0 && waits_since != 0 && now - waits_since > most);
+}
+
 static void
 judge_read_back(struct judging *k, const struct status_place *p)
 {
@@ -113,8 +126,7 @@ judge_read_back(struct judging *k, const struct status_place *p)
     unsigned percent =
         p->bytes > 0 ? (unsigned)((double)p->bytes_recent * 100 / (double)p->bytes) : 100;
     char ago[32] = "";
-    bool late = most != 0 &&
-                (p->never_read > 0 || (p->oldest_read != 0 && k->job->now - p->oldest_read > most));
+    bool late = most != 0 && is_unread_for(p, k->job->now, most);
 
     if (p->never_read > 0) {
         status_find(k, late ? STATUS_WARNING : STATUS_OK, "read-back", p->name,
@@ -161,8 +173,10 @@ status_judge_place(struct judging *k, const struct status_place *p)
     if (p->known == 0) {
         return;
     }
-    judge_age(k, p);
-    if (p == k->job->places) {
+    if (k->job->has_source) {
+        judge_age(k, p);
+    }
+    if (k->job->has_source && p == k->job->places) {
         judge_full(k, p);
     }
     judge_records(k, p);

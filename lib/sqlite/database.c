@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/file.h"
@@ -69,7 +70,9 @@ enum vv_rc
 database_open(const char *path, enum database_use use, struct database **ret, struct vv_error *err)
 {
     VV_CLEANUP(database_freep) struct database *d = NULL;
-    int flags = use == DATABASE_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    /* Who may write takes back what a transaction that was cut off has left, also if it is to read. */
+    bool may_write = use == DATABASE_WRITE || access(path, W_OK) == 0;
+    int flags = may_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     int code;
 
     VV_TRY(make_file(path, use, err));

@@ -30,7 +30,7 @@ with sqlite3.connect(sys.argv[1]) as c:
         print("|".join(map(str, row)))' "$record" "$1"
 }
 # last NS: the job last ran then.
-last() { sql "DELETE FROM run" && sql "INSERT INTO run VALUES ('r', 'web', $1, $1, 0)" >/dev/null; }
+last() { sql "DELETE FROM run" && sql "INSERT INTO run (id, job, began, ended, exit_code) VALUES ('r', 'web', $1, $1, 0)" >/dev/null; }
 now=$(date +%s)000000000
 day=86400000000000
 
@@ -84,7 +84,7 @@ conf 'schedule = monthly 1'
 assert_eq "$(ran varve run --missed web)" web "one that was stopped is made up"
 # One that goes on is not missed; one that was cut off is.
 last $((now - 40 * day))
-sql "INSERT INTO run VALUES ('cut', 'web', $now, 0, 0)"
+sql "INSERT INTO run (id, job, began, ended, exit_code) VALUES ('cut', 'web', $now, 0, 0)"
 assert_eq "$(ran varve run --missed web)" web "one that was cut off is made up"
 rm -f began
 conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
@@ -92,7 +92,7 @@ varve run web >out 2>problems &
 child=$!
 wait_for 20 test -e began
 last $((now - 40 * day))
-sql "INSERT INTO run VALUES ('on', 'web', $now, 0, 0)"
+sql "INSERT INTO run (id, job, began, ended, exit_code) VALUES ('on', 'web', $now, 0, 0)"
 assert_exit 0 varve run --missed web >out2
 assert_grep 'nothing was missed' out2
 kill -TERM "$child"

@@ -137,7 +137,8 @@ conf 'before = touch started; while [ ! -e go ]; do sleep 0.1; done'
 varve run -q web >out 2>problems &
 runner=$!
 until [ -e started ]; do sleep 0.1; done
-assert_exit 1 varve status >out # the last one that ended had problems
+assert_exit 2 varve status >out # that the one before was cut off is not over
+assert_grep 'was cut off' out
 assert_grep 'OK +run +a run goes on since' out
 touch go
 wait "$runner"
@@ -192,6 +193,29 @@ assert len(items) == 1 and items[0]["command"] == "verify" and items[0]["exit_co
 assert items[0]["repository"] == "main" and items[0]["run"] is None, items
 END
 cp pack.saved "$pack"
+
+# Only a part was rehearsed, or another's snapshot: that is nobody's rehearsal.
+rm "$VARVE_STATE_DIR/runs.db"
+assert_exit 0 varve run -q web
+conf 'max-rehearsal-age = 30d'
+assert_exit 0 varve -r main rehearse "latest:$WORK/data/numbers" >out
+assert_exit 0 varve -r main backup data >/dev/null
+assert_exit 0 varve -r main rehearse latest >out
+expect WARNING 1 'a restore was never rehearsed'
+assert_exit 0 varve -r main rehearse --tag job:web latest >out
+expect OK 0 '1 job'
+conf
+# What cannot be written to is no green.
+if [ "$(id -u)" = 0 ]; then
+    mkdir full
+    mount_tmpfs full 256k
+    cp "$VARVE_STATE_DIR/runs.db" full/
+    cp -r "$VARVE_STATE_DIR"/*/ full/ 2>/dev/null || true
+    dd if=/dev/zero of=full/filler bs=4k 2>/dev/null || true
+    assert_exit 3 env VARVE_STATE_DIR="$WORK/full" "$VARVE" status >out 2>problems
+    assert_grep '^VARVE UNKNOWN: .*cannot be written' out
+    umount full
+fi
 
 # ---- a history that is damaged, or gone, is no green, and stands in nobody's way ----
 cp "$VARVE_STATE_DIR/runs.db" good.db

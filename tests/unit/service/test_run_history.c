@@ -37,7 +37,8 @@ path_of(const char *name, char out[128])
 static int
 remove_directory(void **state)
 {
-    static const char *const names[] = {"runs.db", "runs.db-journal", "runs.db.damaged"};
+    static const char *const names[] = {"runs.db", "runs.db-journal", "runs.db.damaged",
+                                        "runs.db.damaged-journal", "runs.db.lock"};
     char path[128];
 
     (void)state;
@@ -120,6 +121,19 @@ runs__are_listed_newest_first_by_job(void **state)
     expect_runs(h, "web", 10, "r3 web 9 0 0\nr1 web 0 5 0\n");
     expect_runs(h, "web", 1, "r3 web 9 0 0\n");
     expect_runs(h, "mail", 1, "");
+}
+
+/* A clock that was wrong hides nothing that came later. */
+static void
+runs__are_in_the_order_of_noting(void **state)
+{
+    VV_CLEANUP(run_history_freep) struct run_history *h = open_history(DATABASE_WRITE);
+
+    (void)state;
+    put_run(h, "r1", "web", NOW + 30 * DAY, 0, 0);
+    put_run(h, "r2", "web", NOW, NOW, 1);
+    put_run(h, "r1", "web", NOW + 30 * DAY, NOW + 31 * DAY, 0);
+    expect_runs(h, NULL, 1, "r2 web 0 0 1\n");
 }
 
 static void
@@ -274,6 +288,39 @@ a_damaged_history__is_refused_and_set_aside(void **state)
     run_history_free(h);
     path_of("runs.db.damaged", path);
     assert_int_equal(access(path, F_OK), 0);
+    /* Another process that has seen the damage, too, comes later: the new one stays. */
+    h = open_history(DATABASE_WRITE);
+    put_run(h, "new", "web", NOW, NOW, 0);
+    run_history_free(h);
+    assert_int_equal(run_history_set_aside(directory, NULL), VV_OK);
+    h = open_history(DATABASE_READ);
+    expect_runs(h, NULL, 9, "new web 0 0 0\n");
+    run_history_free(h);
+}
+
+/* While one is told of what there is, others can write. */
+static enum vv_rc
+write_meanwhile(void *ctx, const struct history_run *r, struct vv_error *err)
+{
+    VV_CLEANUP(run_history_freep) struct run_history *other = open_history(DATABASE_WRITE);
+    const struct history_run more = {"more", "web", NOW, NOW, 0};
+
+    (void)r;
+    *(int *)ctx += 1;
+    return run_history_put_run(other, &more, err);
+}
+
+static void
+a_listing__keeps_nobody_from_writing(void **state)
+{
+    VV_CLEANUP(run_history_freep) struct run_history *h = open_history(DATABASE_WRITE);
+    int calls = 0;
+
+    (void)state;
+    put_run(h, "r1", "web", NOW, NOW, 0);
+    put_run(h, "r2", "web", NOW, NOW, 0);
+    assert_int_equal(run_history_runs(h, NULL, 9, write_meanwhile, &calls, NULL), VV_OK);
+    assert_int_equal(calls, 2);
 }
 
 static void
@@ -331,6 +378,8 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
     const struct CMUnitTest tests[] = {
         TEST(runs__are_listed_newest_first_by_job),
+        TEST(runs__are_in_the_order_of_noting),
+        TEST(a_listing__keeps_nobody_from_writing),
         TEST(a_run__ends_with_its_parts),
         TEST(events__are_found_by_kind_repository_and_time),
         TEST(facts__are_replaced),

@@ -38,6 +38,8 @@ good_place(const char *name)
                                  .bytes = GIB,
                                  .bytes_recent = GIB / 2,
                                  .oldest_read = NOW - 40 * DAY,
+                                 .last_read = NOW - DAY,
+                                 .oldest = NOW - 100 * DAY,
                                  .space_known = true,
                                  .space_free = 50 * GIB,
                                  .space_total = 100 * GIB,
@@ -59,6 +61,7 @@ make_good(struct world *w)
                                  .now = NOW,
                                  .history = STATUS_HISTORY_READ,
                                  .history_text = "",
+                                 .has_source = true,
                                  .last = {NOW - HOUR, NOW - HOUR / 2, 0, ""},
                                  .rehearsal = {NOW - 2 * DAY, 90000, 0},
                                  .places = w->places,
@@ -139,10 +142,70 @@ runs__that_did_not_end_well_are_told(void **state)
     make_good(&w);
     w.job.cut_off = NOW - 2 * HOUR;
     expect(&w, STATUS_CRITICAL, "run", "", "cut off");
+    w.job.running_since = NOW - HOUR;
+    expect(&w, STATUS_CRITICAL, "run", "", "cut off");
     make_good(&w);
     w.job.last = (struct status_run){.failed = ""};
     w.job.running_since = NOW - HOUR;
     expect(&w, STATUS_UNKNOWN, "run", "", "the first run");
+}
+
+/* Snapshots are young, but no run is on record that has made them. */
+static void
+runs__that_are_not_on_record_are_missed(void **state)
+{
+    struct world w;
+
+    (void)state;
+    make_good(&w);
+    w.job.last.ended = NOW - 26 * HOUR;
+    expect(&w, STATUS_OK, "run", "", "ended well 1 d 2 h ago");
+    w.job.last.ended = NOW - 26 * HOUR - SECOND;
+    expect(&w, STATUS_WARNING, "run", "", "on record ended well, but 1 d 2 h ago");
+    w.job.only_watched = true;
+    expect(&w, STATUS_OK, "run", "", "ended well");
+    w.job.last = (struct status_run){.failed = ""};
+    expect(&w, STATUS_OK, "run", "", "it is watched");
+    make_good(&w);
+    w.job.history = STATUS_HISTORY_UNWRITABLE;
+    w.job.history_text = "disk full";
+    expect(&w, STATUS_UNKNOWN, "history", "", "disk full");
+}
+
+/* Z4 */
+static void
+times__in_the_future_are_findings(void **state)
+{
+    struct world w;
+
+    (void)state;
+    make_good(&w);
+    w.job.last.ended = NOW + HOUR;
+    expect(&w, STATUS_WARNING, "run", "", "future");
+    make_good(&w);
+    w.job.rehearsal.time = NOW + HOUR;
+    expect(&w, STATUS_WARNING, "rehearsal", "", "future");
+    make_good(&w);
+    w.places[0].last_read = NOW + HOUR;
+    expect(&w, STATUS_WARNING, "read-back", "main", "30 days");
+    w.job.rules.unread_age_most = 0;
+    expect(&w, STATUS_OK, "read-back", "main", "30 days");
+}
+
+/* One that copies and reads only. */
+static void
+a_job_without_a_source__needs_no_snapshot(void **state)
+{
+    struct world w;
+
+    (void)state;
+    make_good(&w);
+    w.job.has_source = false;
+    w.places[0].newest = w.places[0].newest_full = w.places[1].newest = 0;
+    expect(&w, STATUS_OK, "run", "", "well");
+    w.job.has_source = true;
+    w.places[1].newest = w.places[0].newest_full = NOW;
+    expect(&w, STATUS_CRITICAL, "snapshot", "main", "no snapshot");
 }
 
 static void
@@ -266,10 +329,17 @@ rules__are_kept_as_far_as_they_are_given(void **state)
     make_good(&w);
     w.places[1].oldest_read = NOW - 61 * DAY;
     expect(&w, STATUS_WARNING, "read-back", "site", "all of it in 61 d");
-    w.places[1].oldest_read = NOW - DAY;
-    w.places[1].never_read = 3;
+    make_good(&w);
+    w.places[1].never_read = 3; /* they come first the next time, and are young */
+    expect(&w, STATUS_OK, "read-back", "site", "never: 3");
+    w.places[1].last_read = NOW - 61 * DAY;
     expect(&w, STATUS_WARNING, "read-back", "site",
            "50 % was read back in the last 30 days; never: 3");
+    w.places[1].last_read = w.places[1].oldest_read = 0; /* nothing was ever read */
+    expect(&w, STATUS_WARNING, "read-back", "site", "never: 3");
+    w.places[1].oldest = NOW - 59 * DAY;
+    expect(&w, STATUS_OK, "read-back", "site", "never: 3");
+    w.places[1].oldest = NOW - 61 * DAY;
     w.job.rules.unread_age_most = 0;
     expect(&w, STATUS_OK, "read-back", "site", "never: 3");
     make_good(&w);
@@ -384,6 +454,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_with_which_all_is_well__is_green),
         cmocka_unit_test(runs__that_did_not_end_well_are_told),
+        cmocka_unit_test(runs__that_are_not_on_record_are_missed),
+        cmocka_unit_test(times__in_the_future_are_findings),
+        cmocka_unit_test(a_job_without_a_source__needs_no_snapshot),
         cmocka_unit_test(no_history__is_no_green),
         cmocka_unit_test(old_snapshots__are_critical_here_and_in_copies),
         cmocka_unit_test(silence__is_never_green),

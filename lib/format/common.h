@@ -129,6 +129,18 @@ int path_compare(struct vv_span a, struct vv_span b);
 /** path_is_below(path, directory): path is inside directory (not equal).  An empty directory is
  *  the root, above all. */
 bool path_is_below(struct vv_span path, struct vv_span directory);
+/** A run of paths in tree order, given by its ends: behind `from`, or (from_below) behind all that is
+ *  below it, too; as far as `to` (itself left out), or (to_below) to the end of what is below it. */
+struct path_range {
+    struct vv_span from;
+    struct vv_span to;
+    bool from_below;
+    bool to_below;
+};
+/** path_range_begun(r, path): ${path} is not before the range.  path_range_over(r, path): it is behind
+ *  the range. */
+bool path_range_begun(const struct path_range *r, struct vv_span path);
+bool path_range_over(const struct path_range *r, struct vv_span path);
 /** path_valid(path): relative, no empty, "." or ".." component, no NUL, limits kept.  The empty
  *  path (the root) is valid. */
 bool path_valid(struct vv_span path);

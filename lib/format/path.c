@@ -47,6 +47,20 @@ path_is_below(struct vv_span path, struct vv_span directory)
            memcmp(path.data, directory.data, directory.len) == 0;
 }
 
+bool
+path_range_begun(const struct path_range *r, struct vv_span path)
+{
+    return path_compare(path, r->from) > 0 && !(r->from_below && path_is_below(path, r->from));
+}
+
+bool
+path_range_over(const struct path_range *r, struct vv_span path)
+{
+    int order = path_compare(path, r->to);
+
+    return r->to_below ? order > 0 && !path_is_below(path, r->to) : order >= 0;
+}
+
 /* One component: 1 to LIMIT_NAME bytes, neither "." nor "..". */
 static bool
 component_valid(const uint8_t *name, size_t len)

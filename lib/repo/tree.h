@@ -65,6 +65,31 @@ typedef enum vv_rc tree_node_fn(void *ctx, const struct vv_id *node, uint32_t he
                                 struct vv_error *err);
 void tree_cursor_on_node(struct tree_cursor *t, tree_node_fn *fn, void *ctx);
 
+/**
+ * Writing a tree out of an older one: whoever writes adds what is new, and keeps ranges of what there
+ * was.  The result is the tree that adding every entry would give (T1):
+ *
+ * K1  a node is kept whole only where the writer would begin one of its height (nothing is open below
+ *     that height, or its first path ends what is), and only if the entry behind it follows in the same
+ *     range: then the same rules that ended it there end it here.
+ * K2  a node that is not kept whole is taken apart, down to entries, which are added like new ones.
+ * K3  every entry of the older tree that no range holds is passed to ${passed}, once, in order: what is
+ *     kept is what was there without those.
+ */
+struct tree_keeper {
+    struct tree_writer *writer;
+    struct tree_cursor *old; /* from its beginning; moved by these calls alone */
+    enum vv_rc (*passed)(void *ctx, const struct entry *e);
+    void *ctx;
+    bool unreadable; /* after an error: it is the older tree that could not be read */
+};
+/** tree_keep(k, range, err): what the older tree has there is next.  Ranges and what is added between them
+ *  ascend. */
+MUST_CHECK enum vv_rc tree_keep(struct tree_keeper *k, const struct path_range *range,
+                                struct vv_error *err);
+/** tree_keep_nothing(k, err): no range comes any more: pass what is left of the older tree. */
+MUST_CHECK enum vv_rc tree_keep_nothing(struct tree_keeper *k, struct vv_error *err);
+
 /** tree_find(c, root, path, arena, ret, err): one entry, copied into ${arena}; VV_ENOTFOUND. */
 MUST_CHECK enum vv_rc tree_find(struct chunk_reader *c, const struct tree_root *root,
                                 struct vv_span path, struct vv_arena *arena, struct entry *ret,

@@ -383,7 +383,13 @@ tree_cursor_peek(struct tree_cursor *t, struct tree_position *ret)
             if (ret->is_node) {
                 ret->node = f->node.items[f->at].node;
                 ret->height = f->node.height - 1;
-                ret->path = f->node.items[f->at].path;
+                ret->item = &f->node.items[f->at];
+                ret->path = ret->item->path;
+                ret->has_next = f->at + 1 < f->node.count || f->has_next;
+                if (ret->has_next) {
+                    ret->next = f->at + 1 < f->node.count ? f->node.items[f->at + 1].path
+                                                          : vv_buf_span(&f->next);
+                }
             } else {
                 ret->entry = &f->node.entries[f->at];
                 ret->path = ret->entry->path;

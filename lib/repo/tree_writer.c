@@ -5,7 +5,7 @@
 
 #include "core/alloc.h"
 #include "crypto/hash.h"
-#include "repo/tree.h"
+#include "repo/tree_internal.h"
 
 /* Long paths or large entries: a node ends early rather than outgrow a block. */
 #define NODE_BYTES_CAP (LIMIT_NODE / 2)
@@ -94,6 +94,21 @@ store_node(struct tree_writer *t, uint32_t height, struct vv_id *ret, struct vv_
 
 static enum vv_rc close_inner(struct tree_writer *t, uint32_t level, struct vv_error *err);
 
+/** Does an entry whose path has ${level} end the open leaf? */
+static bool
+ends_leaf(const struct tree_writer *t, uint32_t level)
+{
+    return level >= 1 || t->leaf.count >= NODE_COUNT_CAP || t->leaf.items.len >= NODE_BYTES_CAP;
+}
+
+/** Does a node of height ${height}, of which the first path has ${level}, end the open one above? */
+static bool
+ends_inner(const struct open_inner *o, uint32_t height, uint32_t level)
+{
+    return level >= height + 2 || o->builder.count >= NODE_COUNT_CAP ||
+           o->builder.items.len >= NODE_BYTES_CAP;
+}
+
 /** Hand a finished node of height ${level} to the level above; it starts a new node there when its
  * first path has a level of level + 1 or more (T2). */
 static enum vv_rc
@@ -108,9 +123,7 @@ add_item(struct tree_writer *t, uint32_t level, const struct node_item *item, st
     if (level + 1 > t->heights) {
         t->heights = level + 1;
     }
-    if (o->builder.count > 0 &&
-        (path_level(t, item->path) >= level + 2 || o->builder.count >= NODE_COUNT_CAP ||
-         o->builder.items.len >= NODE_BYTES_CAP)) {
+    if (o->builder.count > 0 && ends_inner(o, level, path_level(t, item->path))) {
         VV_TRY(close_inner(t, level, err));
     }
     if (o->builder.count == 0) {
@@ -168,8 +181,7 @@ close_leaf(struct tree_writer *t, struct vv_error *err)
 enum vv_rc
 tree_writer_add(struct tree_writer *t, const struct entry *e, struct vv_error *err)
 {
-    if (t->leaf.count > 0 && (path_level(t, e->path) >= 1 || t->leaf.count >= NODE_COUNT_CAP ||
-                              t->leaf.items.len >= NODE_BYTES_CAP)) {
+    if (t->leaf.count > 0 && ends_leaf(t, path_level(t, e->path))) {
         VV_TRY(close_leaf(t, err));
     }
     if (t->leaf.count == 0) {
@@ -182,6 +194,33 @@ tree_writer_add(struct tree_writer *t, const struct entry *e, struct vv_error *e
         t->leaf_bytes += e->size;
     }
     return VV_OK;
+}
+
+enum vv_rc
+tree_writer_add_node(struct tree_writer *t, const struct node_item *item, uint32_t height,
+                     bool *ret_added, struct vv_error *err)
+{
+    uint32_t level = path_level(t, item->path);
+
+    *ret_added = false;
+    /* What is closed on the way is closed in any case: the path comes next, in the node or alone. */
+    if (t->leaf.count > 0) {
+        if (!ends_leaf(t, level)) {
+            return VV_OK;
+        }
+        VV_TRY(close_leaf(t, err));
+    }
+    for (uint32_t i = 0; i < height; i++) {
+        if (t->inner[i].builder.count == 0) {
+            continue;
+        }
+        if (!ends_inner(&t->inner[i], i, level)) {
+            return VV_OK;
+        }
+        VV_TRY(close_inner(t, i, err));
+    }
+    *ret_added = true;
+    return add_item(t, height, item, err);
 }
 
 enum vv_rc
@@ -210,6 +249,8 @@ tree_writer_finish(struct tree_writer *t, struct tree_root *ret, struct vv_error
             *ret = (struct tree_root){item.node, level + 1, entries, bytes};
             return VV_OK;
         }
-        VV_TRY(close_inner(t, level, err));
+        if (o->builder.count > 0) { /* else its last node was added whole, above it */
+            VV_TRY(close_inner(t, level, err));
+        }
     }
 }

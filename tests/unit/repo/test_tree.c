@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Trees: written, walked, sought, compared, damaged, hostile. */
-#include "helper_repository.h"
+#include "helper_tree_model.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,133 +10,6 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "repo/tree.h"
-
-/* The same paths in every test, so that one random file set serves. */
-#define PATH_SIZE 64
-struct model {
-    char (*paths)[PATH_SIZE];
-    uint32_t *sizes;
-    size_t count;
-};
-
-static uint64_t
-next_random(uint64_t *seed)
-{
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *seed >> 33;
-}
-
-static int
-compare_paths(const void *a, const void *b)
-{
-    return path_compare(vv_span(a, strlen(a)), vv_span(b, strlen(b)));
-}
-
-static void
-model_make(struct model *m, size_t count, uint64_t seed)
-{
-    static const char *const odd[4] = {"", "-", " ", "."};
-    size_t kept = 0;
-
-    m->paths = vv_alloc_array(count + 1, sizeof(*m->paths));
-    m->sizes = vv_alloc_array(count + 1, sizeof(*m->sizes));
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(m->paths[i], PATH_SIZE, "d%02u/e%s%u/f%llu",
-                       (unsigned)(next_random(&seed) % 20), odd[next_random(&seed) % 3],
-                       (unsigned)(next_random(&seed) % 7),
-                       (unsigned long long)(next_random(&seed) % 1000000));
-    }
-    if (count > 0) {
-        qsort(m->paths, count, PATH_SIZE, compare_paths);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || strcmp(m->paths[kept - 1], m->paths[i]) != 0) {
-            memmove(m->paths[kept], m->paths[i], PATH_SIZE);
-            m->sizes[kept] = (uint32_t)(1 + next_random(&seed) % 5000);
-            kept++;
-        }
-    }
-    m->count = kept;
-}
-
-static void
-model_free(struct model *m)
-{
-    vv_free(m->paths);
-    vv_free(m->sizes);
-}
-
-static void
-fill(const struct model *m, size_t i, struct chunk_ref *ref, struct entry *e)
-{
-    memset(e, 0, sizeof(*e));
-    memset(ref, 0, sizeof(*ref));
-    e->path = vv_span(m->paths[i], strlen(m->paths[i]));
-    e->type = ENTRY_FILE;
-    e->mode = 0644;
-    e->size = m->sizes[i];
-    e->nlink = 1;
-    ref->size = m->sizes[i];
-    vv_store_u32(ref->id.b, m->sizes[i]);
-    e->content = (struct stream_root){.size = m->sizes[i], .count = 1, .refs = ref};
-}
-
-/** Write entries for which ${keep} says so (NULL: all). */
-static struct tree_root
-write_tree(struct run *r, const struct model *m, bool (*keep)(size_t))
-{
-    struct tree_writer *t = NULL;
-    struct tree_root root;
-
-    must(tree_writer_new(r->repo, r->builder, &t, E));
-    for (size_t i = 0; i < m->count; i++) {
-        struct chunk_ref ref;
-        struct entry e;
-        fill(m, i, &ref, &e);
-        if (keep == NULL || keep(i)) {
-            must(tree_writer_add(t, &e, E));
-        }
-    }
-    must(tree_writer_finish(t, &root, E));
-    tree_writer_free(t);
-    return root;
-}
-
-struct scene {
-    struct world w;
-    struct repo *repo;
-    struct run run;
-    struct chunk_index *index;
-    struct chunk_reader *reader;
-};
-
-static void
-scene_begin(struct scene *s)
-{
-    world_begin(&s->w);
-    s->repo = world_open(&s->w, "a");
-    run_begin(&s->run, s->repo);
-    s->index = NULL;
-    s->reader = NULL;
-}
-
-static void
-scene_read(struct scene *s)
-{
-    run_flush(&s->run);
-    must(chunk_index_open(s->repo, &s->index, E));
-    must(chunk_reader_new(s->repo, s->index, 8u << 20, &s->reader, E));
-}
-
-static void
-scene_end(struct scene *s)
-{
-    chunk_reader_free(s->reader);
-    chunk_index_free(s->index);
-    run_end(&s->run);
-    repo_free(s->repo);
-    world_end(&s->w);
-}
 
 static void
 check_walk(struct scene *s, const struct tree_root *root, const struct model *m)
@@ -175,8 +48,8 @@ tree__walks_what_was_written(void **state)
         print_message("%zu entries\n", counts[k]);
         model_make(&m, counts[k], 7 + k);
         scene_begin(&s);
-        root = write_tree(&s.run, &m, NULL);
-        again = write_tree(&s.run, &m, NULL); /* T1 */
+        root = model_write(&s.run, &m, NULL);
+        again = model_write(&s.run, &m, NULL); /* T1 */
         assert_memory_equal(root.node.b, again.node.b, 32);
         assert_int_equal(root.height, again.height);
         scene_read(&s);
@@ -196,7 +69,7 @@ tree__walks_a_subtree(void **state)
     (void)state;
     model_make(&m, 5000, 3);
     scene_begin(&s);
-    root = write_tree(&s.run, &m, NULL);
+    root = model_write(&s.run, &m, NULL);
     scene_read(&s);
     for (unsigned d = 0; d < 21; d++) {
         char below[8];
@@ -236,10 +109,10 @@ tree__seeks_forward(void **state)
     (void)state;
     model_make(&m, 5000, 4);
     scene_begin(&s);
-    root = write_tree(&s.run, &m, NULL);
+    root = model_write(&s.run, &m, NULL);
     scene_read(&s);
     must(tree_cursor_new(s.reader, &root, vv_span(NULL, 0), &t, E));
-    for (size_t i = 0; i < m.count; i += 1 + next_random(&seed) % 400) {
+    for (size_t i = 0; i < m.count; i += 1 + model_random(&seed) % 400) {
         must(tree_cursor_seek(t, vv_span(m.paths[i], strlen(m.paths[i])), E));
         must(tree_cursor_next(t, &e, E));
         assert_non_null(e);
@@ -315,8 +188,8 @@ tree__diff_agrees_with_a_model(void **state)
     model_make(&m, 6000, 5);
     d.m = &m;
     scene_begin(&s);
-    a = write_tree(&s.run, &m, keep_most);
-    b = write_tree(&s.run, &m, keep_others);
+    a = model_write(&s.run, &m, keep_most);
+    b = model_write(&s.run, &m, keep_others);
     scene_read(&s);
     for (size_t i = 0; i < m.count; i++) {
         expected += keep_most(i) != keep_others(i);
@@ -355,11 +228,11 @@ tree__diff_of_one_entry_reads_few_nodes(void **state)
     model_make(&m, 20000, 6);
     d.m = &m;
     scene_begin(&s);
-    a = write_tree(&s.run, &m, keep_all);
+    a = model_write(&s.run, &m, keep_all);
     scene_read(&s);
     packs = world_packs(&s.w, &count);
     vv_free(packs);
-    b = write_tree(&s.run, &m, keep_but_one); /* shares all but O(height) nodes with a */
+    b = model_write(&s.run, &m, keep_but_one); /* shares all but O(height) nodes with a */
     run_flush(&s.run);
     must(tree_diff(s.reader, &a, &b, expect_difference, &d, E));
     assert_int_equal(d.seen, 1);
@@ -403,7 +276,7 @@ tree_with_gap(struct run *r, const struct model *m, size_t from, size_t to)
         for (size_t i = at; i < m->count && i < at + 50; i++) {
             struct chunk_ref ref;
             struct entry e;
-            fill(m, i, &ref, &e);
+            model_entry(m, i, &ref, &e);
             must(leaf_builder_add(&leaf, &e, E));
             item.entries++;
             item.bytes += e.size;
@@ -524,7 +397,7 @@ tree__refuses_hostile_nodes(void **state)
     (void)state;
     model_make(&m, 1, 9);
     scene_begin(&s);
-    fill(&m, 0, &ref, &e);
+    model_entry(&m, 0, &ref, &e);
     must(leaf_builder_add(&leaf, &e, E));
     must(leaf_builder_finish(&leaf, &bytes, E));
     leaf_root = store_node(&s.run, &bytes, 0);
@@ -604,7 +477,7 @@ tree__tells_every_node_it_visits(void **state)
     (void)state;
     model_make(&m, 2000, 10);
     scene_begin(&s);
-    root = write_tree(&s.run, &m, NULL);
+    root = model_write(&s.run, &m, NULL);
     scene_read(&s);
     must(tree_cursor_new(s.reader, &root, vv_span(NULL, 0), &t, E));
     tree_cursor_on_node(t, note_leaf, &leaves);
@@ -692,7 +565,7 @@ tree__far_away_is_read_ahead(void **state)
     (void)state;
     model_make(&m, 60000, 11);
     scene_begin(&s);
-    root = write_tree(&s.run, &m, NULL);
+    root = model_write(&s.run, &m, NULL);
     scene_read(&s);
     near_ops = *s.w.storage->ops;
     far_ops = near_ops;

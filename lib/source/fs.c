@@ -53,6 +53,15 @@ source_fs_new(const struct source_fs_options *o, struct source **ret, struct vv_
     return VV_OK;
 }
 
+enum vv_rc
+source_fs_keep(struct source *s, const struct source_unchanged *u, struct vv_error *err)
+{
+    struct fs_source *fs = (struct fs_source *)s;
+    VV_TRY(fs_systems_begin(&fs->systems, u->file_systems, u->file_system_count, err));
+    fs->unchanged = u;
+    return VV_OK;
+}
+
 const struct snapshot_file_system *
 source_fs_file_systems(struct source *s, uint32_t *ret_count)
 {

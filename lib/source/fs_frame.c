@@ -11,11 +11,9 @@
 /* After so many items below a directory, what was seen of its other names is looked at again. */
 #define BATCH_STALE 4096u
 
-/* The component of path given number ${i} that names something in ${frame}. */
-static struct vv_span
-root_component(const struct fs_source *fs, const struct fs_frame *frame, size_t i)
+struct vv_span
+fs_component(struct vv_span path, const struct fs_frame *frame)
 {
-    struct vv_span path = fs->roots.all[i];
     size_t start = frame->path_len + (frame->path_len > 0 ? 1 : 0);
     const uint8_t *slash = memchr(path.data + start, '/', path.len - start);
     size_t end = slash == NULL ? path.len : (size_t)(slash - path.data);
@@ -35,7 +33,7 @@ kept_in_cache(const char *name, void *arg)
         return true;
     }
     for (size_t i = c->frame->root_from; i < c->frame->root_to; i++) {
-        struct vv_span component = root_component(c->fs, c->frame, i);
+        struct vv_span component = fs_component(c->fs->roots.all[i], c->frame);
         if (component.len == strlen(name) && memcmp(component.data, name, component.len) == 0) {
             return true;
         }
@@ -49,12 +47,13 @@ static int
 list_directory(struct fs_source *fs, struct fs_frame *frame, int fd, bool readable)
 {
     int error = 0;
-    if (frame->whole && readable) {
+    bool whole = frame->whole && frame->look != CHANGE_BELOW;
+    if (whole && readable) {
         error = fs_listing_read(&frame->list, fd, fs->list_buffer, fs->options.cancel);
     }
     struct vv_span before = {0};
     for (size_t i = frame->root_from; i < frame->root_to && error != ENOMEM; i++) {
-        struct vv_span component = root_component(fs, frame, i);
+        struct vv_span component = fs_component(fs->roots.all[i], frame);
         if (component.len != before.len ||
             (before.len > 0 && memcmp(component.data, before.data, before.len) != 0)) {
             int failed = fs_listing_add(&frame->list, component.data, component.len, 0);
@@ -62,8 +61,11 @@ list_directory(struct fs_source *fs, struct fs_frame *frame, int fd, bool readab
         }
         before = component;
     }
+    if (frame->look == CHANGE_BELOW && error != ENOMEM) {
+        error = fs_list_changed(fs, frame);
+    }
     fs_listing_sort(&frame->list);
-    if (fs->options.exclude_caches && frame->whole && !frame->pending &&
+    if (fs->options.exclude_caches && whole && !frame->pending &&
         fs_listing_has(&frame->list, FS_CACHE_TAG) && fs_is_cache_directory(&fs->handles, fd)) {
         struct keep_context context = {.fs = fs, .frame = frame};
         fs->base.counts.excluded += fs_listing_keep(&frame->list, kept_in_cache, &context);
@@ -99,7 +101,7 @@ make_room(struct fs_walk *w, struct vv_error *err)
 }
 
 /* Open the directory ${name} in ${parent} (NULL: "/") for ${frame}.  A frame that only leads to
- * paths given needs no right to read it; one that cannot be read may still lead to some
+ * paths given, or to changes, needs no right to read it; one that cannot be read may still lead to some
  * (*ret_error says why nothing else is seen).  A descriptor, or -errno. */
 static int
 open_directory(struct fs_source *fs, struct fs_dir *parent, const char *name,
@@ -115,11 +117,11 @@ open_directory(struct fs_source *fs, struct fs_dir *parent, const char *name,
     bool noatime = fs->euid == 0 || fs->euid == frame->stat.uid;
     int fd = -EACCES;
     *ret_error = 0;
-    if (frame->whole) {
+    if (frame->whole && frame->look != CHANGE_BELOW) {
         fd = fs_openat(&fs->handles, at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, noatime);
         *ret_error = fd == -EACCES ? EACCES : 0;
     }
-    if (fd == -EACCES && frame->root_from < frame->root_to) {
+    if (fd == -EACCES && (frame->root_from < frame->root_to || frame->look == CHANGE_BELOW)) {
         fd = fs_openat(&fs->handles, at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, false);
     }
     if (parent != NULL) {

@@ -10,6 +10,7 @@
 #include "core/bytes.h"
 #include "core/thread.h"
 #include "format/snapshot.h"
+#include "source/change_set.h"
 #include "source/pattern.h"
 #include "source/source.h"
 
@@ -22,6 +23,7 @@
  *                 out;  fs_item.c: what is handed out
  *   fs_list.c     reading a directory;  fs_stat.c: looking at what is in it
  *   fs_handle.c   directory descriptors that workers use later
+ *   fs_keep.c     what need not be looked at
  *   fs_skip.c     file systems: their numbers, and those that are never entered
  *   fs_names.c    names of users and groups
  *   fs_open.c     opening an item;  fs_attributes.c: xattrs, flags, link target;
@@ -133,6 +135,10 @@ struct fs_systems {
     unsigned outgrown_count;
 };
 void fs_systems_release(struct fs_systems *f);
+/** fs_systems_begin(f, table, count, err): count on from this table. */
+MUST_CHECK enum vv_rc fs_systems_begin(struct fs_systems *f,
+                                       const struct snapshot_file_system *table, uint32_t count,
+                                       struct vv_error *err);
 struct fs_system {
     uint32_t number; /* from 1; 0: unknown */
     bool pseudo;
@@ -211,6 +217,10 @@ struct fs_frame {
     struct fs_system system;
     uint64_t emitted_before;
     int list_error;
+    enum change
+        look;     /* CHANGE_HERE: at all names; CHANGE_ALL: and below; CHANGE_BELOW: only at those
+                         that lead to changes, the rest is kept */
+    bool kept;    /* CHANGE_BELOW: what is before the next name has been handed out */
     bool whole;   /* everything in it is taken; else only what leads to paths given */
     bool implied; /* it is emitted as ENTRY_IMPLIED */
     bool pending; /* excluded; emitted only when something below it is */
@@ -256,11 +266,13 @@ struct fs_walk {
     size_t missing_at; /* paths given that are to be reported as missing */
     size_t missing_to;
     bool started;
+    bool keep_below; /* all below `path` is kept */
 };
 
 struct fs_source {
     struct source base;
     struct source_fs_options options;
+    const struct source_unchanged *unchanged; /* NULL: everything is looked at */
     struct fs_handles handles;
     struct fs_names names;
     struct fs_systems systems;
@@ -305,6 +317,31 @@ struct fs_emission {
 MUST_CHECK enum vv_rc fs_emit(struct fs_source *fs, const struct fs_emission *e,
                               struct source_item *ret, struct vv_error *err);
 
+/* ---- what is kept (fs_keep.c) ---- */
+
+/** fs_look_root(fs, frame, err), fs_look(fs, frame, child, d, ret, err): how much of a directory must be
+ *  looked at (U1 to U3); CHANGE_NONE: nothing, all below it is kept. */
+MUST_CHECK enum vv_rc fs_look_root(struct fs_source *fs, struct fs_frame *frame,
+                                   struct vv_error *err);
+MUST_CHECK enum vv_rc fs_look(struct fs_source *fs, const struct fs_frame *frame,
+                              const struct fs_child *child, const struct fs_decision *d,
+                              enum change *ret, struct vv_error *err);
+/** fs_leads_on(fs, frame, child, d, ret, err): of a name in a frame of CHANGE_BELOW: is it worth going on
+ *  with?  Not what was not there before: its directory will be in the next set of changes. */
+MUST_CHECK enum vv_rc fs_leads_on(struct fs_source *fs, const struct fs_frame *frame,
+                                  const struct fs_child *child, const struct fs_decision *d,
+                                  bool *ret, struct vv_error *err);
+/** fs_list_changed(fs, frame): add the names that lead to changes.  An errno. */
+int fs_list_changed(struct fs_source *fs, struct fs_frame *frame);
+/** fs_component(path, frame): the name in ${frame} that leads to ${path}. */
+struct vv_span fs_component(struct vv_span path, const struct fs_frame *frame);
+/** fs_emit_kept_below(fs, ret, err): the range below the walk's path. */
+MUST_CHECK enum vv_rc fs_emit_kept_below(struct fs_source *fs, struct source_item *ret,
+                                         struct vv_error *err);
+/** fs_emit_kept(fs, frame, ret, err): the range before the next name of the top frame. */
+MUST_CHECK enum vv_rc fs_emit_kept(struct fs_source *fs, struct fs_frame *frame,
+                                   struct source_item *ret, struct vv_error *err);
+
 /* ---- items (fs_item.c, fs_open.c, fs_attributes.c, fs_extents.c, fs_read.c) ---- */
 
 struct fs_item {
@@ -312,7 +349,8 @@ struct fs_item {
     const char *name;   /* the end of path; "." for the root directory */
     uint64_t device;
     bool hands_off; /* a file system not to be entered is mounted here */
-    char path[];    /* NUL-terminated */
+    struct path_range kept;
+    char path[]; /* NUL-terminated; with kept: where its ends are */
 };
 /** fs_entry_fill(fs, stat, e): everything stat tells, but path and file system number. */
 void fs_entry_fill(struct fs_source *fs, const struct fs_stat *stat, struct entry *e);

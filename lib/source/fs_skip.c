@@ -49,6 +49,22 @@ fs_systems_release(struct fs_systems *f)
     }
 }
 
+enum vv_rc
+fs_systems_begin(struct fs_systems *f, const struct snapshot_file_system *table, uint32_t count,
+                 struct vv_error *err)
+{
+    f->table = vv_alloc_array((size_t)count + 1, sizeof(*f->table));
+    if (f->table == NULL) {
+        return vv_error_nomem(err);
+    }
+    if (count > 0) {
+        memcpy(f->table, table, count * sizeof(*f->table));
+    }
+    f->count = count;
+    f->cap = count + 1;
+    return VV_OK;
+}
+
 bool
 fs_system_find(const struct fs_systems *f, uint64_t device, struct fs_system *ret)
 {

@@ -6,7 +6,8 @@
  * parent of frames[i + 1].dir; path begins with frames[i]'s path. (2) A directory is listed before
  * it is emitted, so that its item can say that listing failed. (3) If a frame is pending, so is
  * everything in it so far: nothing below was emitted yet. (4) A frame's root range only ever moves
- * forward: roots and names are in the same order.
+ * forward: roots and names are in the same order. (5) Of what is kept (U1) each frame of CHANGE_BELOW
+ * hands out the range before each of its names, and the one behind the last.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +70,7 @@ start(struct fs_source *fs, struct source_item *ret, struct vv_error *err)
         VV_TRY(fs_system_learn(&fs->systems, frame.stat.device, fd, &frame.system, err));
     }
     int error;
+    VV_TRY(fs_look_root(fs, &frame, err));
     VV_TRY(fs_push(fs, &frame, NULL, "/", &error, err));
     fs->walk.started = true;
     const struct fs_emission e = {
@@ -118,7 +120,7 @@ next_child(struct fs_source *fs, struct fs_frame *frame, struct fs_child *ret, s
 /* Go into the directory ${c}; *ret_error as in fs_push. */
 static enum vv_rc
 enter(struct fs_source *fs, struct fs_dir *parent, const struct fs_child *c,
-      const struct fs_decision *d, int *ret_error, struct vv_error *err)
+      const struct fs_decision *d, enum change look, int *ret_error, struct vv_error *err)
 {
     struct fs_frame frame = {
         .path_len = c->path.len,
@@ -128,6 +130,7 @@ enter(struct fs_source *fs, struct fs_dir *parent, const struct fs_child *c,
         .may_change = d->may_change,
         .stat = *c->stat,
         .system = d->system,
+        .look = look,
         .whole = d->whole,
         .implied = d->implied,
         .pending = d->choice == FS_PENDING,
@@ -163,7 +166,12 @@ keep(struct fs_source *fs, const struct fs_frame *frame, const struct fs_child *
         ++*d->content_counter;
     }
     if (d->enter) {
-        VV_TRY(enter(fs, parent, c, d, &error, err));
+        enum change look;
+        VV_TRY(fs_look(fs, frame, c, d, &look, err));
+        fs->walk.keep_below = look == CHANGE_NONE;
+        if (look != CHANGE_NONE) {
+            VV_TRY(enter(fs, parent, c, d, look, &error, err));
+        }
     } else if (fs_type(c->stat->mode) != ENTRY_DIRECTORY) {
         fs->walk.missing_at = c->root_from + (c->given ? 1 : 0);
         fs->walk.missing_to = c->root_to;
@@ -207,6 +215,15 @@ step(struct fs_source *fs, struct source_item *ret, bool *ret_item, struct vv_er
     int error = 0;
     VV_TRY(next_child(fs, frame, &c, err));
     VV_TRY(fs_choose(fs, frame, &c, &d, err));
+    if (frame->look == CHANGE_BELOW) {
+        bool on;
+        VV_TRY(fs_leads_on(fs, frame, &c, &d, &on, err));
+        frame->kept = false;
+        if (!on) {
+            frame->next++;
+            return VV_OK;
+        }
+    }
     *ret_item = d.choice == FS_KEEP || d.choice == FS_FAILED;
     if (*ret_item && w->pending > 0) {
         return emit_pending(fs, ret, err); /* and come back to this name */
@@ -222,7 +239,7 @@ step(struct fs_source *fs, struct source_item *ret, bool *ret_item, struct vv_er
         w->missing_to = c.root_to;
         return VV_OK;
     case FS_PENDING:
-        VV_TRY(enter(fs, frame->dir, &c, &d, &error, err));
+        VV_TRY(enter(fs, frame->dir, &c, &d, CHANGE_ALL, &error, err));
         if (w->frames[w->depth - 1].path_len == c.path.len) {
             return VV_OK; /* entered: counted when it is left */
         }
@@ -250,11 +267,17 @@ fs_next(struct source *s, struct source_item *ret, bool *ret_end, struct vv_erro
         if (!w->started) {
             return start(fs, ret, err);
         }
+        if (w->keep_below) {
+            return fs_emit_kept_below(fs, ret, err);
+        }
         if (w->depth == 0) {
             *ret_end = true;
             return VV_OK;
         }
         struct fs_frame *frame = &w->frames[w->depth - 1];
+        if (frame->look == CHANGE_BELOW && !frame->kept) {
+            return fs_emit_kept(fs, frame, ret, err);
+        }
         if (frame->next == frame->list.count) {
             fs_pop(fs);
             continue;

@@ -10,7 +10,10 @@
 #include "core/thread.h"
 #include "format/entry.h"
 
+struct change_set;  /* source/change_set.h */
+struct path_range;  /* format/common.h */
 struct pattern_set; /* source/pattern.h */
+struct snapshot_file_system;
 
 /*
  * Where entries come from.  Two shapes behind one interface:
@@ -48,7 +51,10 @@ struct source_item {
     struct source_problem problem;
     bool may_change;        /* matched --may-change */
     struct vv_span link_to; /* sequences: a hard link to this earlier member; content is its */
-    void *handle;           /* the driver's */
+    const struct path_range
+        *kept;    /* not NULL: no entry at all, but all that was there before in this
+                                      range is there still (struct source_unchanged) */
+    void *handle; /* the driver's */
 };
 
 struct source;
@@ -132,6 +138,31 @@ struct source_identity {
     uint64_t inode;
 };
 
+/**
+ * What a walk need not look at, since it is as it was in an earlier walk with the same options, of which
+ * somebody has the entries.
+ *
+ * U1  a directory that is not in `changes`, with nothing below it that is, and that `known` knows, is not
+ *     opened, nor what is in it looked at: behind its item comes one with `kept`, for all that is below.
+ *     If something below it is, only what leads there is looked at, and the rest is kept.
+ * U2  the directory itself is looked at in any case if anything beside it is; all above the paths given
+ *     are, and these themselves.
+ * U3  whatever is not known, excluded with something included again below, or below such a one, is
+ *     walked whole.
+ * U4  numbers of file systems go on counting from the earlier walk's table, so that what is kept and what
+ *     is new count alike.
+ */
+struct source_unchanged {
+    const struct change_set *changes; /* sorted */
+    /** known(ctx, path, e, ret, err): was it there, the same directory, with all that was in it?  Of
+     *  ${e} inode and file_system are told.  Called in the order of paths, from source_next. */
+    enum vv_rc (*known)(void *ctx, struct vv_span path, const struct entry *e, bool *ret,
+                        struct vv_error *err);
+    void *ctx;
+    const struct snapshot_file_system *file_systems;
+    uint32_t file_system_count;
+};
+
 /** The file system as a source.  All borrowed for the source's life. */
 struct source_fs_options {
     const char *const *paths; /* as the user gave them */
@@ -165,8 +196,10 @@ MUST_CHECK enum vv_rc source_fs_new(const struct source_fs_options *o, struct so
                                     struct vv_error *err);
 /** source_fs_file_systems(s, ret_count): the table entry.file_system counts from 1 in; valid until
  *  the source is freed, grows during the walk. */
-struct snapshot_file_system;
 const struct snapshot_file_system *source_fs_file_systems(struct source *s, uint32_t *ret_count);
+/** source_fs_keep(s, u, err): before the first item: walk as ${u} allows, which must outlive the walk. */
+MUST_CHECK enum vv_rc source_fs_keep(struct source *s, const struct source_unchanged *u,
+                                     struct vv_error *err);
 /** source_fs_roots(s, ret_count): absolute, normalised source paths (for the snapshot record). */
 const struct vv_span *source_fs_roots(struct source *s, size_t *ret_count);
 

@@ -128,38 +128,6 @@ open_source(struct backup *b, struct source_identity never[4], struct vv_error *
     return source_fs_new(&fs, &b->source, err);
 }
 
-/** Sources as the snapshot names them: absolute paths, then names of commands, databases, archive. */
-static enum vv_rc
-collect_sources(struct backup *b, struct vv_buf **ret, uint32_t *ret_count, struct vv_error *err)
-{
-    const struct backup_options *o = b->options;
-    size_t roots = 0;
-    const struct vv_span *root = b->source != NULL ? source_fs_roots(b->source, &roots) : NULL;
-    size_t room = roots + o->command_count + o->database_count + 1;
-    struct vv_buf *sources = vv_alloc_array(room, sizeof(*sources));
-    uint32_t count = 0;
-
-    if (sources == NULL) {
-        return vv_error_nomem(err);
-    }
-    for (size_t i = 0; i < roots; i++) {
-        vv_buf_put(&sources[count++], root[i].data, root[i].len);
-    }
-    for (size_t i = 0; i < o->command_count; i++) {
-        vv_buf_printf(&sources[count++], "%s:%s", o->commands[i].command != NULL ? "exec" : "stdin",
-                      o->commands[i].name);
-    }
-    for (size_t i = 0; i < o->database_count; i++) {
-        vv_buf_printf(&sources[count++], "database:postgres/%s", o->databases[i].name);
-    }
-    if (o->archive != NULL) {
-        vv_buf_printf(&sources[count++], "archive:%s", o->archive);
-    }
-    *ret = sources;
-    *ret_count = count;
-    return VV_OK;
-}
-
 /** Choose the parent (W8: looked up after registering) and open the baseline. */
 static enum vv_rc
 open_baseline(struct backup *b, const struct snapshot_body *body, struct vv_error *err)
@@ -180,13 +148,19 @@ open_baseline(struct backup *b, const struct snapshot_body *body, struct vv_erro
     }
     if (rc == VV_OK && repo_state(b->repo) != NULL &&
         local_state_client(repo_state(b->repo), 0, &client, NULL) == VV_OK) {
-        b->parent = snapshot_parent(&b->list, &client->id, sources, body->source_count);
+        b->parent = keep_parent(b, sources, body->source_count);
+        if (b->parent == NULL) {
+            b->parent = snapshot_parent(&b->list, &client->id, sources, body->source_count);
+        }
+        b->same_sources =
+            b->parent != NULL && keep_same_sources(b->parent, sources, body->source_count);
     }
     vv_free(sources);
     VV_TRY(rc);
     b->parent_trusted = b->session != NULL && writer_session_parent_reuse(b->session) &&
                         writer_session_admin(b->session)->suspect_count == 0;
-    return baseline_open(b, &b->baseline, err);
+    VV_TRY(baseline_open(b, &b->baseline, err));
+    return keep_begin(b, err);
 }
 
 /** Walk thread's body. */
@@ -256,81 +230,6 @@ run_threads(struct backup *b, struct tree_root *root, struct vv_error *err)
     return VV_OK;
 }
 
-/** Fill the parts of the snapshot's body known before the run. */
-static enum vv_rc
-begin_body(struct backup *b, struct snapshot_body *body, struct vv_error *err)
-{
-    const struct backup_options *o = b->options;
-
-    VV_TRY(collect_sources(b, &body->sources, &body->source_count, err));
-    body->host = vv_strdup(o->host != NULL ? o->host : "");
-    body->user = vv_strdup(o->user != NULL ? o->user : "");
-    body->program = vv_strdup("varve " VARVE_VERSION);
-    body->tags = vv_alloc_array(o->tag_count + 1, sizeof(*body->tags));
-    if (body->host == NULL || body->user == NULL || body->program == NULL || body->tags == NULL) {
-        return vv_error_nomem(err);
-    }
-    for (size_t i = 0; i < o->tag_count; i++) {
-        body->tags[i] = vv_strdup(o->tags[i]);
-        if (body->tags[i] == NULL) {
-            return vv_error_nomem(err);
-        }
-        body->tag_count++;
-    }
-    body->mode = o->full ? SNAPSHOT_FULL : SNAPSHOT_INCREMENTAL;
-    body->start = b->start;
-    return VV_OK;
-}
-
-static enum vv_rc
-end_body(struct backup *b, const struct tree_root *root, struct snapshot_body *body,
-         struct vv_error *err)
-{
-    const struct vv_clock *clock = repo_clock(b->repo);
-    const struct pack_writer_counts *packs = pack_writer_counts(b->packs);
-    const struct snapshot_file_system *table = NULL;
-    uint32_t count = 0;
-    time_t seconds;
-    struct tm local;
-
-    body->root = *root;
-    body->end = clock->realtime(clock);
-    seconds = (time_t)(body->end / 1000000000);
-    if (localtime_r(&seconds, &local) != NULL) {
-        body->zone = local.tm_gmtoff;
-    }
-    if (b->parent != NULL) {
-        body->has_parent = true;
-        body->parent = b->parent->id;
-    }
-    if (b->parent == NULL && !b->options->full) {
-        body->mode = SNAPSHOT_FULL; /* nothing to be incremental against */
-    }
-    if (b->source != NULL) {
-        table = source_fs_file_systems(b->source, &count);
-        b->statistics.sockets += b->source->counts.sockets;
-        b->statistics.excluded += b->source->counts.excluded;
-    }
-    body->file_systems = vv_alloc_array((size_t)count + 1, sizeof(*table));
-    if (body->file_systems == NULL) {
-        return vv_error_nomem(err);
-    }
-    if (count > 0) {
-        memcpy(body->file_systems, table, count * sizeof(*table));
-    }
-    body->file_system_count = count;
-    body->incomplete = TAKE(b->incomplete);
-    body->incomplete_count = b->incomplete_count;
-    b->incomplete_count = 0;
-    VV_TRY(databases_describe(b, body, err));
-    b->statistics.bytes_new = atomic_load(&packs->bytes_new);
-    b->statistics.bytes_stored = atomic_load(&packs->bytes_stored);
-    b->statistics.chunks_new = atomic_load(&packs->chunks_new);
-    b->statistics.duration_ns = body->end > b->start ? (uint64_t)(body->end - b->start) : 0;
-    body->statistics = b->statistics;
-    return VV_OK;
-}
-
 /** All paths missing and nothing else given: there is nothing to make a snapshot of. */
 static enum vv_rc
 refuse_nothing(struct backup *b, struct vv_error *err)
@@ -366,7 +265,7 @@ commit(struct backup *b, struct snapshot_body *body, const struct tree_root *roo
     VV_TRY(refuse_nothing(b, err));
     VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
     VV_TRY(pack_writer_flush(b->packs, err)); /* B4 */
-    VV_TRY(end_body(b, root, body, err));
+    VV_TRY(body_end(b, root, body, err));
     VV_TRY(block_builder_new(b->packs, &builder, err));
     VV_TRY(snapshot_commit(b->repo, b->session, b->packs, builder, body, &ret->snapshot, err));
     ret->committed = true;
@@ -398,8 +297,19 @@ summarize(struct backup *b, struct backup_summary *ret)
     ret->freshness = b->list.freshness;
     ret->forged = b->list.forged;
     ret->index_loaded = b->index != NULL && chunk_index_was_loaded(b->index);
+    ret->kept = b->unchanged.changes != NULL;
     ret->resumed = b->baseline != NULL && baseline_resumed(b->baseline);
     ret->dry_run = b->options->dry_run;
+}
+
+/** Is the parent's tree what this run found? */
+static bool
+is_parents_tree(const struct backup *b, const struct tree_root *root)
+{
+    const struct tree_root *parent = b->parent != NULL ? &b->parent->body.root : NULL;
+
+    return parent != NULL && b->same_sources && parent->height == root->height &&
+           vv_id_equal(&parent->node, &root->node);
 }
 
 /** Totals for the display until a count is done: the parent's. */
@@ -426,7 +336,7 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     }
     VV_TRY(open_source(b, never, err));
     VV_TRY(databases_open(b, err));
-    VV_TRY(begin_body(b, body, err));
+    VV_TRY(body_begin(b, body, err));
     VV_TRY(open_baseline(b, body, err));
     if (!b->options->dry_run) { /* not before: the baseline must not find it */
         VV_TRY(checkpoint_new(b, &b->checkpoint, err));
@@ -439,7 +349,11 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
         return refuse_nothing(b, err);
     }
     rc = run_threads(b, &root, err);
-    if (rc == VV_OK) {
+    ret->unchanged = rc == VV_OK && b->options->only_changes && is_parents_tree(b, &root);
+    if (ret->unchanged && b->checkpoint != NULL) {
+        checkpoint_discard(b->checkpoint);
+    }
+    if (rc == VV_OK && !ret->unchanged) {
         rc = commit(b, body, &root, ret, err);
     }
     if (rc != VV_OK && b->checkpoint != NULL) {
@@ -450,7 +364,7 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
 
 static enum vv_rc
 run_once(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
-         struct backup_summary *ret, bool *ret_fenced, struct vv_error *err)
+         struct backup_summary *ret, bool *ret_fenced, bool *ret_again, struct vv_error *err)
 {
     struct backup *b = vv_alloc_array(1, sizeof(*b));
     struct snapshot_body body = {0};
@@ -467,8 +381,13 @@ run_once(struct repo *r, const struct backup_options *o, struct vv_progress *pro
     vv_cond_init(&b->finished);
     memset(ret, 0, sizeof(*ret));
     rc = run(b, &body, ret, err);
+    *ret_again = rc != VV_OK && b->keeping_failed;
     if (rc != VV_OK && b->session != NULL && !ret->committed) {
         *ret_fenced = writer_session_was_fenced(b->session, &rc, err);
+    }
+    if (b->keeping_unreadable) {
+        vv_emit(repo_events(r), VV_EVENT_WARNING, "parent-damaged", vv_span(NULL, 0),
+                "part of the parent snapshot cannot be read; all files are looked at");
     }
     summarize(b, ret);
     release(b);
@@ -481,16 +400,23 @@ enum vv_rc
 backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
            struct backup_summary *ret, struct vv_error *err)
 {
+    struct backup_options whole = *o;
     bool fenced = false;
+    bool again = false;
     enum vv_rc rc;
 
     VV_TRY(sequences_check(o, err));
-    rc = run_once(r, o, progress, ret, &fenced, err);
+    rc = run_once(r, o, progress, ret, &fenced, &again, err);
+    if (again) { /* B7, B9 */
+        vv_error_clear(err);
+        whole.changes = NULL;
+        rc = run_once(r, &whole, progress, ret, &fenced, &again, err);
+    }
     if (fenced && sequences_repeatable(o)) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
                 "a prune closed this run's session; starting once more");
         vv_error_clear(err);
-        rc = run_once(r, o, progress, ret, &fenced, err);
+        rc = run_once(r, o, progress, ret, &fenced, &again, err);
     }
     atomic_store(&progress->phase, BACKUP_DONE);
     return rc;

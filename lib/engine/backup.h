@@ -3,6 +3,7 @@
 #define VARVE_ENGINE_BACKUP_H
 
 #include "repo/snapshots.h"
+#include "source/change_set.h"
 #include "source/pattern.h"
 #include "source/source.h"
 
@@ -23,6 +24,23 @@
  *     always does, and then nothing is committed.
  * B4  commit happens only after every worker ended well, all packs and index records are durable.
  * B5  memory does not depend on the number of files: windows in flight are bounded.
+ *
+ * A run that is told what has changed since an earlier snapshot (struct backup_changes) keeps the rest of
+ * that snapshot's tree:
+ * B6  the tree is, byte for byte, that of a run that is told nothing and finds the same state, if the
+ *     changes are all there were, and nobody was given another name for the same number of an owner.
+ * B7  nothing is kept of a snapshot that may not be relied on as B1 says, without look-ups: it must be there
+ *     still, of this client, with these very sources and nothing but files, readable by this key, and
+ *     with no list of condemned packs pending.  Else, and if it turns out to be damaged, the run looks at
+ *     everything.
+ * B8  what may not be taken over (racy, torn, may-change), and what could not be stored at all, is named by
+ *     its directory in `unsettled`: the caller adds those to the next changes.
+ * B9  a name of a file with several names changes when another one does, without a word about its own
+ *     directory: such directories are in `unsettled`, too.  A file that has more names than all that were
+ *     looked at account for, and than there were before, got one where nobody looked: then the run
+ *     looks at everything.
+ * B10 counts of what the tree holds are those of the whole tree; problems, and what was left out, are
+ *     counted where the run looked.
  */
 struct backup_command {
     const char *name;    /* relative path in the snapshot */
@@ -32,6 +50,11 @@ struct backup_command {
 struct backup_database {
     const char *name;   /* one component of a path */
     const char *target; /* of postgres_options */
+};
+/** What has changed since a snapshot that was made with the same options. */
+struct backup_changes {
+    struct vv_uuid since;
+    const struct change_set *set; /* sorted */
 };
 struct backup_options {
     const char *const *paths;
@@ -50,6 +73,10 @@ struct backup_options {
     size_t tag_count;
     const char *host;
     const char *user;
+    const struct backup_changes *changes; /* NULL: look at everything */
+    struct change_set *unsettled;         /* NULL, or: added to (B8) */
+    bool
+        only_changes; /* no snapshot if the tree would be that of the parent, with the same sources */
     bool keep_going;  /* commands, databases and archives that fail are left out, and named */
     bool allow_empty; /* commands may end without output */
     bool exclude_caches;
@@ -66,6 +93,8 @@ enum backup_phase { BACKUP_STARTING, BACKUP_READING, BACKUP_COMMITTING, BACKUP_D
 
 struct backup_summary {
     bool committed;
+    bool unchanged;           /* only_changes: the parent is as good */
+    bool kept;                /* `changes` were used */
     struct snapshot snapshot; /* id, sequence, hash, time; body empty */
     struct snapshot_statistics statistics;
     bool parent_used;

@@ -24,6 +24,7 @@ enum item_state {
     ITEM_CHECK,   /* as in the baseline, if its chunks can be relied on; else read */
     ITEM_READ,    /* look at it and read it */
     ITEM_READY,   /* complete already (from a sequence) */
+    ITEM_KEPT,    /* not an entry: a range of the parent's tree */
     ITEM_DROPPED, /* not in the snapshot; has been reported */
 };
 struct window_item {
@@ -96,6 +97,10 @@ struct backup {
     struct parent_cache *kept;     /* the tree, for the next run of a writer's key; NULL: none */
     const struct snapshot *parent; /* NULL: none; in `list` */
     struct snapshot_list list;
+    struct source_unchanged unchanged; /* what the source is told; changes NULL: nothing */
+    bool same_sources;                 /* the parent is of what this run is of, and no more */
+    bool keeping_failed;               /* once more, without changes: B9, or (unreadable) B7 */
+    bool keeping_unreadable;
     bool parent_trusted;     /* W8: taken over without look-ups */
     bool parent_damage_told; /* of the one in the cache */
     int64_t start;
@@ -156,6 +161,62 @@ void backup_add(struct backup *b, uint64_t *counter, uint64_t n);
  *  (--may-change) trouble only counts as such. */
 void backup_problem(struct backup *b, const struct source_item *item, const char *event,
                     const char *text);
+
+/* backup_body.c */
+/** body_begin(b, body, err): fill in what is known before the run; body_end(b, root, body, err): the rest,
+ *  before the commit. */
+MUST_CHECK enum vv_rc body_begin(struct backup *b, struct snapshot_body *body,
+                                 struct vv_error *err);
+MUST_CHECK enum vv_rc body_end(struct backup *b, const struct tree_root *root,
+                               struct snapshot_body *body, struct vv_error *err);
+
+/* backup_keep.c: runs that are told what has changed */
+/** keep_parent(b, sources, count): the parent that the changes count from; NULL: they cannot be used. */
+const struct snapshot *keep_parent(struct backup *b, const struct vv_span *sources, size_t count);
+/** keep_begin(b, err): after the baseline is open: tell the source, if B7 holds. */
+MUST_CHECK enum vv_rc keep_begin(struct backup *b, struct vv_error *err);
+/** keep_same_sources(s, sources, count): is ${s} a snapshot of these, and of nothing else? */
+bool keep_same_sources(const struct snapshot *s, const struct vv_span *sources, size_t count);
+/** keep_unsettled(b, path, directory): B8; ${directory}: what is in it, too. */
+void keep_unsettled(struct backup *b, struct vv_span path, bool directory);
+/** backup_links.c: one name of a file with several (B9). */
+struct linked_name {
+    uint64_t inode;
+    uint64_t nlink;
+    uint32_t file_system;
+};
+struct linked_names {
+    struct linked_name *items;
+    size_t count;
+    size_t room;
+};
+void linked_names_release(struct linked_names *l);
+/** linked_names_add(l, e, err): nothing for an entry with one name. */
+MUST_CHECK enum vv_rc linked_names_add(struct linked_names *l, const struct entry *e,
+                                       struct vv_error *err);
+/** linked_names_accounted(now, before): does no file of ${now} have more names elsewhere than it had
+ *  ${before}?  Sorts both. */
+bool linked_names_accounted(struct linked_names *now, struct linked_names *before);
+bool has_other_names(const struct entry *e);
+
+/** The tree thread's part: ranges of the parent's tree, and what they count. */
+struct keeping {
+    struct tree_keeper keeper;
+    struct backup *b;
+    struct linked_names now;           /* of what the run looked at */
+    struct linked_names before;        /* of the same in the parent's tree */
+    struct snapshot_statistics passed; /* of the parent's entries that are in no range */
+};
+MUST_CHECK enum vv_rc keeping_open(struct backup *b, struct tree_writer *t, struct keeping *ret,
+                                   struct vv_error *err);
+MUST_CHECK enum vv_rc keeping_range(struct keeping *k, const struct path_range *range,
+                                    struct vv_error *err);
+/** keeping_entry(k, e, err): an entry that was looked at; nothing if nothing is kept. */
+MUST_CHECK enum vv_rc keeping_entry(struct keeping *k, const struct entry *e, struct vv_error *err);
+/** keeping_finish(k, s, err): add to ${s} what was kept.  VV_EREFUSED, with b->keeping_failed: B9. */
+MUST_CHECK enum vv_rc keeping_finish(struct keeping *k, struct snapshot_statistics *s,
+                                     struct vv_error *err);
+void keeping_close(struct keeping *k);
 
 /* backup_pool.c */
 MUST_CHECK struct window *pool_new_window(struct backup *b, struct source *source);
@@ -281,6 +342,16 @@ MUST_CHECK enum vv_rc baseline_find(struct baseline *l, struct vv_span path,
                                     const struct entry **ret, bool *ret_trusted,
                                     const struct snapshot_file_system **ret_table,
                                     uint32_t *ret_table_count, struct vv_error *err);
+/** baseline_parent_entry(l, path, ret, err): the parent's alone; paths ascend together with those of
+ *  baseline_find. */
+MUST_CHECK enum vv_rc baseline_parent_entry(struct baseline *l, struct vv_span path,
+                                            const struct entry **ret, struct vv_error *err);
+/** baseline_skip_ahead(l): most of the parent's tree will not be asked for. */
+void baseline_skip_ahead(struct baseline *l);
+/** baseline_trust_node: a tree_node_fn of the live parent's nodes, which may be referred to without a
+ *  look-up (W8). */
+MUST_CHECK enum vv_rc baseline_trust_node(void *ctx, const struct vv_id *node, uint32_t height,
+                                          struct vv_error *err);
 /** baseline_resumed(l): were there checkpoints?  baseline_discard(l): remove them (after a
  *  commit). */
 bool baseline_resumed(const struct baseline *l);

@@ -56,23 +56,40 @@ mention(struct backup *b, const struct window_item *it)
     }
 }
 
+/** What this run could not settle is to be looked at again by the next (B8, B9). */
+static void
+note_unsettled(struct backup *b, const struct window_item *it)
+{
+    if (it->state == ITEM_DROPPED || has_other_names(&it->entry) ||
+        (it->entry.flags & (ENTRY_RACY | ENTRY_TORN | ENTRY_MAY_CHANGE)) != 0) {
+        keep_unsettled(b, it->state == ITEM_DROPPED ? it->item.entry.path : it->entry.path, false);
+    }
+}
+
 static enum vv_rc
-add_window(struct backup *b, struct tree_writer *t, const struct window *w,
+add_window(struct backup *b, struct tree_writer *t, const struct window *w, struct keeping *keeping,
            struct snapshot_statistics *s, struct vv_error *err)
 {
     for (uint32_t i = 0; i < w->count; i++) {
         const struct window_item *it = &w->items[i];
         enum vv_rc rc;
+        if (it->state == ITEM_KEPT) {
+            VV_TRY(keeping_range(keeping, it->item.kept, err));
+            continue;
+        }
+        note_unsettled(b, it);
         if (it->state == ITEM_DROPPED) {
             continue;
         }
         rc = tree_writer_add(t, &it->entry, err);
         if (rc == VV_ELIMIT) { /* one entry too large for the format: the source's trouble */
             backup_problem(b, &it->item, "entry-too-large", err != NULL ? err->message : "");
+            keep_unsettled(b, it->entry.path, false);
             vv_error_clear(err);
             continue;
         }
         VV_TRY(rc);
+        VV_TRY(keeping_entry(keeping, &it->entry, err));
         count_entry(s, it, b->progress);
         mention(b, it);
         if (b->checkpoint != NULL && (it->read || it->state == ITEM_CHECK)) {
@@ -83,13 +100,13 @@ add_window(struct backup *b, struct tree_writer *t, const struct window *w,
 }
 
 static enum vv_rc
-add_windows(struct backup *b, struct tree_writer *t, struct snapshot_statistics *s,
-            struct vv_error *err)
+add_windows(struct backup *b, struct tree_writer *t, struct keeping *keeping,
+            struct snapshot_statistics *s, struct vv_error *err)
 {
     struct window *w;
 
     while ((w = pool_next_in_order(b)) != NULL) {
-        enum vv_rc rc = add_window(b, t, w, s, err);
+        enum vv_rc rc = add_window(b, t, w, keeping, s, err);
         pool_release_window(b, w);
         VV_TRY(rc);
     }
@@ -101,6 +118,7 @@ tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err)
 {
     VV_CLEANUP(block_builder_freep) struct block_builder *builder = NULL;
     VV_CLEANUP(tree_writer_freep) struct tree_writer *t = NULL;
+    VV_CLEANUP(keeping_close) struct keeping keeping = {0};
     struct snapshot_statistics s = {0};
 
     VV_TRY(block_builder_new(b->packs, &builder, err));
@@ -108,7 +126,13 @@ tree_run(struct backup *b, struct tree_root *ret, struct vv_error *err)
     if (b->kept != NULL) {
         tree_writer_on_node(t, parent_cache_node, b->kept);
     }
-    VV_TRY(add_windows(b, t, &s, err));
+    if (b->unchanged.changes != NULL) {
+        VV_TRY(keeping_open(b, t, &keeping, err));
+    }
+    VV_TRY(add_windows(b, t, &keeping, &s, err));
+    if (b->unchanged.changes != NULL) {
+        VV_TRY(keeping_finish(&keeping, &s, err));
+    }
     VV_TRY(tree_writer_finish(t, ret, err));
     VV_TRY(block_builder_flush(builder, err));
     backup_add(b, &b->statistics.files, s.files);

@@ -219,6 +219,23 @@ leave_out(struct walk *k, struct source_item *item)
     source_item_release(k->source, item);
 }
 
+/** A range of the parent's tree. */
+static enum vv_rc
+add_kept(struct walk *k, struct source_item *item, struct vv_error *err)
+{
+    struct window_item *it;
+    enum vv_rc rc = place(k, &it, err);
+
+    if (rc != VV_OK) {
+        source_item_release(k->source, item);
+        return rc;
+    }
+    it->item = *item;
+    it->state = ITEM_KEPT;
+    k->win->count++;
+    return VV_OK;
+}
+
 /** One item of the file system. */
 static enum vv_rc
 add_item(struct walk *k, struct source_item *item, struct vv_error *err)
@@ -228,12 +245,16 @@ add_item(struct walk *k, struct source_item *item, struct vv_error *err)
     bool taken = false;
     enum vv_rc rc;
 
+    if (item->kept != NULL) {
+        return add_kept(k, item, err);
+    }
     if (k->covered.len > 0 && path_is_below(item->entry.path, k->covered)) {
         source_item_release(k->source, item);
         return VV_OK;
     }
     if (item->status != SOURCE_OK) {
         report_item(b, item);
+        keep_unsettled(b, item->entry.path, item->entry.type == ENTRY_DIRECTORY);
         if (item->status != SOURCE_UNREADABLE || item->entry.type != ENTRY_DIRECTORY) {
             source_item_release(k->source, item);
             return VV_OK;

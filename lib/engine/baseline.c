@@ -29,6 +29,7 @@ struct baseline {
     struct backup *b;
     struct baseline_part parts[CHECKPOINTS_MAX + 1];
     unsigned count;
+    bool skip_ahead;
 };
 
 /** Move a part to its first entry at or behind ${path}. */
@@ -36,6 +37,9 @@ static enum vv_rc
 advance(struct baseline *l, struct baseline_part *p, struct vv_span path, struct vv_error *err)
 {
     while (!p->ended && (p->at == NULL || path_compare(p->at->path, path) < 0)) {
+        if (l->skip_ahead && p->cursor != NULL) {
+            VV_TRY(tree_cursor_seek(p->cursor, path, err));
+        }
         if (p->checkpoint != NULL) {
             checkpoint_reader_next(p->checkpoint, &p->at);
         } else if (p->cached != NULL) {
@@ -81,9 +85,32 @@ baseline_find(struct baseline *l, struct vv_span path, const struct entry **ret,
     return VV_OK;
 }
 
-/** Nodes of the live parent may be referred to without a look-up (W8). */
-static enum vv_rc
-trust_node(void *ctx, const struct vv_id *node, uint32_t height, struct vv_error *err)
+void
+baseline_skip_ahead(struct baseline *l)
+{
+    l->skip_ahead = true;
+}
+
+enum vv_rc
+baseline_parent_entry(struct baseline *l, struct vv_span path, const struct entry **ret,
+                      struct vv_error *err)
+{
+    *ret = NULL;
+    for (unsigned i = 0; i < l->count; i++) {
+        struct baseline_part *p = &l->parts[i];
+        if (p->checkpoint != NULL) {
+            continue;
+        }
+        VV_TRY(advance(l, p, path, err));
+        if (!p->ended && path_compare(p->at->path, path) == 0) {
+            *ret = p->at;
+        }
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+baseline_trust_node(void *ctx, const struct vv_id *node, uint32_t height, struct vv_error *err)
 {
     struct backup *b = ctx;
 
@@ -109,14 +136,14 @@ add_parent(struct baseline *l, struct vv_error *err)
         }
         VV_TRY(rc);
         if (b->parent_trusted && b->packs != NULL) {
-            parent_reader_on_node(p->cached, trust_node, b);
+            parent_reader_on_node(p->cached, baseline_trust_node, b);
         }
         l->count++;
         return VV_OK;
     }
     VV_TRY(tree_cursor_new(b->reader, &b->parent->body.root, vv_span(NULL, 0), &p->cursor, err));
     if (b->parent_trusted && b->packs != NULL) {
-        tree_cursor_on_node(p->cursor, trust_node, b);
+        tree_cursor_on_node(p->cursor, baseline_trust_node, b);
     }
     l->count++;
     return VV_OK;

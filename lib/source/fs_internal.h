@@ -147,7 +147,6 @@ struct fs_system {
 bool fs_system_find(const struct fs_systems *f, uint64_t device, struct fs_system *ret);
 MUST_CHECK enum vv_rc fs_system_learn(struct fs_systems *f, uint64_t device, int fd,
                                       struct fs_system *ret, struct vv_error *err);
-bool fs_pseudo_type(uint64_t type);
 
 /* ---- the paths given (fs_roots.c) ---- */
 

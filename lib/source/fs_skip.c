@@ -29,7 +29,7 @@ static const uint64_t pseudo_types[] = {
 };
 
 bool
-fs_pseudo_type(uint64_t type)
+source_fs_pseudo(uint64_t type)
 {
     for (size_t i = 0; i < VV_COUNT(pseudo_types); i++) {
         if (pseudo_types[i] == type) {
@@ -129,7 +129,7 @@ fs_system_learn(struct fs_systems *f, uint64_t device, int fd, struct fs_system 
         identity = device; /* a file system without an identity of its own */
     }
     VV_TRY(number_of(f, type, identity, &found.system.number, err));
-    found.system.pseudo = fs_pseudo_type(type);
+    found.system.pseudo = source_fs_pseudo(type);
     struct fs_system_device *grown =
         vv_realloc_array(f->devices, f->device_count + 1, sizeof(*grown));
     if (grown == NULL) {

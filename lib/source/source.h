@@ -200,6 +200,8 @@ const struct snapshot_file_system *source_fs_file_systems(struct source *s, uint
 /** source_fs_keep(s, u, err): before the first item: walk as ${u} allows, which must outlive the walk. */
 MUST_CHECK enum vv_rc source_fs_keep(struct source *s, const struct source_unchanged *u,
                                      struct vv_error *err);
+/** source_fs_pseudo(type): a file system of that type (statfs(2)) holds nothing to back up. */
+bool source_fs_pseudo(uint64_t type);
 /** source_fs_roots(s, ret_count): absolute, normalised source paths (for the snapshot record). */
 const struct vv_span *source_fs_roots(struct source *s, size_t *ret_count);
 

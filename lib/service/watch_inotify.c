@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Changes by inotify(7): a watch on every directory, which is set before the directory is listed, so that
+ * whatever comes later is told.  A directory that is moved loses its watches with all that is below, and
+ * gets new ones where it has come to: its content counts as changed in any case (N3).
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "core/file.h"
+#include "format/common.h"
+#include "service/watch_internal.h"
+#include "source/source.h"
+
+#define EVENTS                                                                                     \
+    (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+#define BUFFER ((size_t)256 << 10)
+#define READS_MOST 64u
+#define DEPTH_MOST 512u /* of directories, each open while what is below is looked at */
+
+/** A directory with a watch. */
+struct watched {
+    int wd;
+    struct watched *parent; /* NULL: one of the paths, or where one of them is */
+    struct watched *child;
+    struct watched *next;
+    struct watched *same_place; /* in the table */
+    uint16_t name_len;
+    bool outside; /* where one of the paths is: only that name counts */
+    char name[];  /* of a path: all of it */
+};
+struct watch_inotify {
+    int fd;
+    struct watched *roots;
+    struct watched **table; /* by wd */
+    size_t size;            /* a power of two */
+    size_t count;
+    uint8_t *buffer;
+    struct vv_buf path;
+    bool lost; /* a watch could not be set, or a path is too deep: see the error of open */
+    struct vv_error why;
+};
+
+/* ---- the tree of watches ---- */
+
+static struct watched *
+find(const struct watch_inotify *n, int wd)
+{
+    struct watched *at = n->table[(size_t)wd & (n->size - 1)];
+
+    while (at != NULL && at->wd != wd) {
+        at = at->same_place;
+    }
+    return at;
+}
+
+static bool
+grow(struct watch_inotify *n)
+{
+    size_t size = n->size * 2;
+    struct watched **table = vv_alloc_array(size, sizeof(struct watched *));
+
+    if (table == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < n->size; i++) {
+        struct watched *next;
+        for (struct watched *at = n->table[i]; at != NULL; at = next) {
+            struct watched **place = &table[(size_t)at->wd & (size - 1)];
+            next = at->same_place;
+            at->same_place = *place;
+            *place = at;
+        }
+    }
+    vv_free(n->table);
+    n->table = table;
+    n->size = size;
+    return true;
+}
+
+static void
+unlink_from_table(struct watch_inotify *n, const struct watched *node)
+{
+    struct watched **place = &n->table[(size_t)node->wd & (n->size - 1)];
+
+    while (*place != NULL && *place != node) {
+        place = &(*place)->same_place;
+    }
+    if (*place != NULL) {
+        *place = node->same_place;
+        n->count--;
+    }
+}
+
+static void
+unlink_from_parent(struct watch_inotify *n, const struct watched *node)
+{
+    struct watched **place = node->parent != NULL ? &node->parent->child : &n->roots;
+
+    while (*place != node) {
+        place = &(*place)->next;
+    }
+    *place = node->next;
+}
+
+/** Take a directory and all below it out; without recursion: trees may be deep. */
+static void
+drop(struct watch_inotify *n, struct watched *node)
+{
+    struct watched *stop = node->parent;
+
+    unlink_from_parent(n, node);
+    node->next = NULL;
+    while (node != stop) {
+        struct watched *up;
+        while (node->child != NULL) {
+            node = node->child;
+        }
+        up = node->parent;
+        if (up != stop && up != NULL) {
+            up->child = node->next;
+        }
+        unlink_from_table(n, node);
+        (void)inotify_rm_watch(n->fd, node->wd); /* gone already, if the directory is */
+        vv_free(node);
+        node = up;
+    }
+}
+
+static struct watched *
+child_of(const struct watched *parent, const char *name, size_t len)
+{
+    struct watched *at = parent->child;
+
+    while (at != NULL && (at->name_len != len || memcmp(at->name, name, len) != 0)) {
+        at = at->next;
+    }
+    return at;
+}
+
+/** The path of a directory, into n->path. */
+static struct vv_span
+path_of(struct watch_inotify *n, const struct watched *node)
+{
+    size_t len = 0;
+    size_t at;
+
+    for (const struct watched *k = node; k != NULL; k = k->parent) {
+        bool slash = k->parent != NULL && (k->parent->parent != NULL || k->parent->name_len > 0);
+        len += k->name_len + (slash ? 1u : 0u);
+    }
+    vv_buf_reset(&n->path);
+    if (vv_buf_reserve(&n->path, len + 1, NULL) != VV_OK) {
+        n->path.failed = true;
+        return vv_span(NULL, 0);
+    }
+    at = len;
+    for (const struct watched *k = node; k != NULL; k = k->parent) {
+        at -= k->name_len;
+        memcpy(n->path.data + at, k->name, k->name_len);
+        if (at > 0) {
+            n->path.data[--at] = '/';
+        }
+    }
+    n->path.len = len;
+    return vv_buf_span(&n->path);
+}
+
+/* ---- setting watches ---- */
+
+static void
+note_lost(struct watch_inotify *n, int sys)
+{
+    if (n->lost) {
+        return;
+    }
+    n->lost = true;
+    (void)vv_error_sys(&n->why, sys, "after %zu directories inotify can watch no more", n->count);
+}
+
+/** A watch on the directory open at ${fd}, known as ${name} in ${parent}. */
+static struct watched *
+set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *name, size_t len)
+{
+    struct watched **list = parent != NULL ? &parent->child : &n->roots;
+    struct watched *node = n->count < n->size || grow(n) ? vv_alloc(sizeof(*node) + len + 1) : NULL;
+    struct watched *known;
+    char link[64];
+    int wd;
+
+    if (node == NULL) {
+        note_lost(n, ENOMEM);
+        return NULL;
+    }
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR | IN_EXCL_UNLINK);
+    if (wd < 0) {
+        if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
+            note_lost(n, errno);
+        }
+        vv_free(node);
+        return NULL;
+    }
+    known = find(n, wd);
+    if (known !=
+        NULL) { /* it was moved here, and its move is still to be told; or it is bound twice */
+        drop(n, known);
+        wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR | IN_EXCL_UNLINK);
+        if (wd < 0) {
+            note_lost(n, errno);
+            vv_free(node);
+            return NULL;
+        }
+    }
+    *node = (struct watched){.wd = wd, .parent = parent, .next = *list, .name_len = (uint16_t)len};
+    memcpy(node->name, name, len);
+    node->name[len] = '\0';
+    *list = node;
+    node->same_place = n->table[(size_t)wd & (n->size - 1)];
+    n->table[(size_t)wd & (n->size - 1)] = node;
+    n->count++;
+    return node;
+}
+
+/** Is a directory not to be watched: our own, or on a file system that is not backed up? */
+static bool
+is_left_out(struct watch *w, struct watch_inotify *n, const struct watched *node, int fd,
+            dev_t above, dev_t *ret_device)
+{
+    struct stat st;
+    struct statfs system;
+
+    if (fstat(fd, &st) != 0) {
+        return true;
+    }
+    *ret_device = st.st_dev;
+    if (st.st_dev != above &&
+        (w->options.one_file_system ||
+         (fstatfs(fd, &system) == 0 && source_fs_pseudo((uint64_t)system.f_type & UINT32_MAX)))) {
+        return true;
+    }
+    return watch_is_own(w, path_of(n, node));
+}
+
+static void add_below(struct watch *w, struct watch_inotify *n, struct watched *node, int fd,
+                      dev_t device, unsigned depth);
+
+/** The directory ${name} in the one open at ${at}, with all below. */
+static void
+add(struct watch *w, struct watch_inotify *n, struct watched *parent, int at, const char *name,
+    dev_t device, unsigned depth)
+{
+    VV_CLEANUP(vv_fd_closep)
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct watched *node;
+    dev_t own;
+
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE) {
+            note_lost(n, errno);
+        }
+        return; /* gone, or not for us to read: then a backup cannot, either */
+    }
+    node = set_watch(n, fd, parent, name, strlen(name));
+    if (node == NULL) {
+        return;
+    }
+    if (is_left_out(w, n, node, fd, device, &own)) {
+        drop(n, node);
+        return;
+    }
+    add_below(w, n, node, fd, own, depth);
+}
+
+static void
+add_below(struct watch *w, struct watch_inotify *n, struct watched *node, int fd, dev_t device,
+          unsigned depth)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    struct dirent *e;
+
+    if (d == NULL || depth >= DEPTH_MOST) {
+        note_lost(n, d == NULL ? errno : ENAMETOOLONG);
+        if (d != NULL) {
+            (void)closedir(d);
+        } else {
+            vv_fd_close(copy);
+        }
+        return;
+    }
+    while (!n->lost && (e = readdir(d)) != NULL) {
+        bool may_be = e->d_type == DT_DIR || e->d_type == DT_UNKNOWN;
+        if (may_be && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            add(w, n, node, fd, e->d_name, device, depth + 1);
+        }
+    }
+    (void)closedir(d);
+}
+
+/** One of the paths; a file's directory is watched for its name. */
+static void
+add_root(struct watch *w, struct watch_inotify *n, struct vv_span root)
+{
+    const char *text = (const char *)root.data - 1; /* with its slash, see watch.c */
+    const uint8_t *slash = root.len > 0 ? memrchr(root.data, '/', root.len) : NULL;
+    size_t parent_len = slash == NULL ? 0 : (size_t)(slash - root.data);
+    VV_CLEANUP(vv_fd_closep) int fd = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    VV_CLEANUP(vv_fd_closep) int above = -1;
+    struct vv_buf parent = {0};
+    struct watched *node;
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        node = set_watch(n, fd, NULL, (const char *)root.data, root.len);
+        if (node != NULL) {
+            add_below(w, n, node, fd, st.st_dev, 0);
+        }
+    }
+    if (root.len == 0 || watch_is_inside(w, vv_span(root.data, parent_len))) {
+        return;
+    }
+    vv_buf_put_u8(&parent, '/');
+    vv_buf_put(&parent, root.data, parent_len);
+    above = open(vv_buf_text(&parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    vv_buf_release(&parent);
+    if (above >= 0) { /* else nothing is there that could change without being looked at (N2) */
+        node = set_watch(n, above, NULL, (const char *)root.data, parent_len);
+        if (node != NULL) {
+            node->outside = true;
+        }
+    }
+}
+
+/* ---- opening ---- */
+
+void
+watch_inotify_close(struct watch_inotify *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    vv_fd_close(n->fd); /* and all watches with it */
+    n->fd = -1;
+    while (n->roots != NULL) {
+        drop(n, n->roots);
+    }
+    vv_free(n->table);
+    vv_free(n->buffer);
+    vv_buf_release(&n->path);
+    vv_free(n);
+}
+
+int
+watch_inotify_fd(const struct watch_inotify *n)
+{
+    return n == NULL ? -1 : n->fd;
+}
+
+static enum vv_rc
+make(struct watch *w, struct watch_inotify *n, struct vv_error *err)
+{
+    n->size = 1024;
+    n->table = vv_alloc_array(n->size, sizeof(struct watched *));
+    n->buffer = vv_alloc(BUFFER);
+    if (n->table == NULL || n->buffer == NULL) {
+        return vv_error_nomem(err);
+    }
+    n->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (n->fd < 0) {
+        (void)vv_error_sys(err, errno, "inotify cannot be used");
+        return VV_ELIMIT;
+    }
+    for (size_t i = 0; i < w->options.root_count && !n->lost; i++) {
+        add_root(w, n, w->roots[i].path);
+    }
+    if (n->lost) {
+        if (err != NULL) {
+            *err = n->why;
+        }
+        return VV_ELIMIT;
+    }
+    return VV_OK;
+}
+
+enum vv_rc
+watch_inotify_open(struct watch *w, struct watch_inotify **ret, struct vv_error *err)
+{
+    struct watch_inotify *n = vv_alloc_array(1, sizeof(*n));
+    enum vv_rc rc;
+
+    if (n == NULL) {
+        return vv_error_nomem(err);
+    }
+    n->fd = -1;
+    rc = make(w, n, err);
+    if (rc != VV_OK) {
+        watch_inotify_close(n);
+        return rc;
+    }
+    *ret = n;
+    return VV_OK;
+}
+
+/* ---- events ---- */
+
+/** A directory has come to this name, or has become readable. */
+static void
+arrive(struct watch *w, struct watch_inotify *n, struct watched *node, const char *name)
+{
+    struct watched *before = child_of(node, name, strlen(name));
+    struct vv_buf path = {0};
+    struct stat st;
+    int at;
+
+    if (before != NULL) {
+        drop(n, before);
+    }
+    vv_buf_put_u8(&path, '/');
+    vv_buf_put(&path, path_of(n, node).data, n->path.len);
+    at = open(vv_buf_text(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
+        note_lost(n, errno); /* gone, or closed to us, is all right: its own event is to come */
+    }
+    vv_buf_release(&path);
+    if (at >= 0 && fstat(at, &st) == 0) {
+        add(w, n, node, at, name, st.st_dev, 0);
+    }
+    vv_fd_close(at);
+}
+
+static void
+take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event *e,
+           const char *name, bool *ret_again)
+{
+    struct watched *node;
+    bool directory = (e->mask & IN_ISDIR) != 0;
+    bool comes = directory && (e->mask & (IN_CREATE | IN_MOVED_TO)) != 0;
+    bool opens = directory && e->len > 0 && (e->mask & IN_ATTRIB) != 0;
+
+    if ((e->mask & IN_Q_OVERFLOW) != 0) {
+        *ret_again = true; /* directories may have come that nobody told of */
+        return;
+    }
+    node = find(n, e->wd);
+    if (node == NULL) { /* of a watch that is no more */
+        return;
+    }
+    if ((e->mask & (IN_IGNORED | IN_UNMOUNT)) != 0) {
+        if (node->parent == NULL) {
+            *ret_again = true;
+        }
+        drop(n, node);
+        return;
+    }
+    opens = opens && child_of(node, name, strlen(name)) == NULL;
+    if (e->len == 0) { /* the directory itself, of which the one above hears, too */
+        if (node->parent == NULL && !node->outside) {
+            (void)watch_note(w, path_of(n, node), vv_span("", 0), false);
+        }
+        return;
+    }
+    if (!watch_note(w, path_of(n, node), vv_span(name, strlen(name)), comes || opens) ||
+        node->outside) {
+        return;
+    }
+    if (directory && (e->mask & (IN_MOVED_FROM | IN_DELETE)) != 0) {
+        struct watched *gone = child_of(node, name, strlen(name));
+        if (gone != NULL) {
+            drop(n, gone);
+        }
+    }
+    if (comes || opens) {
+        arrive(w, n, node, name);
+    }
+    *ret_again = *ret_again || n->lost;
+}
+
+void
+watch_inotify_read(struct watch *w, struct watch_inotify *n, bool *ret_again)
+{
+    for (unsigned i = 0; i < READS_MOST && !*ret_again; i++) {
+        ssize_t got = read(n->fd, n->buffer, BUFFER);
+        size_t at = 0;
+        if (got <= 0) {
+            *ret_again = got < 0 && errno != EAGAIN && errno != EINTR;
+            return;
+        }
+        while ((size_t)got - at >= sizeof(struct inotify_event)) {
+            struct inotify_event head;
+            memcpy(&head, n->buffer + at, sizeof(head));
+            if (head.len > (size_t)got - at - sizeof(head)) {
+                *ret_again = true;
+                return;
+            }
+            take_event(w, n, &head, (const char *)n->buffer + at + sizeof(head), ret_again);
+            at += sizeof(head) + head.len;
+        }
+    }
+}

@@ -6,11 +6,11 @@
 #include "commands.h"
 #include "core/clock.h"
 #include "core/file.h"
-#include "job_lock.h"
 #include "job_log.h"
 #include "job_notify.h"
 #include "job_plan.h"
 #include "job_report.h"
+#include "job_start.h"
 #include "run_notes.h"
 #include "run_times.h"
 #include "signals.h"
@@ -47,55 +47,10 @@ check_names(struct app *app, const struct settings *c, const struct run_command_
         return VV_EUSAGE;
     }
     for (size_t i = 0; i < args->count; i++) {
-        const struct settings_section *section = NULL;
-        VV_TRY(settings_input_job(app, c, args->items[i], &section));
+        VV_TRY(job_find(app, c, args->items[i], NULL));
     }
     if (o->all && settings_names(c, "job", &names, NULL) == VV_OK && names.len == 0) {
         return app_usage(app, "there is no job in the configuration");
-    }
-    return VV_OK;
-}
-
-/* What each part must know stands in the configuration: given here, it would reach none of them. */
-static enum vv_rc
-check_global(struct app *app)
-{
-    const struct global_options *g = &app->global;
-    const struct ssh_given *s = &g->ssh;
-
-    if (g->repository != NULL) {
-        return app_usage(app, "a job says by itself which repository it is for: no -r");
-    }
-    if (g->key_file != NULL || g->passphrase_file != NULL || g->passphrase_command != NULL ||
-        g->recovery_file != NULL || g->replicas.count > 0 || s->transport >= 0 ||
-        s->command != NULL || s->identity != NULL || s->known_hosts != NULL ||
-        s->fingerprint != NULL || s->passphrase_file != NULL || s->passphrase_command != NULL ||
-        s->accept_new_host_key) {
-        return app_usage(app, "how a repository is opened and reached stands in the configuration, "
-                              "not on this command line");
-    }
-    if (g->expect_head != NULL || g->accept_head) {
-        return app_usage(app,
-                         "--expect-head and --accept-head are for a command on one repository");
-    }
-    return VV_OK;
-}
-
-/* Of what this job needs; another's missing key is not its business. */
-static enum vv_rc
-check_secrets(struct app *app, const struct settings_section *job)
-{
-    static const char *const keys[] = {"repository", "replicate-to"};
-    struct settings *c = NULL;
-
-    VV_TRY(settings_input_read(app, &c, &app->err));
-    for (size_t i = 0; i < VV_COUNT(keys); i++) {
-        const struct settings_value *v = NULL;
-        while ((v = settings_next(job, keys[i], v)) != NULL) {
-            unsigned known = settings_problem_count(c); /* of jobs before this one */
-            VV_TRY(settings_check_secrets(c, settings_find(c, "repository", v->text), &app->err));
-            VV_TRY(settings_input_refuse(c, known, &app->err));
-        }
     }
     return VV_OK;
 }
@@ -123,9 +78,10 @@ run_job(struct app *app, struct job_run *k, bool wait)
     struct job_report report = {0};
     struct job_plan plan = {0};
     int64_t began;
-    enum vv_rc rc = check_secrets(app, k->section);
+    enum vv_rc rc = job_check_secrets(app, k->section);
 
-    rc = rc == VV_OK ? job_lock_take(app, k->section->name, wait, &lock, &app->err) : rc;
+    rc = rc == VV_OK ? job_lock(app, k->section->name, wait ? JOB_LOCK_WAIT : JOB_LOCK_RUN, &lock)
+                     : rc;
     began = now();
     rc = rc == VV_OK ? job_plan_make(app, k->section, &plan, &app->err) : rc;
     if (rc == VV_OK) {
@@ -219,7 +175,7 @@ run(struct app *app, int argc, char **argv)
     if (!app_arguments(app, &o, argc, argv, 0, SIZE_MAX, &args)) {
         return app_finish(app, app->err.rc, EXIT_DONE);
     }
-    rc = check_global(app);
+    rc = job_check_global(app);
     rc = rc == VV_OK ? settings_input_need(app, &c, &app->err) : rc;
     rc = rc == VV_OK ? settings_input_refuse(c, 0, &app->err) : rc;
     rc = rc == VV_OK ? check_names(app, c, &o, &args) : rc;

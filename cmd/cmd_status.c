@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "duration.h"
 #include "job_notify.h"
+#include "job_start.h"
 #include "status_print.h"
 
 #define LIMIT_DEFAULT_MS (UINT64_C(60) * 1000)
@@ -71,7 +72,7 @@ choose(struct app *app, const struct settings *c, const struct arguments *args,
     }
     *ret = chosen;
     for (size_t i = 0; i < args->count; i++) {
-        VV_TRY(settings_input_job(app, c, args->items[i], &chosen[i]));
+        VV_TRY(job_find(app, c, args->items[i], &chosen[i]));
     }
     *ret_count = 0;
     for (const struct settings_section *s = settings_sections(c); s != NULL && args->count == 0;

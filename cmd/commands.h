@@ -37,6 +37,7 @@ extern const struct command cmd_undelete;
 extern const struct command cmd_verify;
 extern const struct command cmd_version;
 extern const struct command cmd_wal;
+extern const struct command cmd_watch;
 
 /** All of them, in the order of --help, ended by NULL. */
 extern const struct command *const all_commands[];

@@ -3,6 +3,7 @@
 #include "duration.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -55,6 +56,34 @@ duration_parse(const char *text, int64_t *ret)
     } while (*text != '\0');
     *ret = sum;
     return true;
+}
+
+bool
+seconds_parse(const char *text, uint64_t *ret)
+{
+    char *end = NULL;
+    unsigned long n = isdigit((unsigned char)text[0]) ? strtoul(text, &end, 10) : 0;
+    int64_t ns = 0;
+
+    if (end != NULL && n < 1000000000 && strcmp(end, "ms") == 0) {
+        ns = (int64_t)n * (NS_PER_S / 1000);
+    } else if (end != NULL && n < 1000000000 && strcmp(end, "s") == 0) {
+        ns = (int64_t)n * NS_PER_S;
+    } else if (!duration_parse(text, &ns)) {
+        return false;
+    }
+    *ret = (uint64_t)ns;
+    return ns >= NS_PER_S / 10 && ns <= 86400 * NS_PER_S;
+}
+
+bool
+time_of_day_parse(const char *text, unsigned *ret)
+{
+    struct tm tm = {0};
+    const char *end = isdigit((unsigned char)text[0]) ? strptime(text, "%H:%M", &tm) : NULL;
+
+    *ret = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
+    return end != NULL && *end == '\0';
 }
 
 bool

@@ -343,6 +343,39 @@ job_plan_make(struct app *app, const struct settings_section *section, struct jo
     return plan_hooks(&k, err);
 }
 
+/* ---- for 'varve watch' ---- */
+
+enum vv_rc
+job_plan_files(const struct settings_section *section, struct vv_arena *arena, int *ret_count,
+               const char *const **ret, struct vv_error *err)
+{
+    struct words w = {.arena = arena};
+
+    put_options(&w, section, settings_file_options);
+    put_tag(&w, section);
+    put(&w, "--");
+    put_arguments(&w, section, "path");
+    *ret = w.items;
+    *ret_count = (int)w.count;
+    return w.failed ? vv_error_nomem(err) : VV_OK;
+}
+
+enum vv_rc
+job_plan_receiver(struct app *app, const struct settings_section *section, const char *database,
+                  struct vv_arena *arena, const char *const **ret, struct vv_error *err)
+{
+    struct words w = {.arena = arena};
+    const char *equals = strchr(database, '=');
+    const char *scheme = strstr(database, "://");
+
+    begin_words(app, &w, section, "wal");
+    put(&w, "receive");
+    put(&w, "--");
+    put(&w, equals != NULL && scheme != NULL && equals < scheme ? equals + 1 : database);
+    *ret = w.items;
+    return w.failed ? vv_error_nomem(err) : VV_OK;
+}
+
 void
 job_plan_release(struct job_plan *p)
 {

@@ -18,4 +18,13 @@ MUST_CHECK enum vv_rc job_plan_make(struct app *app, const struct settings_secti
                                     struct job_plan *ret, struct vv_error *err);
 void job_plan_release(struct job_plan *p);
 
+/** job_plan_files(section, arena, ret_count, ret, err): options and arguments of a 'varve backup' of the job's
+ *  files alone. */
+MUST_CHECK enum vv_rc job_plan_files(const struct settings_section *section, struct vv_arena *arena,
+                                     int *ret_count, const char *const **ret, struct vv_error *err);
+/** job_plan_receiver(app, section, database, arena, ret, err): the 'varve wal receive' of a database. */
+MUST_CHECK enum vv_rc job_plan_receiver(struct app *app, const struct settings_section *section,
+                                        const char *database, struct vv_arena *arena,
+                                        const char *const **ret, struct vv_error *err);
+
 #endif

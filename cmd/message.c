@@ -6,7 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/alloc.h"
+#include "core/fast_hash.h"
 #include "core/text.h"
+
+#define SAID_COUNT 8192u
 
 enum { KEPT_PROBLEMS, KEPT_WARNINGS };
 
@@ -163,6 +167,22 @@ log_event(struct messages *m, const struct vv_event *event)
     event_log_write(m->log, level_of(event->kind), names[event->kind], fields, count);
 }
 
+/** Was it said before?  Two that share a place say their words a second time at worst. */
+static bool
+was_said(struct messages *m, const struct vv_event *event)
+{
+    uint64_t hash = vv_hash64(event->path.data, event->path.len, 1);
+    uint64_t *place;
+    bool said;
+
+    hash = vv_hash64(event->name, strlen(event->name), hash);
+    hash = vv_hash64(event->text, strlen(event->text), hash);
+    place = &m->said[hash % SAID_COUNT];
+    said = *place == hash;
+    *place = hash;
+    return said;
+}
+
 static void
 deliver(struct messages *m, const struct vv_event *event)
 {
@@ -174,7 +194,8 @@ deliver(struct messages *m, const struct vv_event *event)
         m->warnings++;
         keep(m, event);
     }
-    if (m->names || event->kind == VV_EVENT_PROBLEM || event->kind == VV_EVENT_WARNING) {
+    if ((m->names || event->kind == VV_EVENT_PROBLEM || event->kind == VV_EVENT_WARNING) &&
+        (m->said == NULL || event->kind == VV_EVENT_ENTRY || !was_said(m, event))) {
         print_event(m, event);
     }
     log_event(m, event);
@@ -198,8 +219,21 @@ messages_init(struct messages *m)
 }
 
 void
+messages_once(struct messages *m, bool again)
+{
+    vv_mutex_lock(&m->lock);
+    if (m->said == NULL) {
+        m->said = vv_alloc_array(SAID_COUNT, sizeof(*m->said));
+    } else if (again) {
+        memset(m->said, 0, SAID_COUNT * sizeof(*m->said));
+    }
+    vv_mutex_unlock(&m->lock);
+}
+
+void
 messages_release(struct messages *m)
 {
+    vv_free(m->said);
     vv_buf_release(&m->kept[KEPT_PROBLEMS]);
     vv_buf_release(&m->kept[KEPT_WARNINGS]);
     vv_mutex_release(&m->lock);

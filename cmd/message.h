@@ -26,6 +26,7 @@ struct messages {
     bool journal;          /* standard error is */
     struct event_log *log; /* NULL: there is none */
     bool only_log;         /* which is on standard error in place of these messages */
+    uint64_t *said;        /* with messages_once: hashes of what was said */
     uint64_t problems;
     uint64_t warnings;
     struct vv_buf kept[2]; /* problems, warnings: encoded */
@@ -33,6 +34,10 @@ struct messages {
 
 void messages_init(struct messages *m);
 void messages_release(struct messages *m);
+
+/** messages_once(m, again): for a command that does the same again and again: from now on what was said once is
+ *  not said again; ${again}: until now. */
+void messages_once(struct messages *m, bool again);
 
 /** messages_error(m, err): "varve: message", "hint: ...". */
 void messages_error(struct messages *m, const struct vv_error *err);

@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "duration.h"
-#include "job_lock.h"
+#include "job_start.h"
 #include "run_notes.h"
 #include "schedule_jobs.h"
 #include "signals.h"
@@ -49,7 +49,7 @@ static enum vv_rc
 note_begin(void *ctx, const struct history_run *r, struct vv_error *err)
 {
     struct last_begin *last = ctx;
-    bool counts = r->ended != 0 ? r->exit_code != EXIT_INTERRUPTED : job_lock_held(last->job);
+    bool counts = r->ended != 0 ? r->exit_code != EXIT_INTERRUPTED : job_is_running(last->job);
 
     (void)err;
     last->time = last->time == 0 && counts ? r->began : last->time;

@@ -141,24 +141,6 @@ settings_input_refuse(const struct settings *c, unsigned known, struct vv_error 
     return VV_EUSAGE;
 }
 
-enum vv_rc
-settings_input_job(struct app *app, const struct settings *c, const char *name,
-                   const struct settings_section **ret)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
-
-    *ret = settings_find(c, "job", name);
-    if (*ret != NULL) {
-        return VV_OK;
-    }
-    (void)app_usage(app, "there is no job '%s' in the configuration", name);
-    if (settings_names(c, "job", &names, NULL) == VV_OK) {
-        vv_error_hint(&app->err, names.len > 0 ? "there are: %s" : "there is none at all%s",
-                      vv_buf_text(&names));
-    }
-    return VV_EUSAGE;
-}
-
 /* ---- repositories ---- */
 
 enum vv_rc

@@ -36,10 +36,6 @@ MUST_CHECK enum vv_rc settings_input_need(struct app *app, struct settings **ret
 /** settings_input_refuse(c, known, err): VV_EUSAGE with the first problem behind ${known} ones, VV_OK if
  *  there is none. */
 enum vv_rc settings_input_refuse(const struct settings *c, unsigned known, struct vv_error *err);
-/** settings_input_job(app, c, name, ret): the section of the job ${name}; VV_EUSAGE if there is none, with
- *  those there are. */
-MUST_CHECK enum vv_rc settings_input_job(struct app *app, const struct settings *c,
-                                         const char *name, const struct settings_section **ret);
 /** settings_input_repository(app, name, ret, err): the section of the repository ${name}; *ret NULL: that is
  *  no name in the configuration, but a path or URL. */
 MUST_CHECK enum vv_rc settings_input_repository(struct app *app, const char *name,

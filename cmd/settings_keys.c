@@ -60,6 +60,22 @@ is_schedule(const char *text)
 }
 
 static bool
+is_seconds(const char *text)
+{
+    uint64_t ns;
+
+    return seconds_parse(text, &ns);
+}
+
+static bool
+is_time_of_day(const char *text)
+{
+    unsigned minute;
+
+    return time_of_day_parse(text, &minute);
+}
+
+static bool
 is_number_up_to(const char *text, unsigned long most)
 {
     char *end = NULL;
@@ -358,6 +374,21 @@ static const struct settings_key job_keys[] = {
      .value = "14d",
      .wanted = "a duration such as 26h, 8d",
      .help = "status: at the present growth there is space for so long (default: 14d)"},
+    {.name = "watch-quiet",
+     .check = is_seconds,
+     .value = "2s",
+     .wanted = "a duration such as 2s, 500ms, 1min",
+     .help = "varve watch: a snapshot when nothing has changed for so long (default: 2s)"},
+    {.name = "watch-delay",
+     .check = is_seconds,
+     .value = "10s",
+     .wanted = "a duration such as 10s, 1min",
+     .help = "varve watch: and at the latest so long after a change (default: 10s)"},
+    {.name = "watch-full-walk",
+     .check = is_time_of_day,
+     .value = "03:00",
+     .wanted = "a time of day such as 03:00",
+     .help = "varve watch: look at all files once a day (default: 03:00)"},
     {.name = "before",
      .list = true,
      .value = "COMMAND",
@@ -415,6 +446,17 @@ const struct settings_option settings_backup_options[] = {
     {"allow-empty", "allow-empty"},
     {"database-files", "database-files"},
     {"database-limit", "limit"},
+    {NULL, NULL},
+};
+const struct settings_option settings_file_options[] = {
+    {"exclude", "exclude"},
+    {"exclude-from", "exclude-from"},
+    {"exclude-caches", "exclude-caches"},
+    {"exclude-larger-than", "exclude-larger-than"},
+    {"one-file-system", "one-file-system"},
+    {"may-change", "may-change"},
+    {"tag", "tag"},
+    {"compression", "compression"},
     {NULL, NULL},
 };
 const struct settings_option settings_forget_options[] = {

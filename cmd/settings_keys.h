@@ -15,6 +15,7 @@ struct settings_option {
 };
 /** Ended by one without a key. */
 extern const struct settings_option settings_backup_options[];
+extern const struct settings_option settings_file_options[]; /* of a backup of files alone */
 extern const struct settings_option settings_forget_options[];
 
 #endif

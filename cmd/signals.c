@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "exit_code.h"
 
 #define GRACE_NS 900000000
@@ -19,6 +21,11 @@ static volatile sig_atomic_t without_grace_timer;
 static volatile sig_atomic_t terminal_fd = -1;
 static volatile sig_atomic_t interrupted_code = EXIT_INTERRUPTED;
 static struct termios terminal_saved;
+/* of a service */
+static unsigned serve_grace_s;
+static volatile sig_atomic_t serve_fd = -1;
+static atomic_bool stop_wanted;
+static atomic_bool reload_wanted;
 
 static void
 end_now(void)
@@ -55,6 +62,58 @@ on_grace_over(int number)
 {
     (void)number;
     end_now();
+}
+
+/* ---- of a service ---- */
+
+static void
+wake(void)
+{
+    const uint64_t one = 1;
+
+    if (write((int)serve_fd, &one, sizeof(one)) < 0) {
+        /* it is readable already */
+    }
+}
+
+static void
+on_service_stop(int number)
+{
+    const struct itimerspec grace = {.it_value = {.tv_sec = (time_t)serve_grace_s}};
+    int saved = errno;
+
+    (void)number;
+    if (!atomic_exchange(&stop_wanted, true)) {
+        (void)timer_settime(grace_timer, 0, &grace, NULL);
+    } else if (atomic_exchange(&cancel.wanted, true)) {
+        end_now();
+    }
+    wake();
+    errno = saved;
+}
+
+static void
+on_service_grace_over(int number)
+{
+    const struct itimerspec grace = {.it_value = {.tv_sec = (time_t)serve_grace_s}};
+
+    (void)number;
+    if (atomic_exchange(&cancel.wanted, true)) {
+        end_now();
+    }
+    (void)timer_settime(grace_timer, 0, &grace, NULL);
+    wake();
+}
+
+static void
+on_reload(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    atomic_store(&reload_wanted, true);
+    wake();
+    errno = saved;
 }
 
 /** A handler, unlike SIG_IGN, is not passed on to commands that are started. */
@@ -95,6 +154,41 @@ signals_install(void)
     }
     install(SIGPIPE, on_nothing);
     install(SIGXFSZ, on_nothing);
+}
+
+enum vv_rc
+signals_serve(unsigned grace_s, int *ret_fd, struct vv_error *err)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sigset_t held;
+
+    if (fd < 0 || !grace_timer_made) {
+        vv_fd_close(fd);
+        return vv_error_sys(err, errno, "cannot wait for signals");
+    }
+    serve_grace_s = grace_s;
+    serve_fd = fd;
+    install(SIGALRM, on_service_grace_over);
+    install(SIGINT, on_service_stop);
+    install(SIGTERM, on_service_stop);
+    install(SIGHUP, on_reload);
+    (void)sigemptyset(&held); /* held back while a reload started us anew */
+    (void)sigaddset(&held, SIGHUP);
+    (void)sigprocmask(SIG_UNBLOCK, &held, NULL);
+    *ret_fd = fd;
+    return VV_OK;
+}
+
+bool
+signals_stop_wanted(void)
+{
+    return atomic_load(&stop_wanted);
+}
+
+bool
+signals_reload_wanted(void)
+{
+    return atomic_exchange(&reload_wanted, false);
 }
 
 void

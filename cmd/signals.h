@@ -17,6 +17,13 @@ void signals_exit_with(int code);
 /** signals_wait_for_cleanup(): from now on the first signal gives no deadline: what was started is ended
  *  and removed first.  A second one still ends everything. */
 void signals_wait_for_cleanup(void);
+/** signals_serve(grace_s): for a service: from now on the first SIGTERM or SIGINT only makes signals_stop_wanted
+ *  true; the second, or so many seconds, ask for a clean stop, and what has not stopped after as many
+ *  again is ended.  SIGHUP makes signals_reload_wanted true, once each.  *ret_fd becomes readable when one
+ *  comes. */
+MUST_CHECK enum vv_rc signals_serve(unsigned grace_s, int *ret_fd, struct vv_error *err);
+bool signals_stop_wanted(void);
+bool signals_reload_wanted(void);
 /** signals_cancel(): the request to stop, set by the first signal. */
 struct vv_cancel *signals_cancel(void);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "duration.h"
-#include "job_lock.h"
+#include "job_start.h"
 #include "schedule_jobs.h"
 #include "status_ask.h"
 
@@ -63,7 +63,7 @@ look_at_run(void *ctx, const struct history_run *r, struct vv_error *err)
     if (r->ended != 0) {
         j->last = (struct status_run){r->began, r->ended, r->exit_code, ""};
         (void)snprintf(l->last_id, sizeof(l->last_id), "%s", r->id);
-    } else if (l->seen == 0 && job_lock_held(l->job)) { /* only the newest can go on */
+    } else if (l->seen == 0 && job_is_running(l->job)) { /* only the newest can go on */
         j->running_since = r->began;
     } else if (j->cut_off == 0) {
         j->cut_off = r->began;

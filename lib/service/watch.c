@@ -15,6 +15,7 @@
 #include "format/common.h"
 #include "service/watch_internal.h"
 
+#define GATHER_MS 20
 #define ROOTS_CHECK_MS 1000 /* how often it is looked whether the paths are there still */
 
 /* ---- what is a change ---- */
@@ -215,6 +216,9 @@ watch_main(void *arg)
         (void)poll(p, VV_COUNT(p), ROOTS_CHECK_MS);
         if (p[0].revents != 0) {
             return;
+        }
+        if (p[2].revents != 0 || p[3].revents != 0) { /* more at once costs less */
+            (void)poll(p, 1, GATHER_MS);
         }
         if (p[2].revents != 0) {
             watch_fanotify_read(w, w->fanotify, &again);

@@ -26,8 +26,8 @@
      FAN_MOVED_TO | FAN_ONDIR)
 #define BUFFER ((size_t)256 << 10)
 #define HANDLE_MOST 128u
-#define KNOWN_COUNT 512u /* directories of late */
-#define READS_MOST 64u   /* buffers in a row, before paths and mounts are looked at again */
+#define KNOWN_COUNT 2048u /* directories of late */
+#define READS_MOST 64u    /* buffers in a row, before paths and mounts are looked at again */
 
 /** A file system with a mark, and a mount of it that paths are looked up in.  It is open only while events
  *  are read: nobody could unmount it else. */
@@ -36,8 +36,12 @@ struct marked {
     const char *point; /* in w->mounts */
     int fd;
 };
-/** A directory whose events were judged a moment ago; nothing was moved since. */
+/** A directory that was judged: of no interest, as long as no directory is moved; or noted, until the set may
+ *  have been taken. */
 struct known_directory {
+    uint64_t round;
+    uint64_t moves;
+    bool outside;
     uint8_t key[8 + sizeof(struct file_handle) + HANDLE_MOST];
     size_t key_len;
 };
@@ -50,6 +54,8 @@ struct watch_fanotify {
     struct marked *marked;
     size_t count;
     struct known_directory *known;
+    uint64_t round; /* readings */
+    uint64_t moves; /* of directories, as far as they were told */
     uint8_t *buffer;
     char *path;
 };
@@ -183,6 +189,7 @@ watch_fanotify_open(struct watch *w, struct watch_fanotify **ret, struct vv_erro
         return vv_error_nomem(err);
     }
     f->fd = -1;
+    f->round = 1;
     rc = make(w, f, err);
     if (rc != VV_OK) {
         watch_fanotify_close(f);
@@ -194,32 +201,36 @@ watch_fanotify_open(struct watch *w, struct watch_fanotify **ret, struct vv_erro
 
 /* ---- events ---- */
 
-/** The path of a directory, as seen in one mount of its file system; false: gone, or not there. */
+/** The path of a directory, as seen in one mount of its file system; false: gone, or not there.  *ret_lost: it
+ *  could not be found out. */
 static bool
 find_path(struct watch_fanotify *f, const struct marked *m, struct file_handle *handle,
-          struct vv_span *ret)
+          struct vv_span *ret, bool *ret_lost)
 {
-    VV_CLEANUP(vv_fd_closep) int fd = open_by_handle_at(m->fd, handle, O_PATH | O_CLOEXEC);
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
     char link[64];
     struct stat st;
     ssize_t len;
 
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_nlink == 0) {
+    if (m->fd < 0) {
+        return false;
+    }
+    fd = open_by_handle_at(m->fd, handle, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        *ret_lost = *ret_lost || (errno != ESTALE && errno != ENOENT);
+        return false;
+    }
+    if (fstat(fd, &st) != 0 || st.st_nlink == 0) {
         return false;
     }
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     len = readlink(link, f->path, LIMIT_PATH + 1);
-    if (len <= 0 || f->path[0] != '/') {
+    if (len <= 0 || f->path[0] != '/') { /* "(unreachable)": not below this mount */
+        *ret_lost = *ret_lost || len <= 0;
         return false;
     }
     *ret = vv_span(f->path + 1, (size_t)len - 1);
     return true;
-}
-
-static void
-forget_known(struct watch_fanotify *f)
-{
-    memset(f->known, 0, KNOWN_COUNT * sizeof(*f->known));
 }
 
 /** Do events of one name in a directory say nothing about those of another: is one of the paths there? */
@@ -246,19 +257,24 @@ struct event_name {
     bool is_new;
 };
 
-/** Note it; false: nothing more need be known of this directory for now. */
-static bool
+enum verdict { VERDICT_OUTSIDE, VERDICT_NOTED, VERDICT_BY_NAME };
+
+/** Note it; what about others in this directory? */
+static enum verdict
 judge(struct watch *w, struct watch_fanotify *f, const struct event_name *e)
 {
-    bool again = false;
+    bool by_name = false;
+    bool inside = false;
+    bool lost = false;
 
     for (size_t i = 0; i < f->count; i++) {
         struct vv_span directory;
         if (memcmp(f->marked[i].fsid, e->key.data, 8) != 0 ||
-            !find_path(f, &f->marked[i], e->handle, &directory)) {
+            !find_path(f, &f->marked[i], e->handle, &directory, &lost)) {
             continue;
         }
-        again = again || holds_a_root(w, directory);
+        by_name = by_name || holds_a_root(w, directory);
+        inside = inside || (watch_is_inside(w, directory) && !watch_is_own(w, directory));
         if (!e->itself) {
             (void)watch_note(w, directory, e->name, e->is_new);
         } else if (!watch_is_own(w, directory) && directory.len > 0) {
@@ -271,7 +287,13 @@ judge(struct watch *w, struct watch_fanotify *f, const struct event_name *e)
             (void)watch_note(w, directory, vv_span("", 0), false);
         }
     }
-    return again;
+    if (lost) {
+        watch_note_everything(w);
+    }
+    if (by_name || lost) {
+        return VERDICT_BY_NAME;
+    }
+    return inside ? VERDICT_NOTED : VERDICT_OUTSIDE;
 }
 
 /** One event's directory and name. */
@@ -283,6 +305,7 @@ take_name(struct watch *w, struct watch_fanotify *f, const uint8_t *info, size_t
     struct file_handle *handle = (void *)room.bytes;
     struct known_directory *known;
     struct event_name e = {.handle = handle};
+    enum verdict verdict;
     size_t handle_len;
 
     if (len < head + sizeof(*handle)) {
@@ -303,11 +326,16 @@ take_name(struct watch *w, struct watch_fanotify *f, const uint8_t *info, size_t
     e.itself = e.name.len == 0 || (e.name.len == 1 && e.name.data[0] == '.');
     e.is_new = (mask & FAN_ONDIR) != 0 && (mask & (FAN_CREATE | FAN_MOVED_TO)) != 0;
     known = &f->known[vv_hash64(e.key.data, e.key.len, 0) % KNOWN_COUNT];
-    if (!e.is_new && !e.itself && known->key_len == e.key.len &&
+    if (!e.itself && known->key_len == e.key.len && known->moves == f->moves &&
+        (known->outside || (known->round == f->round && !e.is_new)) &&
         memcmp(known->key, e.key.data, e.key.len) == 0) {
-        return; /* noted since the last reading, or nothing to us */
+        return;
     }
-    if (!judge(w, f, &e) && !e.itself) {
+    verdict = judge(w, f, &e);
+    if (verdict != VERDICT_BY_NAME && !e.itself) {
+        known->round = f->round;
+        known->moves = f->moves;
+        known->outside = verdict == VERDICT_OUTSIDE;
         known->key_len = e.key.len;
         memcpy(known->key, e.key.data, e.key.len);
     }
@@ -324,11 +352,12 @@ take_event(struct watch *w, struct watch_fanotify *f, const struct fanotify_even
         return;
     }
     if ((e->mask & FAN_Q_OVERFLOW) != 0) {
+        f->moves++; /* there may have been some */
         watch_note_everything(w);
         return;
     }
     if ((e->mask & FAN_ONDIR) != 0 && (e->mask & (FAN_MOVED_FROM | FAN_MOVED_TO)) != 0) {
-        forget_known(f); /* paths of what is below are other ones now */
+        f->moves++; /* paths of what is below are other ones now */
     }
     while (at + sizeof(struct fanotify_event_info_header) <= e->event_len) {
         struct fanotify_event_info_header head;
@@ -357,7 +386,7 @@ read_events(struct watch *w, struct watch_fanotify *f, bool *ret_again)
             }
             return;
         }
-        forget_known(f); /* the set may have been taken meanwhile */
+        f->round++; /* the set may have been taken meanwhile */
         while ((size_t)n - at >= sizeof(struct fanotify_event_metadata)) {
             struct fanotify_event_metadata head;
             memcpy(&head, f->buffer + at, sizeof(head));

@@ -161,12 +161,14 @@ watch_pace_ended(struct watch_pace *p, const struct watch_step *step, bool made,
 }
 
 void
-watch_pace_failed(struct watch_pace *p, const struct watch_step *step, uint64_t now)
+watch_pace_put_off(struct watch_pace *p, const struct watch_step *step, bool failed, uint64_t now)
 {
     uint64_t wait = SECOND << (p->failures < 9 ? p->failures : 9);
 
-    p->failures++;
-    p->retry_at = now + earlier(wait, RETRY_MOST);
+    if (failed) {
+        p->failures++;
+        p->retry_at = now + earlier(wait, RETRY_MOST);
+    }
     p->whole = p->whole || step->whole;
     p->daily = p->daily || step->daily;
     watch_pace_changed(p, now);

@@ -66,8 +66,9 @@ void watch_pace_began(struct watch_pace *p);
 /** watch_pace_ended(p, step, made, now, real): it has ended well; ${made}: there is a new snapshot. */
 void watch_pace_ended(struct watch_pace *p, const struct watch_step *step, bool made, uint64_t now,
                       int64_t real);
-/** watch_pace_failed(p, step, now): it has not. */
-void watch_pace_failed(struct watch_pace *p, const struct watch_step *step, uint64_t now);
+/** watch_pace_put_off(p, step, failed, now): it was not made: what was to be saved stays so.  ${failed}: P3. */
+void watch_pace_put_off(struct watch_pace *p, const struct watch_step *step, bool failed,
+                        uint64_t now);
 /** watch_pace_forgot(p, now): forgetting was tried. */
 void watch_pace_forgot(struct watch_pace *p, uint64_t now);
 /** watch_pace_unsaved(p): is there anything to save? */

@@ -151,7 +151,7 @@ pace__waits_longer_after_each_failure(void **state)
         assert_int_equal(step.action, WATCH_SNAPSHOT);
         assert_true(step.whole); /* what was to be done stays so */
         watch_pace_began(&c.p);
-        watch_pace_failed(&c.p, &step, c.now);
+        watch_pace_put_off(&c.p, &step, true, c.now);
         assert_true(watch_pace_unsaved(&c.p));
         then = next(&c);
         assert_int_equal(then.action, WATCH_WAIT);

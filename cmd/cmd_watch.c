@@ -44,6 +44,7 @@ struct service {
     struct manager manager;
     struct watch_receivers *receivers;
     int signal_fd;
+    int lock; /* one watch a job */
     uint64_t busy_until;
     bool told_busy;
     enum watch_way way;
@@ -328,6 +329,7 @@ begin(struct service *s, const char *name, bool inotify)
     VV_TRY(settings_input_refuse(c, 0, &app->err));
     VV_TRY(job_find(app, c, name, &section));
     VV_TRY(job_check_secrets(app, section));
+    VV_TRY(job_watch_lock(app, name, &s->lock));
     VV_TRY(signals_serve(STOP_GRACE_S, &s->signal_fd, &app->err));
     messages_once(&app->messages, false);
     VV_TRY(watch_job_open(app, section, inotify, &s->job, &app->err));
@@ -347,7 +349,8 @@ static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
     struct watch_command_line o = {0};
-    struct service s = {.app = app, .job = {.app = app}, .signal_fd = -1, .manager = {.fd = -1}};
+    struct service s = {
+        .app = app, .job = {.app = app}, .signal_fd = -1, .lock = -1, .manager = {.fd = -1}};
     struct arguments args = {0};
     enum vv_rc rc;
 
@@ -360,6 +363,7 @@ run(struct app *app, int argc, char **argv)
     watch_receivers_end(s.receivers);
     watch_job_release(&s.job);
     vv_fd_close(s.signal_fd);
+    vv_fd_close(s.lock);
     arguments_release(&args);
     app->messages.problems = 0; /* they were told as they came; a stop that was asked for is none */
     return app_finish(app, rc, EXIT_DONE);

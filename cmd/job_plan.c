@@ -8,6 +8,7 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "duration.h"
+#include "job_start.h"
 #include "run_notes.h"
 #include "settings_keys.h"
 
@@ -222,6 +223,9 @@ plan_retention(struct planning *k, struct vv_error *err)
         put_options(w, k->section, settings_forget_options);
         put_tag(w, k->section);
         put_option(w, "host", app_host()); /* another host may have a job of this name */
+        if (job_is_watched(k->app, k->section->name)) {
+            put_option(w, "max-loss", "100"); /* of an hour's snapshots most are to go */
+        }
         VV_TRY(end_part(k, err));
     }
     if (settings_flag(k->section, "prune", forget)) {

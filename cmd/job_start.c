@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -105,24 +106,64 @@ busy(struct app *app, int fd, const char *job)
     return VV_EREFUSED;
 }
 
+/* "KIND-JOB.lock" in the state directory. */
+static enum vv_rc
+open_lock(struct app *app, const char *kind, const char *job, int *ret)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+
+    vv_buf_reset(&app->state_dir);
+    VV_TRY(directories_find(DIRECTORY_STATE, &app->state_dir, &app->err));
+    VV_TRY(directories_make(&app->state_dir, &app->err));
+    vv_buf_printf(&path, "%s/%s-%s.lock", vv_buf_text(&app->state_dir), kind, job);
+    VV_TRY(vv_buf_check(&path, &app->err));
+    *ret = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *ret >= 0 ? VV_OK
+                     : vv_error_sys(&app->err, errno, "cannot open '%s'", vv_buf_text(&path));
+}
+
+enum vv_rc
+job_watch_lock(struct app *app, const char *job, int *ret)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    bool got = false;
+
+    VV_TRY(open_lock(app, "watch", job, &fd));
+    for (unsigned steps = 0; !got && steps <= SETTLE_STEPS; steps++) {
+        if (steps > 0) {
+            (void)usleep(WAIT_STEP_US); /* somebody may only ask: job_is_watched */
+        }
+        VV_TRY(vv_file_lock(fd, false, &got, &app->err));
+    }
+    if (!got) {
+        return vv_error_set(&app->err, VV_EREFUSED, "job '%s' is watched already", job);
+    }
+    *ret = fd;
+    fd = -1;
+    return VV_OK;
+}
+
+bool
+job_is_watched(struct app *app, const char *job)
+{
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+
+    if (open_lock(app, "watch", job, &fd) != VV_OK) {
+        vv_error_clear(&app->err);
+        return false;
+    }
+    return flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 enum vv_rc
 job_lock(struct app *app, const char *job, enum job_lock_use use, int *ret)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
     VV_CLEANUP(vv_fd_closep) int fd = -1;
     char when[VV_TIME_TEXT];
     bool got = false;
     unsigned steps = 0;
 
-    vv_buf_reset(&app->state_dir);
-    VV_TRY(directories_find(DIRECTORY_STATE, &app->state_dir, &app->err));
-    VV_TRY(directories_make(&app->state_dir, &app->err));
-    vv_buf_printf(&path, "%s/run-%s.lock", vv_buf_text(&app->state_dir), job);
-    VV_TRY(vv_buf_check(&path, &app->err));
-    fd = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return vv_error_sys(&app->err, errno, "cannot open '%s'", vv_buf_text(&path));
-    }
+    VV_TRY(open_lock(app, "run", job, &fd));
     for (;;) {
         VV_TRY(vv_file_lock(fd, false, &got, &app->err));
         if (got) {

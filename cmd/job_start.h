@@ -23,5 +23,9 @@ MUST_CHECK enum vv_rc job_lock(struct app *app, const char *job, enum job_lock_u
 /** job_is_running(job): does a run of it go on now?  A watch's snapshot is none.  False, too, if that cannot be
  *  found out. */
 bool job_is_running(const char *job);
+/** job_watch_lock(app, job, ret): likewise, of the one watch a job may have; VV_EREFUSED: it has one.
+ *  job_is_watched(app, job): has it? */
+MUST_CHECK enum vv_rc job_watch_lock(struct app *app, const char *job, int *ret);
+bool job_is_watched(struct app *app, const char *job);
 
 #endif

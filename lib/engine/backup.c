@@ -255,6 +255,22 @@ prepare_writing(struct backup *b, struct vv_error *err)
     return pack_writer_new(b->repo, b->session, b->index, &packs, &b->packs, err);
 }
 
+/** There will be no snapshot of this session, and nobody is to wait for it: a prune would. */
+static enum vv_rc
+end_without(struct backup *b, enum vv_rc rc, struct vv_error *err)
+{
+    struct vv_error why = {0};
+    enum vv_rc ended = writer_session_commit(b->session, vv_span(NULL, 0), 0, &why);
+
+    if (rc == VV_OK && ended != VV_OK) {
+        if (err != NULL) {
+            *err = why;
+        }
+        return ended;
+    }
+    return rc;
+}
+
 static enum vv_rc
 commit(struct backup *b, struct snapshot_body *body, const struct tree_root *root,
        struct backup_summary *ret, struct vv_error *err)
@@ -262,7 +278,9 @@ commit(struct backup *b, struct snapshot_body *body, const struct tree_root *roo
     VV_CLEANUP(block_builder_freep) struct block_builder *builder = NULL;
 
     atomic_store(&b->progress->phase, BACKUP_COMMITTING);
-    VV_TRY(refuse_nothing(b, err));
+    if (refuse_nothing(b, err) != VV_OK) {
+        return end_without(b, VV_ENOTFOUND, err);
+    }
     VV_TRY(vv_cancel_check(repo_cancel(b->repo), err));
     VV_TRY(pack_writer_flush(b->packs, err)); /* B4 */
     VV_TRY(body_end(b, root, body, err));
@@ -350,6 +368,9 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     }
     rc = run_threads(b, &root, err);
     ret->unchanged = rc == VV_OK && b->options->only_changes && is_parents_tree(b, &root);
+    if (ret->unchanged || b->keeping_failed) {
+        VV_TRY(end_without(b, rc, err));
+    }
     if (ret->unchanged && b->checkpoint != NULL) {
         checkpoint_discard(b->checkpoint);
     }

@@ -119,7 +119,7 @@ drop(struct watch_inotify *n, struct watched *node)
 
     unlink_from_parent(n, node);
     node->next = NULL;
-    while (node != stop) {
+    while (node != stop && node != NULL) {
         struct watched *up;
         while (node->child != NULL) {
             node = node->child;

@@ -133,13 +133,16 @@ watch_mounts_read(const struct watch *w, struct watch_mounts *ret, struct vv_err
     enum vv_rc rc;
 
     VV_TRY(vv_file_read(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MOST, &text, err));
+    (void)vv_buf_text(&text);
+    VV_TRY(vv_buf_check(&text, err));
     holding = vv_alloc_array(w->options.root_count + 1, sizeof(*holding));
-    rc = holding == NULL ? vv_error_nomem(err) : VV_OK;
-    for (size_t i = 0; rc == VV_OK && i < w->options.root_count; i++) {
+    if (holding == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < w->options.root_count; i++) {
         holding[i] = mount_of(w->roots[i].path);
     }
-    (void)vv_buf_text(&text);
-    rc = rc == VV_OK ? vv_buf_check(&text, err) : rc;
+    rc = VV_OK;
     for (char *line = (char *)text.data; rc == VV_OK && line != NULL && *line != '\0';) {
         char *end = strchr(line, '\n');
         if (end != NULL) {

@@ -8,7 +8,8 @@
 #define RETRY_MOST (300 * SECOND)
 #define FORGET_EVERY (3600 * SECOND)
 #define SLOT_LOOK (60 * SECOND) /* the clock may be set: how often it is looked at at least */
-#define DAY_MOST INT64_C(26)    /* hours, on the longest day */
+#define DAY ((int64_t)SECOND * 86400)
+#define DAY_MOST ((int64_t)SECOND * 26 * 3600) /* the longest one */
 
 /** The next time after ${real} that the local clock shows the minute of the day ${slot}. */
 static int64_t
@@ -18,7 +19,7 @@ next_slot(unsigned slot, int64_t real)
     struct tm t = {0};
 
     if (localtime_r(&now, &t) == NULL) {
-        return real + 24 * 3600 * (int64_t)SECOND;
+        return real + DAY;
     }
     for (int day = 0; day < 3; day++) {
         struct tm at = t;
@@ -33,7 +34,7 @@ next_slot(unsigned slot, int64_t real)
             return (int64_t)when * (int64_t)SECOND;
         }
     }
-    return real + 24 * 3600 * (int64_t)SECOND;
+    return real + DAY;
 }
 
 static void
@@ -91,7 +92,7 @@ look_at_clock(struct watch_pace *p, int64_t real)
         p->whole = true;
         p->daily = true;
         set_slot(p, real);
-    } else if (p->slot_at - real > DAY_MOST * 3600 * (int64_t)SECOND || real < p->slot_asked_at) {
+    } else if (p->slot_at - real > DAY_MOST || real < p->slot_asked_at) {
         set_slot(p, real);
     }
 }

@@ -267,6 +267,27 @@ watched_end(struct watched *t)
     bw_end(&t->w);
 }
 
+static enum vv_rc
+count_name(void *ctx, const char *name, uint64_t size, struct vv_error *err)
+{
+    (void)size;
+    (void)err;
+    *(size_t *)ctx += strchr(name, '.') == NULL; /* but not heartbeats */
+    return VV_OK;
+}
+
+/** Every session has ended: a prune waits for those that have not. */
+static void
+assert_no_open_session(struct watched *t)
+{
+    size_t sessions = 0;
+    size_t slots = 0;
+
+    bw_must(&t->w, storage_list(t->w.memory, "sessions", count_name, &sessions, &t->w.err));
+    bw_must(&t->w, storage_list(t->w.memory, "snapshots", count_name, &slots, &t->w.err));
+    assert_true(sessions <= slots);
+}
+
 /** A snapshot of what has changed since the last one of these. */
 static void
 keep_and_add(struct watched *t)
@@ -282,6 +303,7 @@ keep_and_add(struct watched *t)
     if (first || t->links == 0) { /* B9: a new name of a file elsewhere calls for a whole walk */
         assert_int_equal(t->w.summary.kept, !first);
     }
+    assert_no_open_session(t);
     t->kept += t->w.summary.kept;
     t->links = 0;
     t->since.since = t->w.summary.snapshot.id;
@@ -660,6 +682,7 @@ keep__makes_no_snapshot_of_nothing(void **state)
         change_set_sort(t.changes);
         bw_must(&t.w, bw_run(&t.w));
         assert_true(t.w.summary.kept);
+        assert_no_open_session(&t);
         if (t.w.summary.unchanged) {
             assert_false(t.w.summary.committed);
             assert_memory_equal(&t.w.summary.parent, &t.since.since, sizeof(t.since.since));
@@ -675,6 +698,9 @@ keep__makes_no_snapshot_of_nothing(void **state)
     bw_must(&t.w, bw_run(&t.w));
     assert_true(t.w.summary.committed);
     assert_false(t.w.summary.unchanged);
+    t.w.paths[0] = "/var/tmp/varve-no-such-directory";
+    assert_int_equal(bw_run(&t.w), VV_ENOTFOUND);
+    assert_no_open_session(&t);
     watched_end(&t);
 }
 

@@ -305,7 +305,8 @@ watch_job_forget(struct watch_job *j)
     }
     spec.words = part->words;
     rc = process_run(&spec, signals_cancel(), &result, &j->app->err);
-    if (rc == VV_OK && result.code != 0 && result.code != EXIT_PROBLEMS) { /* it says those itself */
+    if (rc == VV_OK && result.code != 0 &&
+        result.code != EXIT_PROBLEMS) { /* it says those itself */
         messages_warning(&j->app->messages, "forget-failed",
                          "snapshots could not be thinned out (exit code %d)", result.code);
     }

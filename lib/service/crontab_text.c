@@ -33,11 +33,17 @@ put_word(struct vv_buf *out, const char *word)
     vv_buf_put_text(out, quote ? "'" : "");
 }
 
-/* Settings of a user's crontab would count for the lines behind ours as well, so there env(1) makes them. */
+/*
+ * Settings of a user's crontab would count for the lines behind ours as well, so there env(1) makes them.
+ * Where the program is gone (a package that was removed leaves the lines), there is nothing to do and no mail.
+ */
 static void
 put_command(struct vv_buf *out, const char *const *words, const char *const *environment,
             const char *user)
 {
+    vv_buf_put_text(out, "[ ! -x ");
+    put_word(out, words[0]);
+    vv_buf_put_text(out, " ] || ");
     if (user == NULL || environment[0] != NULL) {
         vv_buf_put_text(out, "/usr/bin/env ");
     }

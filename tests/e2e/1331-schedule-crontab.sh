@@ -60,6 +60,11 @@ assert_eq "$(run_lines cron/varve 6)" 3 "lines"
 assert_eq $(($(count) - before)) 2 "snapshots"
 assert_exit 0 varve --config "$config" schedule list --directory cron >out
 assert_grep '^web .* crontab$' out
+# The package was removed: nothing to do, nothing to mail.
+mv bin/varve bin/away
+assert_eq "$(run_lines cron/varve 6)" 3 "lines without the program"
+mv bin/away bin/varve
+assert_eq $(($(count) - before)) 2 "snapshots"
 # A failing run is told by what cron mails, and by its exit code.
 conf 'schedule = daily' 'schedule-jitter = 0' 'before = exit 1'
 install 0 --directory cron
@@ -101,8 +106,12 @@ assert_grep '^1 job, run by cron$' out
 assert_eq "$(head -n 1 crontab)" \
     "# BEGIN varve schedule: written by 'varve schedule install', changes are lost"
 assert_eq "$(tail -n 1 crontab)" "# END varve schedule"
-assert_grep '^15 \* \* \* \* /usr/bin/env PATH=' crontab
+assert_grep "^15 \* \* \* \* \[ ! -x $WORK/bin/varve ] \|\| /usr/bin/env PATH=" crontab
 before=$(count)
+mv bin/varve bin/away
+assert_eq "$(run_lines crontab 5)" 2 "lines without the program"
+mv bin/away bin/varve
+assert_eq "$(count)" "$before" "snapshots without the program"
 assert_eq "$(run_lines crontab 5)" 2 lines
 assert_eq $(($(count) - before)) 1 "snapshots"
 assert_exit 0 varve --config "$config" schedule list --user >out

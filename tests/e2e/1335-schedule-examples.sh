@@ -11,7 +11,8 @@ chmod 600 varve.conf
 # as_installed: as it is with the program in /usr/bin and the configuration at its place.
 as_installed()
 {
-    sed "s,$WORK/bin/varve --config=$WORK/varve.conf,/usr/bin/varve,"
+    sed "s,$WORK/bin/varve --config=$WORK/varve.conf,/usr/bin/varve,
+        s,$WORK/bin/varve,/usr/bin/varve,"
 }
 mkdir empty
 for manager in systemd crontab; do

@@ -95,6 +95,37 @@ unit_text__restricts_by_what_a_job_has(void **state)
 }
 
 static void
+unit_text__is_passed_over_where_the_program_is_gone(void **state)
+{
+    static const char *const lost[] = {"/opt/varve ", "run", NULL};
+    static const char *const continued[] = {"/opt/varve\\", "run", NULL};
+    struct scheduled_job j = job();
+    struct vv_buf out = {0};
+
+    (void)state;
+    unit_put_service(&j, false, &out);
+    assert_has(&out,
+               "(1)\nConditionFileIsExecutable=/opt/var ve%%d/bin/varve\n"); /* no quotes there */
+    vv_buf_reset(&out);
+    unit_put_service(&j, true, &out);
+    assert_has(&out, "\nConditionFileIsExecutable=/opt/var ve%%d/bin/varve\n");
+    vv_buf_reset(&out);
+    /* What systemd would read as another path is no condition that is ever met. */
+    j.words = lost;
+    unit_put_service(&j, false, &out);
+    assert_lacks(&out, "Condition");
+    vv_buf_reset(&out);
+    j.words = continued;
+    unit_put_service(&j, false, &out);
+    assert_lacks(&out, "Condition");
+    vv_buf_reset(&out);
+    /* A timer that was passed over at the start of the machine would not come back with the program. */
+    unit_put_timer(&j, &out);
+    assert_lacks(&out, "Condition");
+    vv_buf_release(&out);
+}
+
+static void
 unit_text__has_a_timer_with_every_expression(void **state)
 {
     struct scheduled_job j = job();
@@ -124,18 +155,20 @@ crontab_text__quotes_for_the_shell_and_for_cron(void **state)
     assert_true(schedule_marked(vv_buf_span(&out)));
     vv_buf_reset(&out);
     crontab_put_job(&j, "root", &out);
-    assert_string_equal(
-        vv_buf_text(&out),
-        "# job 'web': daily 02:30 14:45\n"
-        "30 2 * * * root /usr/bin/env 'VARVE_STATE_DIR=/var/my $tate/100\\%' nice -n 10 ionice -c "
-        "2 "
-        "-n 7 '/opt/it'\\''s/varve' '--config=/etc/a b\\%c' run ''\n"
-        "45 14 * * * root /usr/bin/env 'VARVE_STATE_DIR=/var/my $tate/100\\%' nice -n 10 ionice -c "
-        "2 -n 7 '/opt/it'\\''s/varve' '--config=/etc/a b\\%c' run ''\n");
+    assert_string_equal(vv_buf_text(&out),
+                        "# job 'web': daily 02:30 14:45\n"
+                        "30 2 * * * root [ ! -x '/opt/it'\\''s/varve' ] || /usr/bin/env "
+                        "'VARVE_STATE_DIR=/var/my $tate/100\\%' nice -n 10 ionice -c "
+                        "2 "
+                        "-n 7 '/opt/it'\\''s/varve' '--config=/etc/a b\\%c' run ''\n"
+                        "45 14 * * * root [ ! -x '/opt/it'\\''s/varve' ] || /usr/bin/env "
+                        "'VARVE_STATE_DIR=/var/my $tate/100\\%' nice -n 10 ionice -c "
+                        "2 -n 7 '/opt/it'\\''s/varve' '--config=/etc/a b\\%c' run ''\n");
     vv_buf_reset(&out);
     /* Where a setting would count for lines of others, too. */
     crontab_put_missed(words, none, NULL, &out);
-    assert_has(&out, "\n@reboot /usr/bin/env PATH=/usr/local/sbin:");
+    assert_has(&out,
+               "\n@reboot [ ! -x '/opt/it'\\''s/varve' ] || /usr/bin/env PATH=/usr/local/sbin:");
     assert_has(&out, ":/bin nice -n 10 ");
     vv_buf_release(&out);
 }
@@ -225,6 +258,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unit_text__quotes_what_systemd_would_take_for_its_own),
         cmocka_unit_test(unit_text__restricts_by_what_a_job_has),
+        cmocka_unit_test(unit_text__is_passed_over_where_the_program_is_gone),
         cmocka_unit_test(unit_text__has_a_timer_with_every_expression),
         cmocka_unit_test(crontab_text__quotes_for_the_shell_and_for_cron),
         cmocka_unit_test(schedule_text__has_no_control_characters),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve schedule list | install | remove: jobs that run by themselves. */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "core/clock.h"
@@ -149,6 +151,37 @@ say_installed(struct app *app, const struct schedule_place *p, const struct sche
     }
 }
 
+/*
+ * What its unit lets a job write to (ReadWritePaths=) must be there when the unit is started: in a read-only
+ * system it cannot be made.  The directory above it is not given to the unit for that: it may be the root
+ * directory, or that of a disk that is not mounted.
+ */
+static void
+warn_of_missing_directories(struct app *app, const struct schedule_place *p,
+                            const struct schedule_jobs *jobs)
+{
+    struct stat st;
+
+    if (!p->live || p->user || p->manager != SCHEDULE_SYSTEMD) {
+        return;
+    }
+    for (size_t i = 0; i < jobs->count; i++) {
+        const struct scheduled_job *j = &jobs->items[i];
+        bool again = i > 0 && strcmp(j->name, jobs->items[i - 1].name) == 0; /* run and watched */
+        if (j->commands || again) {
+            continue;
+        }
+        for (const char *const *path = j->writable; *path != NULL; path++) {
+            if (stat(*path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+                messages_warning(&app->messages, "schedule-directory-missing",
+                                 "'%s' does not exist, and systemd does not let job '%s' make it: "
+                                 "make it first by 'varve run %s' by hand, once",
+                                 *path, j->name, j->name);
+            }
+        }
+    }
+}
+
 static enum vv_rc
 install(struct app *app, const struct schedule_options *o, const struct schedule_place *p,
         const struct settings *c, struct schedule_changes *sum)
@@ -158,6 +191,9 @@ install(struct app *app, const struct schedule_options *o, const struct schedule
 
     rc = rc == VV_OK ? schedule_install(app, p, &jobs, o->dry_run, sum) : rc;
     rc = rc == VV_OK ? clear_others(app, o, p, sum) : rc;
+    if (rc == VV_OK) {
+        warn_of_missing_directories(app, p, &jobs);
+    }
     if (rc == VV_OK && !o->dry_run) {
         say_installed(app, p, &jobs);
     }

@@ -95,6 +95,47 @@ install 0
 assert_grep 'restart varve-run-web.timer' told
 told >/dev/null
 
+# ---- directories that a unit may not make ----
+missing() { sed -n "s/^varve: warning: '\([^']*\)' does not exist, and systemd does not let job '\([^']*\)' .*/\2 \1/p" problems; }
+conf 'schedule = daily 04:30' 'replicate-to = site' 'watch = yes' '[repository site]' "url = $WORK/site" \
+    '[repository far]' 'url = sftp://localhost/far' '[job db]' 'repository = main' 'replicate-to = far' \
+    'replicate-to = site' 'schedule = hourly' '[job hooks]' 'repository = main' 'replicate-to = site' \
+    'exec = a=true' 'schedule = daily'
+rm -rf repo site
+mkdir -p "$VARVE_STATE_DIR" "$VARVE_CACHE_DIR"
+install 0
+assert_eq "$(missing)" "web $WORK/repo
+web $WORK/site
+db $WORK/repo
+db $WORK/site" "what is missing"
+assert_grep "make it first by 'varve run web' by hand, once" problems
+# That is what helps.
+assert_exit 0 varve -r repo init --key-file "$WORK/key" >/dev/null
+sed -i "/^url = .*repo$/a key-file = $WORK/key" varve.conf
+sed -i "s,^path = .*,path = $WORK/bin," varve.conf
+install 0
+assert_eq "$(missing)" "web $WORK/site
+db $WORK/site" "what is missing"
+assert_exit 0 varve run web >/dev/null 2>&1
+install 0
+assert_eq "$(missing)" '' "what is missing"
+rm -rf site
+# Nobody else is kept from making it: cron, a user's manager, or whoever gets a directory of units.
+mkdir -p elsewhere nobody/runtime/systemd
+assert_exit 0 varve schedule install --directory elsewhere >/dev/null 2>problems
+assert_eq "$(missing)" ''
+install 0 --dry-run --crontab
+assert_eq "$(missing)" ''
+install 0 --dry-run --systemd --user
+assert_eq "$(missing)" ''
+install 0 --dry-run
+assert_eq "$(missing)" "web $WORK/site
+db $WORK/site" "what is missing, by a dry run"
+conf 'schedule = daily 05:30'
+rm -rf repo
+install 0
+told >/dev/null
+
 # ---- removed: from everywhere ----
 install 0 --crontab
 assert_grep "^removed $units/varve-run-web.timer$" out

@@ -92,6 +92,28 @@ expect "$replies" "complete -F _varve varve
 server" "completion"
 [ -n "$(ls -A /var/lib/varve)" ] && [ -n "$(ls -A /var/cache/varve)" ] || fail "no state or no cache"
 
+echo "== schedules"
+# As somebody has both who went from one to the other by hand: the command itself leaves one of them.
+mkdir -p /etc/cron.d /etc/systemd/system
+varve schedule install --crontab >/dev/null
+mv /etc/cron.d/varve /root/varve.cron
+varve schedule install --systemd >/dev/null
+mv /root/varve.cron /etc/cron.d/varve
+[ -e /etc/systemd/system/varve-run-server.timer ] || fail "no timer"
+printf '[Timer]\nOnCalendar=daily\n' >/etc/systemd/system/varve-run-mine.timer
+schedules()
+{
+    find /etc/cron.d /etc/systemd/system -name '*varve*' -exec sha256sum {} + | sort
+}
+schedules >/tmp/schedules
+expect "$(grep -c ' /etc/cron.d/varve$' /tmp/schedules)" 1 "number of schedules for cron"
+# cron_line: the command that cron runs for the job.
+cron_line()
+{
+    sed -n 's/--jitter=600s/--jitter=0/; s/^\([^ ]* \)\{5\}root \(.* server\)$/\2/p' /etc/cron.d/varve
+}
+[ -n "$(cron_line)" ] || fail "no line for cron"
+
 echo "== upgrade"
 chmod 750 /etc/varve
 content()
@@ -107,6 +129,11 @@ expect "$(mode /var/lib/varve)" '700 root' "mode of /var/lib/varve after an upgr
 [ -e /usr/share/doc/varve/NEWS ] && [ ! -e /usr/share/doc/varve/README.md ] || fail "files of the old version"
 varve run --quiet server
 varve -r main verify --data
+schedules | diff /tmp/schedules - >&2 || fail "an upgrade has changed schedules"
+count=$(varve -r main snapshots | wc -l)
+seq 10 >/srv/shop/more
+sh -c "$(cron_line)"
+[ "$(varve -r main snapshots | wc -l)" -gt "$count" ] || fail "the line for cron runs nothing"
 
 echo "== remove"
 content >/tmp/content
@@ -115,6 +142,10 @@ dpkg --remove varve >/tmp/dpkg.log 2>&1
 content | diff /tmp/content - >&2 || fail "removing has taken something away"
 [ -n "$(ls -A /var/cache/varve)" ] || fail "removing has taken the cache away"
 expect "$(find /usr -name '*varve*')" '' "what is left in /usr"
+schedules | diff /tmp/schedules - >&2 || fail "removing has taken schedules away"
+# They are left, and do nothing: cron mails what is said, and a condition that is not met is no failure.
+expect "$(sh -c "$(cron_line)" 2>&1; echo $?)" 0 "what the line for cron says"
+grep -q '^ConditionFileIsExecutable=/usr/bin/varve$' /etc/systemd/system/varve-run-server.service
 
 echo "== purge"
 dpkg --purge varve >/tmp/dpkg.log 2>&1
@@ -122,6 +153,12 @@ grep stays /tmp/dpkg.log
 expect "$(grep -c "varve: '/\(etc\|var/lib\)/varve' stays" /tmp/dpkg.log)" 2 "number of directories named"
 content | diff /tmp/content - >&2 || fail "purging has taken away what stays"
 [ ! -e /var/cache/varve ] || fail "purging leaves the cache"
+expect "$(find /etc/cron.d /etc/systemd/system -name '*varve*')" /etc/systemd/system/varve-run-mine.timer \
+    "what is left of schedules"
+rm /etc/systemd/system/varve-run-mine.timer
+for directory in /etc/cron.d /etc/systemd/system /etc/systemd; do
+    grep -qx "$directory" /tmp/before || rmdir "$directory"
+done
 files | comm -13 /tmp/with-libraries - >/tmp/left
 grep -vE '^/(etc/varve|var/lib/varve|var/backups/varve|srv/shop|srv/restored|root/varve\.words)(/|$)' /tmp/left &&
     fail "left behind: see above"

@@ -73,19 +73,47 @@ no_database_cluster()
     *) return 0 ;;
     esac
     [ ! -e "$cluster_config" ] || return 0
+    cluster_prevented=yes
     as_root mkdir -p "${cluster_config%/*}"
     echo "create_main_cluster = false" | as_root tee "$cluster_config" >/dev/null
-    cluster_prevented=yes
 }
 no_database_cluster_end()
 {
     [ "${cluster_prevented:-}" = yes ] || return 0
-    cluster_prevented=
     if [ -e /usr/share/postgresql-common/createcluster.conf ]; then
         as_root cp /usr/share/postgresql-common/createcluster.conf "$cluster_config"
     else
         as_root rm -f "$cluster_config"
     fi
+    cluster_prevented=
+}
+
+# install_missing: install $missing, log to $apt_log.  In a subshell, whose traps are its own: whatever
+# interrupts it, Debian is told again what it was, and the caller's traps stay as they are.
+install_missing()
+{
+    (
+        trap 'install_interrupted 129' HUP
+        trap 'install_interrupted 130' INT
+        trap 'install_interrupted 143' TERM
+        no_database_cluster || exit
+        status=0
+        # Package lists may be absent (a bare system) or too old (the versions they name are gone).
+        # shellcheck disable=SC2086 # a list of words
+        { have_package_lists &&
+            apt_get install --no-install-recommends $missing >"$apt_log" 2>&1; } ||
+            { apt_get update >>"$apt_log" 2>&1 &&
+                apt_get install --no-install-recommends $missing >>"$apt_log" 2>&1; } || status=$?
+        no_database_cluster_end
+        exit "$status"
+    )
+}
+# shellcheck disable=SC2317 # traps call it
+install_interrupted()
+{
+    trap '' HUP INT TERM
+    no_database_cluster_end
+    exit "$1"
 }
 
 # install_packages NAME...: install what is missing; nothing missing needs no rights.
@@ -108,18 +136,15 @@ install_packages()
     fi
     say "Installing: $missing"
     apt_log=$(mktemp "${TMPDIR:-/tmp}/varve-apt.XXXXXX")
-    no_database_cluster
-    # Package lists may be absent (a bare system) or too old (the versions they name are gone).
-    # shellcheck disable=SC2086 # a list of words
-    if { have_package_lists &&
-        apt_get install --no-install-recommends $missing >"$apt_log" 2>&1; } ||
-        { apt_get update >>"$apt_log" 2>&1 &&
-            apt_get install --no-install-recommends $missing >>"$apt_log" 2>&1; }; then
+    status=0
+    install_missing || status=$?
+    case $status in
+    0)
         rm -f "$apt_log"
-        no_database_cluster_end
         return 0
-    fi
-    no_database_cluster_end
+        ;;
+    129 | 130 | 143) exit "$status" ;; # interrupted
+    esac
     tail -n 40 "$apt_log" >&2
     die "installing packages failed; the whole log: $apt_log"
 }

@@ -185,6 +185,15 @@ if need_systemd; then
             fail "$unit: $(tail -n 1 score)"
     done
     assert_ge "$(wc -l <as-they-are)" 2 "units scored as they are"
+    # It finds the program where it is, whatever its path, and notices when it is gone.
+    odd=$WORK/"odd 100%d\"q'\\x\$HOME"
+    mkdir "$odd" odd-units
+    cp "$VARVE" "$odd/varve"
+    assert_exit 0 "$odd/varve" schedule install --directory odd-units >/dev/null
+    condition=$(grep '^Condition' odd-units/varve-run-web.service)
+    assert_exit 0 systemd-analyze condition "$condition" >/dev/null 2>&1
+    rm "$odd/varve"
+    assert_exit 1 systemd-analyze condition "$condition" >/dev/null 2>&1
     # It reads our expressions as we do.
     for unit in units/*.timer; do
         sed -n 's/^OnCalendar=//p' "$unit" | while read -r calendar; do

@@ -55,6 +55,7 @@ install()
     # Of others: another first line, the mark further behind, a link to a file with it, other names.
     printf '[Timer]\nOnCalendar=daily\n' >$units/varve-run-mine.timer
     printf '[Unit]\n%s\n' "# Written by 'varve schedule install'" >$units/varve-run-mine.service
+    printf '# Not "%s"\n' "# Written by 'varve schedule install'" >$units/varve-run-cited.service
     : >$units/varve-run-empty.service
     cp $units/varve-run-web.service kept
     ln -s "$WORK/kept" $units/varve-run-link.service
@@ -68,6 +69,7 @@ $units/multi-user.target.wants
 $units/timers.target.wants
 $units/timers.target.wants/varve-run-mine.timer
 $units/varve-other.service
+$units/varve-run-cited.service
 $units/varve-run-directory.timer
 $units/varve-run-empty.service
 $units/varve-run-link.service

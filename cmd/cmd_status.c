@@ -6,8 +6,8 @@
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "duration.h"
-#include "job_notify.h"
 #include "job_start.h"
+#include "status_notify.h"
 #include "status_print.h"
 
 #define LIMIT_DEFAULT_MS (UINT64_C(60) * 1000)
@@ -110,27 +110,6 @@ look(const struct status_asking *a, const struct settings_section *const *chosen
     return VV_OK;
 }
 
-/* What is wrong with the job, a line each. */
-static void
-tell(struct app *app, const struct settings_section *job, const struct status_report *r)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
-    struct job_notify n;
-
-    for (size_t i = 0; i < r->count; i++) {
-        const struct status_finding *f = &r->findings[i];
-        if (f->level != STATUS_OK) {
-            vv_buf_printf(&text, "%s %s%s%s: %s\n", status_level_name(f->level), f->topic,
-                          f->place[0] != '\0' ? " " : "", f->place, f->text);
-        }
-    }
-    job_notify_init(&n, app, job, "");
-    if (!job_notify_silence(&n, vv_buf_text(&text))) {
-        /* that is a problem, told already */
-    }
-    job_notify_release(&n);
-}
-
 static void
 print(struct app *app, const struct status_command_line *o, const struct status_looked *jobs,
       size_t count, enum status_level level)
@@ -180,7 +159,7 @@ status(struct app *app, const struct status_command_line *o, const struct argume
     run_history_free(a.history);
     for (size_t i = 0; rc == VV_OK && o->notify && i < count; i++) {
         if (jobs[i].report.level == STATUS_CRITICAL) {
-            tell(app, chosen[i], &jobs[i].report);
+            status_notify(app, chosen[i], &jobs[i].report);
         }
     }
     if (rc == VV_OK) {

@@ -207,9 +207,10 @@ job_notify_end(struct job_notify *n, const struct job_report *report, enum exit_
 }
 
 bool
-job_notify_silence(struct job_notify *n, const char *text)
+job_notify_silence(struct job_notify *n, const char *critical, const char *text)
 {
-    struct notify_facts f = {.event = NOTIFY_SILENCE, .failed = "", .summary = text, .tail = ""};
+    struct notify_facts f = {
+        .event = NOTIFY_SILENCE, .failed = critical, .summary = text, .tail = ""};
 
     if (!n->wanted) {
         return true;

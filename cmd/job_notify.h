@@ -32,9 +32,10 @@ void job_notify_start(struct job_notify *n);
  *  The code that it ends with now. */
 enum exit_code job_notify_end(struct job_notify *n, const struct job_report *report,
                               enum exit_code code);
-/** job_notify_silence(n, text): it has not gone well for too long: ${text} says since when, and what to do.  False:
- *  somebody was to be told, and was not. */
-bool job_notify_silence(struct job_notify *n, const char *text);
+/** job_notify_silence(n, critical, text): it has not gone well for too long, or the like: ${critical} is what makes
+ *  two such troubles the same (struct notify_facts), ${text} says since when, and what to do.  False: somebody was
+ *  to be told, and was not. */
+bool job_notify_silence(struct job_notify *n, const char *critical, const char *text);
 /** job_notify_print(n): a line for each channel that was to be told of the end.  job_notify_json: the array
  *  "notifications", of the start too. */
 void job_notify_print(const struct job_notify *n);

@@ -58,20 +58,23 @@ struct notify_facts {
     const char *job;
     const char *run; /* id; "" if there is none */
     const char *host;
-    int64_t now;         /* ns since 1970 */
-    int code;            /* exit code; NOTIFY_FAILURE */
-    const char *failed;  /* names of parts, with blanks between them; "" if none */
+    int64_t now; /* ns since 1970 */
+    int code;    /* exit code; NOTIFY_FAILURE */
+    /* NOTIFY_FAILURE: names of parts, with blanks between them; NOTIFY_SILENCE: "topic place" of what is CRITICAL,
+     * with commas between them, sorted; else "".  Of one line. */
+    const char *failed;
     const char *summary; /* lines; may be "" */
     const char *tail;    /* the end of the log, lines; may be "" */
 };
 
 /* ---- deciding ---- */
 
+#define NOTIFY_WHAT_SIZE 160
 /** A trouble that a channel was told of last, and that is not over. */
 struct notify_trouble {
     bool told;
-    int64_t when;   /* ns since 1970 */
-    char what[160]; /* exit code and names of parts */
+    int64_t when;                /* ns since 1970 */
+    char what[NOTIFY_WHAT_SIZE]; /* exit code and names of parts, or what is CRITICAL */
 };
 /** Of each kind its own: a job that fails and is silent is not told anew by turns. */
 enum notify_trouble_kind { NOTIFY_FAILED_BEFORE, NOTIFY_SILENT_BEFORE, NOTIFY_TROUBLES };

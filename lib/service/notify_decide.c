@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fast_hash.h"
 #include "service/notify.h"
 
 #define HEAD "varve-notify 1\n"
+#define HASH_TEXT sizeof("#0123456789abcdef")
 
 const char *
 notify_event_name(enum notify_event e)
@@ -45,15 +47,21 @@ notify_has(const struct notify_settings *s, enum notify_channel c)
 
 /* ---- state ---- */
 
-/* "1 backup replicate": what makes two failures the same. */
+/* "1 backup replicate", "copy site, wal shop": what makes two troubles the same.  Of what is too long the beginning
+ * and a hash of all; nobody gains by two names of his own configuration that have the same one. */
 static void
-describe(const struct notify_facts *f, char out[sizeof(((struct notify_trouble *)0)->what)])
+describe(const struct notify_facts *f, char out[NOTIFY_WHAT_SIZE])
 {
+    char code[16] = "";
+    int len;
+
     if (f->event == NOTIFY_FAILURE) {
-        (void)snprintf(out, sizeof(((struct notify_trouble *)0)->what), "%d %s", f->code,
-                       f->failed);
-    } else {
-        out[0] = '\0';
+        (void)snprintf(code, sizeof(code), "%d ", f->code);
+    }
+    len = snprintf(out, NOTIFY_WHAT_SIZE, "%s%s", code, f->failed);
+    if (len < 0 || (size_t)len >= NOTIFY_WHAT_SIZE) {
+        (void)snprintf(out + NOTIFY_WHAT_SIZE - HASH_TEXT, HASH_TEXT, "#%016" PRIx64,
+                       vv_hash64(f->failed, strlen(f->failed), 0));
     }
 }
 
@@ -141,7 +149,7 @@ static bool
 told_lately(const struct notify_settings *s, const struct notify_facts *f,
             const struct notify_trouble *t)
 {
-    char what[sizeof(t->what)];
+    char what[NOTIFY_WHAT_SIZE];
 
     describe(f, what);
     return t->told && strcmp(t->what, what) == 0 && t->when <= f->now &&

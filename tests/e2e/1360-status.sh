@@ -101,6 +101,16 @@ assert_exit 2 faketime -f +8d "$VARVE" status --notify >out
 assert_eq "$(wc -l <told)" "$lines" 'told again'
 assert_exit 2 faketime -f +10d "$VARVE" status --notify >out
 assert_grep 'CRITICAL copy site: the newest snapshot is 10 d' told
+# Another one at once, and again when that is over; the order of the configuration is none of it.
+printf '%s\n' "$base" '[notify]' "command = cat >/dev/null; echo \"\$VARVE_EVENT: \$VARVE_FAILED\" >>$WORK/events" >varve.conf
+mv site site-away
+assert_exit 2 faketime -f +10d "$VARVE" status --notify >out
+assert_eq "$(cat events)" "silence: copy site, reach site, snapshot main"
+assert_exit 2 faketime -f +10d "$VARVE" status --notify >out
+assert_eq "$(wc -l <events)" 1 'told again'
+mv site-away site
+assert_exit 2 faketime -f +10d "$VARVE" status --notify >out
+assert_eq "$(tail -n +2 events)" "silence: copy site, snapshot main"
 conf
 
 # ---- places that do not answer ----

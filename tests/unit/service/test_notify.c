@@ -122,6 +122,21 @@ mails(void **state)
 }
 
 static void
+silences(void **state)
+{
+    (void)state;
+    facts.failed = "wal shop";
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    facts.now += HOUR;
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
+    facts.failed = "space site, wal shop"; /* that is another one */
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
+    facts.now += 24 * HOUR;
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+}
+
+static void
 wanted_events(void **state)
 {
     (void)state;
@@ -174,11 +189,12 @@ states(void **state)
     facts.event = NOTIFY_FAILURE;
     notify_remember(&known, &facts, NOTIFY_MAIL);
     facts.event = NOTIFY_SILENCE;
+    facts.failed = "copy site";
     notify_remember(&known, &facts, NOTIFY_COMMAND);
     notify_state_print(&known, &text);
     assert_string_equal(vv_buf_text(&text),
                         "varve-notify 1\nmail failure 1000000000000000 13 backup scrub\n"
-                        "command silence 1000000000000000 \n");
+                        "command silence 1000000000000000 copy site\n");
     s = notify_state_parse(vv_buf_span(&text));
     assert_string_equal(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].what, "13 backup scrub");
     assert_true(s.troubles[NOTIFY_MAIL][NOTIFY_FAILED_BEFORE].told);
@@ -208,6 +224,20 @@ states(void **state)
     notify_state_print(&known, &text);
     known = notify_state_parse(vv_buf_span(&text));
     expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    many[sizeof(many) - 2] = 'y'; /* and others are others */
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    facts.code = 1;
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    /* Up to where it is cut, and from there on. */
+    for (size_t len = NOTIFY_WHAT_SIZE - 20; len < NOTIFY_WHAT_SIZE + 20; len++) {
+        memset(many, 'x', len);
+        many[len] = '\0';
+        expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+        vv_buf_reset(&text);
+        notify_state_print(&known, &text);
+        known = notify_state_parse(vv_buf_span(&text));
+        expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
+    }
     vv_buf_release(&text);
 }
 
@@ -418,7 +448,7 @@ main(void)
         cmocka_unit_test_setup(pings, set_up),   cmocka_unit_test_setup(mails, set_up),
         cmocka_unit_test_setup(states, set_up),  cmocka_unit_test_setup(ping_addresses, set_up),
         cmocka_unit_test_setup(words, set_up),   cmocka_unit_test_setup(wanted_events, set_up),
-        cmocka_unit_test_setup(sending, set_up),
+        cmocka_unit_test_setup(sending, set_up), cmocka_unit_test_setup(silences, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

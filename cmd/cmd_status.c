@@ -24,7 +24,8 @@ static const struct option_spec specs[] = {
     {"nagios", '\0', OPTION_FLAG, AT(nagios), NULL,
      "one line with performance data, as monitoring plugins print it", NULL},
     {"notify", '\0', OPTION_FLAG, AT(notify), NULL,
-     "tell of jobs that are CRITICAL, as [notify] in the configuration says", NULL},
+     "tell of jobs that are CRITICAL, or not any more, as [notify] in the configuration says",
+     NULL},
     {"offline", '\0', OPTION_FLAG, AT(offline), NULL,
      "ask no repository: tell what was known last (never OK)", NULL},
     {"prometheus", '\0', OPTION_TEXT, AT(prometheus), "FILE",
@@ -158,9 +159,7 @@ status(struct app *app, const struct status_command_line *o, const struct argume
     rc = look(&a, chosen, count, jobs, ret);
     run_history_free(a.history);
     for (size_t i = 0; rc == VV_OK && o->notify && i < count; i++) {
-        if (jobs[i].report.level == STATUS_CRITICAL) {
-            status_notify(app, chosen[i], &jobs[i].report);
-        }
+        status_notify(app, chosen[i], &jobs[i].report);
     }
     if (rc == VV_OK) {
         print(app, o, jobs, count, *ret);

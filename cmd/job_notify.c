@@ -99,7 +99,16 @@ log_result(struct job_notify *n, enum notify_channel c, const struct notify_resu
                     names[r->outcome], fields, VV_COUNT(fields) - (r->outcome != NOTIFY_FAILED));
 }
 
-/* Where it is kept what was told; empty, and it is said why, if it cannot be. */
+/* The file in that directory where it is kept what was told. */
+static enum vv_rc
+put_state_name(struct vv_buf *directory, const struct settings_section *job, struct vv_buf *path,
+               struct vv_error *err)
+{
+    vv_buf_printf(path, "%s/notify-%s.state", vv_buf_text(directory), job->name);
+    return vv_buf_check(path, err);
+}
+
+/* Empty, and it is said why, if nothing can be kept. */
 static void
 find_state(struct job_notify *n, struct vv_buf *path)
 {
@@ -108,10 +117,7 @@ find_state(struct job_notify *n, struct vv_buf *path)
     enum vv_rc rc = directories_find(DIRECTORY_STATE, &directory, &err);
 
     rc = rc == VV_OK ? directories_make(&directory, &err) : rc;
-    if (rc == VV_OK) {
-        vv_buf_printf(path, "%s/notify-%s.state", vv_buf_text(&directory), n->job->name);
-        rc = vv_buf_check(path, &err);
-    }
+    rc = rc == VV_OK ? put_state_name(&directory, n->job, path, &err) : rc;
     if (rc != VV_OK) {
         vv_buf_reset(path);
         messages_warning(&n->app->messages, "notify-state",
@@ -217,6 +223,29 @@ job_notify_silence(struct job_notify *n, const char *critical, const char *text)
     }
     n->told[AT_END] = true;
     return send_all(n, &f, &n->reports[AT_END]);
+}
+
+bool
+job_notify_silence_over(struct job_notify *n, const char *text)
+{
+    struct notify_facts f = {.event = NOTIFY_RECOVERY, .failed = "", .summary = text, .tail = ""};
+
+    if (!n->wanted) {
+        return true;
+    }
+    n->told[AT_END] = true;
+    return send_all(n, &f, &n->reports[AT_END]);
+}
+
+bool
+job_notify_was_silent(const struct settings_section *job)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf directory = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+
+    return directories_find(DIRECTORY_STATE, &directory, NULL) == VV_OK &&
+           put_state_name(&directory, job, &path, NULL) == VV_OK &&
+           notify_told(vv_buf_text(&path), NOTIFY_SILENT_BEFORE);
 }
 
 /* ---- the report ---- */

@@ -36,6 +36,11 @@ enum exit_code job_notify_end(struct job_notify *n, const struct job_report *rep
  *  two such troubles the same (struct notify_facts), ${text} says since when, and what to do.  False: somebody was
  *  to be told, and was not. */
 bool job_notify_silence(struct job_notify *n, const char *critical, const char *text);
+/** job_notify_silence_over(n, text): it is not so any more; ${text} says how it is.  Only who was told of the silence
+ *  is told of that.  False: as above. */
+bool job_notify_silence_over(struct job_notify *n, const char *text);
+/** job_notify_was_silent(job): was anybody told of a silence that is not over? */
+bool job_notify_was_silent(const struct settings_section *job);
 /** job_notify_print(n): a line for each channel that was to be told of the end.  job_notify_json: the array
  *  "notifications", of the start too. */
 void job_notify_print(const struct job_notify *n);

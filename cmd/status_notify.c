@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is told of jobs that are CRITICAL. */
+/* Who is told of jobs that are CRITICAL, and of those that are not any more. */
 #include "status_notify.h"
 
 #include <stdlib.h>
@@ -45,24 +45,56 @@ put_critical(const struct status_report *r, struct vv_buf *out)
     }
 }
 
-void
-status_notify(struct app *app, const struct settings_section *job, const struct status_report *r)
+/* What is wrong with the job, a line each. */
+static void
+put_findings(const struct status_report *r, struct vv_buf *out)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf critical = {0};
-    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
-    struct job_notify n;
-
-    put_critical(r, &critical);
     for (size_t i = 0; i < r->count; i++) {
         const struct status_finding *f = &r->findings[i];
         if (f->level != STATUS_OK) {
-            vv_buf_printf(&text, "%s %s%s%s: %s\n", status_level_name(f->level), f->topic,
+            vv_buf_printf(out, "%s %s%s%s: %s\n", status_level_name(f->level), f->topic,
                           f->place[0] != '\0' ? " " : "", f->place, f->text);
         }
     }
-    job_notify_init(&n, app, job, "");
-    if (!job_notify_silence(&n, vv_buf_text(&critical), vv_buf_text(&text))) {
-        /* that is a problem, told already */
+}
+
+/* Could everything be looked at?  Otherwise that nothing is found CRITICAL does not mean that nothing is. */
+static bool
+is_certain(const struct status_report *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        const struct status_finding *f = &r->findings[i];
+        if (f->level == STATUS_UNKNOWN ||
+            (f->level != STATUS_OK &&
+             (strcmp(f->topic, "reach") == 0 || strcmp(f->topic, "history") == 0))) {
+            return false;
+        }
     }
+    return true;
+}
+
+void
+status_notify(struct app *app, const struct settings_section *job,
+              const struct status_report *report)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf critical = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
+    bool is_critical = report->level == STATUS_CRITICAL;
+    struct job_notify n;
+    bool told;
+
+    if (!is_critical && (!is_certain(report) || !job_notify_was_silent(job))) {
+        return;
+    }
+    if (is_critical) {
+        put_critical(report, &critical);
+    } else {
+        vv_buf_put_text(&text, "it is not CRITICAL any more\n");
+    }
+    put_findings(report, &text);
+    job_notify_init(&n, app, job, "");
+    told = is_critical ? job_notify_silence(&n, vv_buf_text(&critical), vv_buf_text(&text))
+                       : job_notify_silence_over(&n, vv_buf_text(&text));
+    (void)told; /* if not, that is a problem, told already */
     job_notify_release(&n);
 }

@@ -8,9 +8,11 @@
  * Telling somebody what became of a job: pings of a dead-man service, mail, a command.
  *
  * Invariants
- * N1  A ping is never held back: silence is what a dead-man service takes for trouble.
+ * N1  A ping is never held back: silence is what a dead-man service takes for trouble.  That something went well is
+ *     pinged by runs only: a look at the status is none, and must not pass for one.
  * N2  Mail and command tell the same trouble of a job once in `repeat_after`; another trouble at once.
- * N3  That a job is well again is told once, and only to who was told of the trouble.
+ * N3  That a trouble is over is told once, and only to who was told of it.  A run that goes well ends a failure, and
+ *     says nothing of silence; a silence is ended by who found it.
  * N4  What could not be sent counts as not told.
  * N5  State that is missing, damaged or of another version, and a clock that went back, hold nothing back.
  * N6  Nothing lasts longer than its limit, and no failure here is one of the job.
@@ -21,7 +23,7 @@ enum notify_event {
     NOTIFY_SUCCESS, /* all of it went well */
     NOTIFY_FAILURE, /* exit code not 0 */
     NOTIFY_SILENCE, /* it has not gone well for longer than it should */
-    NOTIFY_RECOVERY, /* success, after a trouble that was told; made of NOTIFY_SUCCESS by notify_decide */
+    NOTIFY_RECOVERY, /* a silence is over; success after a failure that was told, which notify_decide finds */
     NOTIFY_TEST, /* over every channel, whatever is wanted */
     NOTIFY_EVENTS
 };
@@ -104,7 +106,8 @@ void notify_remember(struct notify_state *state, const struct notify_facts *f,
 
 /* ---- wording ---- */
 
-/** notify_subject(f, event, out): "varve on web1: job 'web' FAILED, exit code 13". */
+/** notify_subject(f, event, out): "varve on web1: job 'web' FAILED, exit code 13".  Of a run that is a recovery it
+ *  says no more than that the run "went well again", since the job may be silent still. */
 void notify_subject(const struct notify_facts *f, enum notify_event event, struct vv_buf *out);
 /** notify_message(f, event, out): the subject, the run, the summary, the end of the log. */
 void notify_message(const struct notify_facts *f, enum notify_event event, struct vv_buf *out);
@@ -133,5 +136,7 @@ struct notify_report {
  *  nothing is held back). */
 void notify_send(const struct notify_settings *s, const struct notify_facts *f,
                  const char *state_file, struct notify_report *ret);
+/** notify_told(state_file, kind): was anybody told of such a trouble, and not yet that it is over? */
+bool notify_told(const char *state_file, enum notify_trouble_kind kind);
 
 #endif

@@ -179,11 +179,10 @@ notify_decide(const struct notify_settings *s, const struct notify_facts *f,
               const struct notify_state *state, enum notify_channel c)
 {
     const struct notify_trouble *t = state->troubles[c];
-    bool in_trouble = t[NOTIFY_FAILED_BEFORE].told || t[NOTIFY_SILENT_BEFORE].told;
     struct notify_decision d = {.verdict = NOTIFY_UNWANTED, .event = f->event};
     unsigned wanted = NOTIFY_ON(f->event);
 
-    if (!notify_has(s, c)) {
+    if (!notify_has(s, c) || (f->event == NOTIFY_RECOVERY && !t[NOTIFY_SILENT_BEFORE].told)) {
         return d;
     }
     if (c == NOTIFY_PING) {
@@ -193,7 +192,7 @@ notify_decide(const struct notify_settings *s, const struct notify_facts *f,
         d.verdict = NOTIFY_DUE;
         return d;
     }
-    if (f->event == NOTIFY_SUCCESS && in_trouble) { /* N3 */
+    if (f->event == NOTIFY_SUCCESS && t[NOTIFY_FAILED_BEFORE].told) { /* N3 */
         d.event = NOTIFY_RECOVERY;
         wanted |= NOTIFY_ON(NOTIFY_RECOVERY);
     }
@@ -212,7 +211,9 @@ notify_remember(struct notify_state *state, const struct notify_facts *f, enum n
         return;
     }
     if (f->event == NOTIFY_SUCCESS) {
-        memset(t, 0, sizeof(state->troubles[c]));
+        t[NOTIFY_FAILED_BEFORE] = (struct notify_trouble){0};
+    } else if (f->event == NOTIFY_RECOVERY) {
+        t[NOTIFY_SILENT_BEFORE] = (struct notify_trouble){0};
     } else if (f->event == NOTIFY_FAILURE || f->event == NOTIFY_SILENCE) {
         t += f->event == NOTIFY_FAILURE ? NOTIFY_FAILED_BEFORE : NOTIFY_SILENT_BEFORE;
         *t = (struct notify_trouble){.told = true, .when = f->now};

@@ -43,7 +43,7 @@ notify_subject(const struct notify_facts *f, enum notify_event event, struct vv_
         vv_buf_put_text(out, "is CRITICAL");
         break;
     case NOTIFY_RECOVERY:
-        vv_buf_put_text(out, "is well again");
+        vv_buf_put_text(out, f->event == NOTIFY_SUCCESS ? "went well again" : "is well again");
         break;
     case NOTIFY_TEST:
     case NOTIFY_EVENTS:

@@ -172,10 +172,25 @@ keep_state(const char *file, const struct notify_state *before, const struct not
     }
 }
 
+bool
+notify_told(const char *state_file, enum notify_trouble_kind kind)
+{
+    struct vv_error err = {0};
+    struct notify_state s = read_state(state_file, &err);
+
+    for (enum notify_channel c = NOTIFY_PING; c < NOTIFY_CHANNELS; c++) {
+        if (s.troubles[c][kind].told) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 notify_send(const struct notify_settings *s, const struct notify_facts *f, const char *state_file,
             struct notify_report *ret)
 {
+    bool ends = f->event == NOTIFY_SUCCESS || f->event == NOTIFY_RECOVERY;
     struct notify_state before = {0};
     struct notify_state state;
 
@@ -193,8 +208,7 @@ notify_send(const struct notify_settings *s, const struct notify_facts *f, const
         } else if (d.verdict == NOTIFY_HELD_BACK) {
             r->outcome = NOTIFY_SUPPRESSED;
         }
-        if (r->outcome == NOTIFY_SENT ||
-            (d.verdict == NOTIFY_UNWANTED && f->event == NOTIFY_SUCCESS)) {
+        if (r->outcome == NOTIFY_SENT || (d.verdict == NOTIFY_UNWANTED && ends)) {
             notify_remember(&state, f, c); /* N4 */
         }
     }

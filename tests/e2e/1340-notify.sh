@@ -72,8 +72,24 @@ mv away data
 conf "$everything"
 run 0
 run 0
-assert_eq "$(mails | grep -o 'is well again' | wc -l)" 1 "recoveries"
+assert_eq "$(mails | grep -o 'went well again' | wc -l)" 1 "recoveries"
 assert_grep '^recovery web 0' told
+
+# ---- status tells, too: a dead-man service every time, but never that a run went well; others once ----
+fresh
+mv repo repo-away
+assert_exit 2 varve status --notify >out
+assert_exit 2 varve status --notify >out
+mv repo-away repo
+assert_exit 0 varve status --notify >out
+assert_exit 0 varve status --notify >out
+assert_eq "$(paths)" "POST /secret-4711/fail?create=1, POST /secret-4711/fail?create=1"
+assert_eq "$(mails)" "is CRITICAL,is well again"
+# Whose secrets others can read is said by runs, and when somebody is told: not every hour.
+chmod 644 varve.conf
+assert_exit 0 varve status --notify --quiet >out 2>problems
+[ ! -s problems ] || fail "on stderr: $(cat problems)"
+chmod 600 varve.conf
 
 # ---- a run that cannot even begin is a failure as well ----
 fresh

@@ -256,6 +256,47 @@ assert by[("web", "elsewhere")] == 1 and by[("web", [h for j, h in by if h != "e
 assert d["objects"] > 0 and 0 < d["space_free"] <= d["space_total"], d
 END
 
+# ---- silence is over when status says so, not when a run goes well; failures the other way round ----
+printf '%s\n' "$base" '[notify]' \
+    "command = cat >>$WORK/told; echo \"\${VARVE_RUN:+run }\$VARVE_EVENT: \$VARVE_FAILED\" >>$WORK/events" >varve.conf
+rm -f events told "$VARVE_STATE_DIR"/notify-*
+assert_exit 0 varve status --notify >out # nobody was told of a trouble
+assert_exit 2 faketime -f +8d "$VARVE" status --notify >out
+sed -i 's/^\[notify\]/after = false\n&/' varve.conf
+assert_exit 1 varve run -q web >out 2>problems
+sed -i '/^after = false/d' varve.conf
+assert_exit 0 varve run -q web
+told="silence: copy site, snapshot main
+run failure: after
+run recovery: "
+assert_eq "$(cat events)" "$told" 'the silence goes on'
+assert_exit 2 faketime -f +8d "$VARVE" status --notify >out
+assert_eq "$(cat events)" "$told" 'the same silence'
+# What could not be looked at is not well again.
+assert_exit 1 varve status --notify --offline >out
+mv "$VARVE_STATE_DIR/runs.db" history
+assert_exit 1 varve status --notify >out
+head -c 5000 /dev/urandom >"$VARVE_STATE_DIR/runs.db"
+assert_exit 3 varve status --notify >out
+mv history "$VARVE_STATE_DIR/runs.db"
+assert_eq "$(cat events)" "$told" 'nothing is known'
+: >told
+assert_exit 0 varve status --notify --quiet >out 2>problems
+[ ! -s problems ] || fail "on stderr: $(cat problems)"
+assert_eq "$(cat events)" "$told
+recovery: " 'well again'
+assert_grep "job 'web' is well again$" told
+assert_grep '^it is not CRITICAL any more$' told
+assert_exit 0 varve status --notify >out
+assert_eq "$(wc -l <events)" 4 'told again'
+assert_exit 2 faketime -f +8d "$VARVE" status --notify >out
+assert_eq "$(wc -l <events)" 5 'a new one'
+# With warnings, which are told.
+sed -i 's/^\[notify\]/max-unread-age = 1s\n&/' varve.conf
+assert_exit 1 varve status --notify >out
+assert_eq "$(wc -l <events)" 6 'well again'
+assert_grep '^WARNING read-back site: ' told
+
 # ---- mistakes ----
 assert_exit 3 varve status nosuch >out 2>problems
 assert_grep "no job 'nosuch'" problems

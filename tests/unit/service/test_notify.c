@@ -61,7 +61,8 @@ expect(enum notify_channel c, enum notify_event event, const char *want)
                         : d.verdict == NOTIFY_HELD_BACK ? "-"
                                                         : ".",
                         want);
-    if (d.verdict == NOTIFY_DUE || (event == NOTIFY_SUCCESS && d.verdict == NOTIFY_UNWANTED)) {
+    if (d.verdict == NOTIFY_DUE ||
+        (d.verdict == NOTIFY_UNWANTED && (event == NOTIFY_SUCCESS || event == NOTIFY_RECOVERY))) {
         notify_remember(&known, &facts, c);
     }
 }
@@ -75,6 +76,8 @@ pings(void **state)
         expect(NOTIFY_PING, NOTIFY_FAILURE, "failure");
     }
     expect(NOTIFY_PING, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_PING, NOTIFY_SILENCE, "silence");
+    expect(NOTIFY_PING, NOTIFY_RECOVERY, "."); /* no run went well */
     expect(NOTIFY_PING, NOTIFY_SUCCESS, "success");
     expect(NOTIFY_PING, NOTIFY_TEST, "test");
     settings.ping_url = NULL;
@@ -115,9 +118,6 @@ mails(void **state)
     expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
     expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
     expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure"); /* after a recovery it is a new one */
-    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
-    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
-    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
     expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
 }
 
@@ -133,6 +133,24 @@ silences(void **state)
     expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
     expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
     facts.now += 24 * HOUR;
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    /* A run that goes well ends none, and a failure is not ended with it. */
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "-");
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "failure");
+    expect(NOTIFY_COMMAND, NOTIFY_RECOVERY, "."); /* that channel was told nothing */
+    expect(NOTIFY_MAIL, NOTIFY_RECOVERY, "recovery");
+    expect(NOTIFY_MAIL, NOTIFY_RECOVERY, ".");
+    expect(NOTIFY_MAIL, NOTIFY_FAILURE, "-");
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence"); /* after a recovery it is a new one */
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, "recovery");
+    expect(NOTIFY_MAIL, NOTIFY_SUCCESS, ".");
+    expect(NOTIFY_MAIL, NOTIFY_RECOVERY, "recovery");
+    expect(NOTIFY_MAIL, NOTIFY_RECOVERY, ".");
+    /* Not wanted, it is over all the same. */
+    expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
+    settings.on = NOTIFY_ON(NOTIFY_SILENCE) | NOTIFY_ON(NOTIFY_SUCCESS);
+    expect(NOTIFY_MAIL, NOTIFY_RECOVERY, ".");
     expect(NOTIFY_MAIL, NOTIFY_SILENCE, "silence");
 }
 
@@ -304,6 +322,11 @@ words(void **state)
         (void)snprintf(want, sizeof(want), "varve on h: job 'web' %s", subjects[i].text);
         assert_string_equal(vv_buf_text(&text), want);
     }
+    facts.event = NOTIFY_SUCCESS; /* of a run nothing more is known */
+    vv_buf_reset(&text);
+    notify_subject(&facts, NOTIFY_RECOVERY, &text);
+    assert_string_equal(vv_buf_text(&text), "varve on h: job 'web' went well again");
+    facts.event = NOTIFY_RECOVERY;
     facts.summary = "  backup failed\n";
     facts.tail = "varve: one\nvarve: two";
     vv_buf_reset(&text);
@@ -429,6 +452,38 @@ sending(void **state)
     facts.event = NOTIFY_FAILURE;
     notify_send(&settings, &facts, path[0], &r);
     assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    /* Silence is another trouble, of which it is known whether anybody was told. */
+    settings.on |= NOTIFY_ON(NOTIFY_SILENCE);
+    facts.event = NOTIFY_SUCCESS;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_false(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    facts.event = NOTIFY_SILENCE;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    facts.event = NOTIFY_SUCCESS;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_true(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    assert_false(notify_told(path[0], NOTIFY_FAILED_BEFORE));
+    assert_false(notify_told("/nowhere/at/all", NOTIFY_SILENT_BEFORE));
+    settings.on |= NOTIFY_ON(NOTIFY_RECOVERY); /* what could not be sent was not told */
+    settings.sendmail = "/nowhere/sendmail";
+    settings.command = NULL;
+    facts.event = NOTIFY_RECOVERY;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_FAILED);
+    assert_true(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    settings.sendmail = path[1];
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_SENT);
+    settings.on = NOTIFY_ON(NOTIFY_FAILURE) | NOTIFY_ON(NOTIFY_SILENCE);
+    assert_false(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    facts.event = NOTIFY_SILENCE;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_true(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    facts.event = NOTIFY_RECOVERY;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_MAIL].outcome, NOTIFY_NONE);
+    assert_false(notify_told(path[0], NOTIFY_SILENT_BEFORE));
     /* State that cannot be kept is said, and changes nothing else. */
     facts.event = NOTIFY_FAILURE;
     notify_send(&settings, &facts, "/nowhere/at/all", &r);

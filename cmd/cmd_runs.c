@@ -64,8 +64,10 @@ put_part(void *ctx, const struct history_part *p, struct vv_error *err)
     if (p->why[0] != '\0') {
         json_put_text(j, "why", p->why);
     }
-    json_put_i64(j, "exit_code", p->exit_code);
-    json_put_real(j, "seconds", (double)p->milliseconds / 1000);
+    if (strcmp(p->state, "left out") != 0) { /* as 'varve run --json': 0 would look like success */
+        json_put_i64(j, "exit_code", p->exit_code);
+        json_put_real(j, "seconds", (double)p->milliseconds / 1000);
+    }
     json_put_end(j);
     return VV_OK;
 }

@@ -383,6 +383,23 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     return rc;
 }
 
+/** A run that failed before it published anything ends its session: no prune need wait for it.  One that did
+ *  keeps it, and with it its packs for the next run (writer_session_free).  Nor is a storage asked that does
+ *  not answer, or somebody kept who wants to stop. */
+static void
+end_failed(struct backup *b, enum vv_rc rc, const struct vv_error *err)
+{
+    const struct pack_writer_counts *c = b->packs != NULL ? pack_writer_counts(b->packs) : NULL;
+    bool published =
+        c != NULL && (atomic_load(&c->packs_data) > 0 || atomic_load(&c->packs_metadata) > 0);
+    bool lost = rc == VV_ETRANSIENT && (err == NULL || err->origin != VV_ORIGIN_SOURCE);
+    struct vv_error why = {0};
+
+    if (!published && !lost && rc != VV_ECANCELLED) {
+        (void)!writer_session_commit(b->session, vv_span(NULL, 0), 0, &why);
+    }
+}
+
 static enum vv_rc
 run_once(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
          struct backup_summary *ret, bool *ret_fenced, bool *ret_again, struct vv_error *err)
@@ -405,6 +422,9 @@ run_once(struct repo *r, const struct backup_options *o, struct vv_progress *pro
     *ret_again = rc != VV_OK && b->keeping_failed;
     if (rc != VV_OK && b->session != NULL && !ret->committed) {
         *ret_fenced = writer_session_was_fenced(b->session, &rc, err);
+        if (!*ret_fenced) {
+            end_failed(b, rc, err);
+        }
     }
     if (b->keeping_unreadable) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "parent-damaged", vv_span(NULL, 0),

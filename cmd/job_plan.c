@@ -229,7 +229,7 @@ plan_retention(struct planning *k, struct vv_error *err)
         VV_TRY(end_part(k, err));
     }
     if (settings_flag(k->section, "prune", forget)) {
-        (void)begin_part(k, "prune", JOB_NEEDS_BACKUP);
+        (void)begin_part(k, "prune", JOB_RECLAIMS);
         VV_TRY(end_part(k, err));
     }
     return VV_OK;

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 
 #define CODE_PROBLEMS 3 /* a varve that finished, but had something to say (varve(1)) */
+#define CODE_NO_SPACE 15
 
 struct running {
     const struct job *job;
@@ -15,6 +16,7 @@ struct running {
     bool stopped; /* by a command of `before` */
     bool snapshot;
     bool has_backup;
+    bool no_space; /* for the backup */
 };
 
 const char *
@@ -191,10 +193,11 @@ reason_to_leave_out(const struct running *k, const struct job_part *part)
     if (k->stopped) {
         return "a command of 'before' failed";
     }
-    if (part->kind == JOB_NEEDS_BACKUP && k->has_backup && !k->snapshot) {
-        return "the backup failed";
+    if (part->kind == JOB_BACKUP || part->kind == JOB_ANY || !k->has_backup || k->snapshot ||
+        (part->kind == JOB_RECLAIMS && k->no_space)) {
+        return NULL;
     }
-    return NULL;
+    return "the backup failed";
 }
 
 static enum vv_rc
@@ -223,6 +226,7 @@ run_parts(struct running *k, struct vv_error *err)
         if (part->kind == JOB_BACKUP) {
             k->has_backup = true;
             k->snapshot = r->state == JOB_DONE || r->state == JOB_PROBLEMS;
+            k->no_space = r->state == JOB_FAILED && r->process.code == CODE_NO_SPACE;
         }
     }
     return VV_OK;

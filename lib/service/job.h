@@ -11,7 +11,8 @@
  * Invariants
  * J1  a command of `before` that fails ends the job: no part runs, `on_error` and `after` do.
  * J2  a part that fails never keeps another one from running, but for those that give something up
- *     (JOB_NEEDS_BACKUP), which run only if this job's backup has made a snapshot.
+ *     (JOB_NEEDS_BACKUP), which run only if this job's backup has made a snapshot.  What reclaims space of
+ *     what was given up before (JOB_RECLAIMS) runs as well if the backup had none.
  * J3  every command and part that was due has a result: done, failed, or left out and why.
  * J4  `on_success` runs if nothing has failed, else `on_error`; `after` always, and last.
  * J5  a request to stop ends what is running; of what is left only `on_error` and `after` run.
@@ -21,6 +22,7 @@ enum job_part_kind {
     JOB_BACKUP,
     JOB_ANY,
     JOB_NEEDS_BACKUP,
+    JOB_RECLAIMS,
 };
 struct job_part {
     const char *name;

@@ -171,6 +171,15 @@ jobs(void **state)
     j.hooks[JOB_BEFORE] = (struct job_hooks){bad, 3};
     expect_job(&j, "before:ok before:failed before:left backup:left copy:left forget:left "
                    "scrub:left on-error:ok on-error:failed on-error:ok after:ok");
+    /* Space for the next one, but nothing is given up for it. */
+    parts[0].words = SH("exit 15");
+    parts[3].kind = JOB_RECLAIMS;
+    j = (struct job){.name = "j", .parts = parts, .part_count = VV_COUNT(parts)};
+    expect_job(&j, "backup:failed copy:failed forget:left scrub:ok");
+    parts[0].words = SH("exit 1");
+    expect_job(&j, "backup:failed copy:failed forget:left scrub:left");
+    parts[0].words = SH("exit 3");
+    expect_job(&j, "backup:problems copy:failed forget:ok scrub:ok");
     /* Without a backup in it there is none to wait for. */
     j = (struct job){.name = "j", .parts = parts + 2, .part_count = 1};
     expect_job(&j, "forget:ok");

@@ -384,8 +384,8 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
 }
 
 /** A run that failed before it published anything ends its session: no prune need wait for it.  One that did
- *  keeps it, and with it its packs for the next run (writer_session_free).  Nor is a storage asked that does
- *  not answer, or somebody kept who wants to stop. */
+ *  keeps it, and with it its packs for the next run (writer_session_free).  A storage that does not answer is
+ *  not asked; after a request to stop one that would have to be waited for refuses by itself. */
 static void
 end_failed(struct backup *b, enum vv_rc rc, const struct vv_error *err)
 {
@@ -395,7 +395,7 @@ end_failed(struct backup *b, enum vv_rc rc, const struct vv_error *err)
     bool lost = rc == VV_ETRANSIENT && (err == NULL || err->origin != VV_ORIGIN_SOURCE);
     struct vv_error why = {0};
 
-    if (!published && !lost && rc != VV_ECANCELLED) {
+    if (!published && !lost) {
         (void)!writer_session_commit(b->session, vv_span(NULL, 0), 0, &why);
     }
 }

@@ -9,6 +9,7 @@ key=$WORK/key
 conf()
 {
     printf '%s\n' "$1" >"$WORK/varve.conf"
+    chmod 600 "$WORK/varve.conf"
     export VARVE_CONFIG=$WORK/varve.conf
 }
 
@@ -112,13 +113,39 @@ prune = yes'
 wrong 1 "\[job web\] has no 'repository'" 'add: repository = NAME' '[job web]'
 wrong 2 'repository: there is no \[repository main\]' 'add a section \[repository main\]' '[job web]
 repository = main'
+for name in max-age max-full-age max-unread-age max-rehearsal-age space-lasts rehearse-every; do
+    in_job 6 "$name: 'soon' is not a duration" '' "$name = soon"
+done
+in_job 6 "rehearse-scratch: 'tmp' is not an absolute path" '' 'rehearse-scratch = tmp'
+in_job 6 "schedule: 'nightly' is not a schedule such as daily 03:30" '' 'schedule = nightly'
+in_job 6 "schedule: 'daily 25:00' is not a schedule" '' 'schedule = daily 25:00'
+in_job 6 "schedule: 'every 7min' is not a schedule" '' 'schedule = every 7min'
+in_job 6 "schedule: 'monthly 31' is not a schedule" '' 'schedule = monthly 31'
+in_job 7 "schedule-jitter: 'some' is not a duration such as 90s" '' 'schedule = hourly
+schedule-jitter = some'
+in_job 6 'notify: there is no \[notify admins\]' 'add a section \[notify admins\]' 'notify = admins'
+in_job 6 "\[job\] has no key 'schedul'" "did you mean 'schedule'" 'schedul = hourly'
+in_job 6 "\[job\] has no key 'mail-to'" 'it belongs into \[notify' 'mail-to = root'
+in_notify() { wrong 2 "$1" "$2" "[notify]
+$3"; }
+in_notify "ping-method: 'put' is not post or get" '' 'ping-method = put'
+in_notify "ping-timeout: '2h' is not a time such as 10s" '' 'ping-timeout = 2h'
+in_notify "command-timeout: '0' is not a time such as 60s" '' 'command-timeout = 0'
+in_notify "on: 'sucess' is not a list of start, success" '' 'on = sucess'
+in_notify "repeat-after: 'often' is not a duration" '' 'repeat-after = often'
+in_notify "mail-to: 'a b' is not an address such as root" '' 'mail-to = a b'
+in_notify "mail-from: '<x>' is not an address" '' 'mail-from = <x>'
+in_notify "sendmail: 'sendmail' is not an absolute path" '' 'sendmail = sendmail'
+in_notify "\[notify\] has no key 'mailto'" "did you mean 'mail-to'" 'mailto = root'
+in_notify 'ping-url: this is not an address such as https' '' 'ping-url = hc-ping.com/secret-4711'
+refute_grep secret-4711 problems
 if varve backup -r none postgres:// 2>&1 | grep -q 'no PostgreSQL'; then
     echo "built without libpq: passwords in URLs are not looked for"
 else
     in_job 6 "database: .*without a password" '' 'database = postgres://backup:secret@db/'
     refute_grep secret problems
 fi
-assert_ge "$count" 40 "wrong files"
+assert_ge "$count" 70 "wrong files"
 
 # Permissions.
 conf "$good"

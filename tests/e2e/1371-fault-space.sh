@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Jobs without space: in the repository, and on a site.  The others still get what there is, space is reclaimed
 # where nothing is given up by it, and it heals by itself.
 cd "$WORK" || exit

@@ -7,6 +7,7 @@ need_command faketime
 source "$E2E/wait.sh"
 # shellcheck source=tests/e2e/notify.sh
 source "$E2E/notify.sh"
+# shellcheck disable=SC2034 # tests set them anew, and conf reads them
 main=$WORK/repo near=$WORK/near far=$WORK/far
 
 # conf LINE...: the configuration, with these lines in the job; $repositories: sections more.  (What is asked

@@ -172,7 +172,7 @@ warn_of_missing_directories(struct app *app, const struct schedule_place *p,
             continue;
         }
         for (const char *const *path = j->writable; *path != NULL; path++) {
-            if (stat(*path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+            if (stat(*path, &st) != 0 && errno == ENOENT) {
                 messages_warning(&app->messages, "schedule-directory-missing",
                                  "'%s' does not exist, and systemd does not let job '%s' make it: "
                                  "make it first by 'varve run %s' by hand, once",

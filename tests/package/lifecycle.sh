@@ -76,6 +76,7 @@ ln -s orders /srv/shop/link
 # As README.Debian says.
 cp /usr/share/doc/varve/examples/varve.conf /etc/varve/varve.conf
 sed -i '/^path = /d; s|^\[job server\]|&\npath = /srv/shop|' /etc/varve/varve.conf
+sed -i '/^\[repository site\]/,/^$/d; /^replicate-to = /d' /etc/varve/varve.conf # there is none
 varve -r main init --key-file /etc/varve/key --recovery-file /root/varve.words >/dev/null
 varve config check
 varve run server

@@ -71,10 +71,15 @@ journal_priority(enum event_level level)
 enum vv_rc
 event_log_open_file(struct event_log *log, const char *path, struct vv_error *err)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    /* It does not wait for somebody to read a FIFO; lines wait, then, for who reads slowly. */
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
 
-    if (fd < 0) {
-        return vv_error_sys(err, errno, "cannot write the log '%s'", path);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+        int why = errno;
+        vv_fd_close(fd);
+        return vv_error_sys(err, why, "cannot write the log '%s'%s", path,
+                            why == ENXIO ? " (if it is a FIFO, nobody reads it)" : "");
     }
     log->fd = fd;
     log->journal = false;

@@ -37,7 +37,8 @@ struct event_log {
     bool failed;      /* a line could not be written */
 };
 
-/** event_log_open_file(log, path, err): append to it (made with mode 0600). */
+/** event_log_open_file(log, path, err): append to it (made with mode 0600).  A FIFO that nobody reads is an error, and
+ *  not waited for. */
 MUST_CHECK enum vv_rc event_log_open_file(struct event_log *log, const char *path,
                                           struct vv_error *err);
 /** event_log_open_stderr(log): onto standard error. */

@@ -88,6 +88,35 @@ assert_exit 0 varve --log-file /nowhere/log run web >/dev/null 2>problems
 assert_grep "warning: cannot write the log '/nowhere/log'" problems
 assert_exit 0 varve --log-file /dev/full run web >/dev/null 2>problems
 assert_grep 'lines of the log were lost' problems
+# A FIFO that nobody reads holds nothing up; one that somebody reads, slowly, gets every line.
+mkfifo log-fifo
+assert_exit 0 timeout 60 "$VARVE" --log-file log-fifo run web >/dev/null 2>problems
+assert_grep "warning: cannot write the log 'log-fifo' .*nobody reads it" problems
+mkdir many
+for i in {1..100}; do mkfifo "many/$i"; done # each is worth a line
+cat >slow-reader <<'END'
+import fcntl, os, struct, sys, termios, time
+log = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)
+size = fcntl.fcntl(log, 1031, 4096)  # F_SETPIPE_SZ
+open("ready", "w").close()
+full = lambda: struct.unpack("i", fcntl.ioctl(log, termios.FIONREAD, b"0000"))[0] > size - 512
+end = time.monotonic() + 40
+while not full():
+    assert time.monotonic() < end, "the log never fills the FIFO"
+    time.sleep(0.05)
+time.sleep(0.3)
+os.set_blocking(log, True)
+with open(log, "rb") as lines, open(sys.argv[2], "wb") as out:
+    out.write(lines.read())
+END
+timeout 60 python3 slow-reader log-fifo log-read &
+reader=$!
+wait_for 30 test -e ready
+assert_exit 0 timeout 60 "$VARVE" -v --log-file log-fifo --log-format json -r main backup many >/dev/null 2>problems
+wait "$reader"
+refute_grep 'were lost' problems
+assert_eq "$(grep -c 'many/' log-read)" 100 "lines about FIFOs"
+rm -r many log-fifo
 
 # ---- on standard error, in place of the messages: problems once, with the part's process ----
 conf "" "after = varve -r /nowhere snapshots"

@@ -15,10 +15,15 @@ conf()
         "after = echo web >>$WORK/ran" "$@" >varve.conf
     chmod 600 varve.conf
 }
-ran() { # COMMAND...: the jobs that ran
+# assert_ran JOBS COMMAND...: it succeeds, and these jobs ran.  Not in "$(...)", where a failure would only end the
+# subshell, and a command that crashes would pass for one that runs nothing.
+assert_ran()
+{
+    local want=$1
+    shift
     : >ran
     "$@" >out 2>problems || fail "exit code $?: $* $(cat problems)"
-    paste -sd' ' ran
+    assert_eq "$(paste -sd' ' ran)" "$want" "what ran of '$*'"
 }
 record=$VARVE_STATE_DIR/runs.db
 # sql STATEMENT: of the history of runs, what it yields.
@@ -36,7 +41,7 @@ day=86400000000000
 
 # ---- missed ----
 conf 'schedule = every 1h'
-assert_eq "$(ran varve run --missed --all)" web "never run, so missed; without a schedule nothing is"
+assert_ran web varve run --missed --all # never run, so missed; without a schedule nothing is
 assert_eq "$(stat -c %a "$record")" 600 mode
 assert_ge "$(sql 'SELECT began FROM run')" "$now" "when it began"
 # Not again, unless a full hour has just passed.
@@ -44,32 +49,32 @@ conf 'schedule = daily 00:00'
 last $((now + 3 * 1000000000))
 if [ "$(date +%H)" != 23 ]; then # it is neither midnight now nor soon
     last "$(($(date +%s) - $(date +%s) % 86400))000000001"
-    assert_eq "$(ran varve run --missed web)" '' "it has run today"
+    assert_ran '' varve run --missed web # it has run today
     assert_grep "^job 'web': nothing was missed$" out
-    assert_eq "$(ran varve run --missed --quiet --all)" ''
+    assert_ran '' varve run --missed --quiet --all
     [ ! -s out ] || fail "--quiet says: $(cat out)"
     last "$(($(date +%s) - $(date +%s) % 86400 - 1))000000000"
-    assert_eq "$(ran varve run --missed web)" web "it has not run since midnight"
+    assert_ran web varve run --missed web # it has not run since midnight
 fi
 last $((now - 2 * day))
-assert_eq "$(ran varve run --missed --all)" web
+assert_ran web varve run --missed --all
 # By hand, it runs whatever the schedule says; and that counts.
-assert_eq "$(ran varve run web)" web
+assert_ran web varve run web
 last $((now - 2 * day))
-assert_eq "$(ran varve run --all)" "by-hand web"
+assert_ran "by-hand web" varve run --all
 conf 'schedule = monthly 1'
-[ "$(date +%d)" = 01 ] || assert_eq "$(ran varve run --missed --all)" ''
+[ "$(date +%d)" = 01 ] || assert_ran '' varve run --missed --all
 # A run in the future tells nothing; of what the history does not know, it never ran.
 last $((now + day))
-assert_eq "$(ran varve run --missed --all)" web
+assert_ran web varve run --missed --all
 echo nonsense >"$record"
-assert_eq "$(ran varve run --missed --all)" web
+assert_ran web varve run --missed --all
 # A failed run has run; one that was stopped is made up.
 conf 'before = exit 1' 'schedule = monthly 1'
 rm "$record"
 assert_exit 1 varve run web >/dev/null 2>&1
 assert_eq "$(sql 'SELECT exit_code FROM run')" 1
-assert_eq "$(ran varve run --missed web)" ''
+assert_ran '' varve run --missed web
 rm "$record"
 conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
 varve run --missed web >out 2>problems &
@@ -81,11 +86,11 @@ wait "$child" || status=$?
 assert_eq "$status" 130 "exit code after SIGTERM"
 assert_eq "$(sql 'SELECT exit_code FROM run')" 130
 conf 'schedule = monthly 1'
-assert_eq "$(ran varve run --missed web)" web "one that was stopped is made up"
+assert_ran web varve run --missed web # one that was stopped is made up
 # One that goes on is not missed; one that was cut off is.
 last $((now - 40 * day))
 sql "INSERT INTO run (id, job, began, ended, exit_code) VALUES ('cut', 'web', $now, 0, 0)"
-assert_eq "$(ran varve run --missed web)" web "one that was cut off is made up"
+assert_ran web varve run --missed web # one that was cut off is made up
 rm -f began
 conf "before = touch $WORK/began; sleep 1007" 'schedule = monthly 1'
 varve run web >out 2>problems &
@@ -107,8 +112,8 @@ assert_grep 'warning: this run does not get into the history' problems
 rm -r "$record"
 
 # ---- jitter ----
-assert_eq "$(ran varve run --jitter 0 web)" web
-assert_eq "$(ran varve run --jitter=1s web)" web
+assert_ran web varve run --jitter 0 web
+assert_ran web varve run --jitter=1s web
 for wrong in soon 10 -1s 1.5h; do
     assert_exit 2 varve run "--jitter=$wrong" web 2>problems
     assert_grep "jitter: '$wrong' is not a duration" problems

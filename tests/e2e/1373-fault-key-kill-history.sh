@@ -42,7 +42,11 @@ assert_grep '^silence web' told
 assert_exit 0 varve runs -n 1 >out
 assert_grep 'no end' out
 conf "${lines[@]}"
-well
+run 0
+[ ! -s told ] || fail "whoever told of the silence tells of its end: $(cat told)"
+green
+assert_exit 0 varve status --notify --quiet >out
+assert_grep '^recovery web' told
 
 # ---- a part is killed: the others are not.  (A prune would wait for what it has left open, see varve-prune(1).) ----
 lines=("path = $WORK/data" 'replicate-to = near' 'replicate-to = far')
@@ -91,6 +95,8 @@ if [ "$(id -u)" = 0 ] && chattr +i good.db 2>/dev/null; then
     chattr +i "$db"
     varve run web >out 2>problems || fail "read-only: the run fails: $(cat out problems)"
     assert_grep 'does not get into the history' problems
+    assert_exit 3 varve status >later
+    assert_grep '^VARVE UNKNOWN: .*history' later
     assert_exit 2 faketime -f +8d "$VARVE" status >later
     chattr -i "$db"
 fi

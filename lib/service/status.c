@@ -69,7 +69,7 @@ judge_last_run(struct judging *k)
     char limit[32];
 
     status_age(k->job->now - r->ended, ago);
-    if (r->ended > k->job->now + STATUS_SKEW) {
+    if (r->exit_code == 0 && r->ended > k->job->now + STATUS_SKEW) {
         status_find(k, STATUS_WARNING, "run", "",
                     "the last run is of the future: a clock is, or was, wrong");
     } else if (r->exit_code == 0 && late) {

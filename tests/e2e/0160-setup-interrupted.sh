@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # examples/setup.sh: while PostgreSQL is installed, Debian is told to make no database cluster.  However that
 # ends, it is taken back, and traps of the caller's own are run as ever.  With an apt-get of this test's own.
+# labels: slow
 need_command python3
 cd "$WORK" || exit
 mkdir tools

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # A watched job when something is wrong, and what signals and a service manager have to do with it.
+# labels: slow
 need_command rsync
 # shellcheck source=tests/e2e/watch.sh
 . "$E2E/watch.sh"

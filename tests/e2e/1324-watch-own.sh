@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 # What a watch reads, and what it does not: by its system calls.  Its own writes do not wake it.
+# labels: slow
 need_command strace
 # shellcheck source=tests/e2e/watch.sh
 . "$E2E/watch.sh"

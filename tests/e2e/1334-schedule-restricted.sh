@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # A job under the restrictions of its unit, as far as they can be had without systemd: the capabilities that
 # are left, no new privileges, a read-only system; and no system call that the unit forbids is made.
+# labels: slow
 need_root
 need_command unshare setpriv strace getfattr setfattr setcap
 unset VARVE_REPO VARVE_KEY_FILE

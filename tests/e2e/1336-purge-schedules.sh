@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Purging the package takes away the schedules that 'schedule install' has written, and nothing of others: its
 # script, in mounts of this test's own over the real places, with a systemctl that writes down what it is told.
+# labels: slow
 need_root
 need_command unshare
 if [ -z "${PURGE_SCHEDULES_INSIDE:-}" ]; then

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Jobs whose source is at fault: missing, a disk that cannot be read, a database that is down, a hook that hangs.
 # What can be saved is, what is stored goes to the sites, everybody is told, and no status is green.
+# labels: slow
 cd "$WORK" || exit
 source "$E2E/faults.sh"
 sites=("replicate-to = near" "replicate-to = far")

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 # Jobs without space: in the repository, and on a site.  The others still get what there is, space is reclaimed
 # where nothing is given up by it, and it heals by itself.
+# labels: slow
 cd "$WORK" || exit
 need_root
 source "$E2E/faults.sh"

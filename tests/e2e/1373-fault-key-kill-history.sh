@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Jobs with a wrong key, jobs that are killed, and histories that are damaged in every way: no status is green by
 # it, and no history stands in the way of a run.
+# labels: slow
 cd "$WORK" || exit
 source "$E2E/faults.sh"
 lines=("path = $WORK/data" 'replicate-to = near' 'replicate-to = far' 'keep-last = 3')

@@ -182,6 +182,8 @@ times__in_the_future_are_findings(void **state)
     make_good(&w);
     w.job.last.ended = NOW + HOUR;
     expect(&w, STATUS_WARNING, "run", "", "future");
+    w.job.last.exit_code = 13; /* whenever that was */
+    expect(&w, STATUS_CRITICAL, "run", "", "exit code 13");
     make_good(&w);
     w.job.rehearsal.time = NOW + HOUR;
     expect(&w, STATUS_WARNING, "rehearsal", "", "future");

@@ -69,8 +69,8 @@ addresses(void **state)
                                       "\"a\"@b",
                                       "|cat",
                                       ":a",
-                                      "a\x7f"
-                                      "b"};
+                                      ("a\x7f"
+                                       "b")};
     char longest[300];
 
     (void)state;

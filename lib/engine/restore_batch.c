@@ -78,7 +78,7 @@ make_units(struct batch *b, struct vv_error *err)
 
 /** Files that could not be opened have their turn now that the others are closed. */
 static enum vv_rc
-batch_again(struct restore *r, struct job *j, bool *ret_more, struct vv_error *err)
+batch_again(struct restore *r, struct job *j, uint32_t *ret_count, struct vv_error *err)
 {
     struct batch *b = (struct batch *)(void *)j;
     uint32_t count = 0;
@@ -95,9 +95,8 @@ batch_again(struct restore *r, struct job *j, bool *ret_more, struct vv_error *e
     }
     b->piece_count = count;
     b->plain_count = 0;
-    *ret_more = count > 0;
     VV_TRY(make_units(b, err));
-    j->count = b->unit_count;
+    *ret_count = count > 0 ? b->unit_count : 0;
     return VV_OK;
 }
 

@@ -40,8 +40,9 @@ struct restore_worker;
 struct job;
 typedef enum vv_rc job_fn(struct restore_worker *w, struct job *j, uint32_t index,
                           struct vv_error *err);
-/** When all is done: *ret_more if there is another round (the job's count is set anew). */
-typedef enum vv_rc job_again_fn(struct restore *r, struct job *j, bool *ret_more,
+/** When all is done: *ret_count pieces of work in another round; 0: there is none.  Without the pool's lock:
+ *  the job itself, which others look at meanwhile, is not to be changed. */
+typedef enum vv_rc job_again_fn(struct restore *r, struct job *j, uint32_t *ret_count,
                                 struct vv_error *err);
 typedef void job_end_fn(struct restore *r, struct job *j);
 struct job {

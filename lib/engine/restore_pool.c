@@ -39,7 +39,7 @@ job_is_done(struct restore *r, struct job *j)
     struct restore_pool *p = &r->pool;
     struct job **at = &p->jobs;
     struct vv_error err = {0};
-    bool more = false;
+    uint32_t more = 0;
     enum vv_rc rc = VV_OK;
 
     if (j->again != NULL) {
@@ -53,8 +53,9 @@ job_is_done(struct restore *r, struct job *j)
     if (rc != VV_OK) {
         return; /* jobs_close ends it */
     }
-    if (more) {
-        j->left = j->count;
+    if (more > 0) {
+        j->count = more; /* not before: others look at it */
+        j->left = more;
         j->next = 0;
         vv_cond_broadcast(&p->work);
         return;

@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 # How jobs are doing: green is earned, everything that goes wrong is told, and when nothing can be asked, what
 # was known.  The history of runs beside it.
+# labels: slow
+# (Not for the sanitizers: faketime comes before them, and their children hang.)
 need_command faketime
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

@@ -11,7 +11,7 @@ struct judging {
     bool failed; /* memory */
 };
 #define STATUS_SECOND INT64_C(1000000000)
-#define STATUS_SKEW (10 * 60 * STATUS_SECOND) /* by which clocks may differ */
+#define STATUS_SKEW (600 * STATUS_SECOND) /* by which clocks may differ */
 #define FINDINGS_OF_PLACE 9u
 
 /** status_find(k, level, topic, place, fmt, ...): one more finding. */

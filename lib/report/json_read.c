@@ -100,6 +100,7 @@ json_get_time(const struct json_value *v, const char *key)
     }
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    seconds = timegm(&tm) - (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    seconds =
+        timegm(&tm) - (sign == '-' ? -1 : 1) * ((int64_t)hours * 3600 + (int64_t)minutes * 60);
     return seconds * 1000000000 + fraction;
 }

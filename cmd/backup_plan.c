@@ -117,18 +117,6 @@ plan_commands(struct app *app, const struct backup_command_line *o, struct backu
     return VV_OK;
 }
 
-/** postgres://..., or NAME=postgres://...: where the URL begins; NULL if it is a path. */
-static const char *
-database_target(const char *argument)
-{
-    const char *equals = strchr(argument, '=');
-
-    if (postgres_is_url(argument)) {
-        return argument;
-    }
-    return equals != NULL && equals > argument && postgres_is_url(equals + 1) ? equals + 1 : NULL;
-}
-
 static enum vv_rc
 plan_database(struct app *app, struct backup_plan *p, const char *argument, const char *target)
 {
@@ -166,7 +154,7 @@ plan_sources(struct app *app, const struct arguments *args, struct backup_plan *
     p->options.paths = p->paths;
     p->options.databases = p->databases;
     for (size_t i = 0; i < args->count; i++) {
-        const char *target = database_target(args->items[i]);
+        const char *target = postgres_url_of(args->items[i]);
         if (target != NULL) {
             VV_TRY(plan_database(app, p, args->items[i], target));
         } else {

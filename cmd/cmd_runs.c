@@ -37,6 +37,7 @@ struct listing {
     const char *job;      /* NULL: all */
     struct vv_buf failed; /* of the run being printed */
     size_t shown;
+    size_t most;
 };
 
 /* ---- runs ---- */
@@ -165,7 +166,7 @@ put_event(void *ctx, const struct history_event *e, struct vv_error *err)
     char text[VV_TIME_TEXT];
 
     (void)err;
-    if (l->job != NULL && strcmp(l->job, e->job) != 0) {
+    if ((l->job != NULL && strcmp(l->job, e->job) != 0) || l->shown == l->most) {
         return VV_OK;
     }
     l->shown++;
@@ -208,8 +209,9 @@ list(struct listing *l, const struct runs_command_line *o, struct vv_error *err)
     enum history_kind kind = o->replications ? HISTORY_REPLICATION
                              : o->rehearsals ? HISTORY_REHEARSAL
                                              : HISTORY_INCIDENT;
-    size_t most = o->all ? INT64_MAX : o->last > 0 ? o->last : MOST_DEFAULT;
     VV_CLEANUP(table_freep) struct table *t = NULL;
+
+    l->most = o->all ? INT64_MAX : o->last > 0 ? o->last : MOST_DEFAULT;
 
     if (l->json != NULL) {
         json_put_array(l->json, of_events ? names[kind] : "runs");
@@ -220,9 +222,11 @@ list(struct listing *l, const struct runs_command_line *o, struct vv_error *err)
     }
     if (l->history == NULL) { /* nothing was noted yet */
     } else if (of_events) {
-        VV_TRY(run_history_events(l->history, kind, NULL, 0, most, put_event, l, err));
+        /* Those of the job are chosen here: how many there are of others is not known before. */
+        VV_TRY(run_history_events(l->history, kind, NULL, 0, l->job != NULL ? INT64_MAX : l->most,
+                                  put_event, l, err));
     } else {
-        VV_TRY(run_history_runs(l->history, l->job, most, put_run, l, err));
+        VV_TRY(run_history_runs(l->history, l->job, l->most, put_run, l, err));
     }
     if (l->json != NULL) {
         json_put_end(l->json);

@@ -67,8 +67,6 @@ seconds_parse(const char *text, uint64_t *ret)
 
     if (end != NULL && n < 1000000000 && strcmp(end, "ms") == 0) {
         ns = (int64_t)n * (NS_PER_S / 1000);
-    } else if (end != NULL && n < 1000000000 && strcmp(end, "s") == 0) {
-        ns = (int64_t)n * NS_PER_S;
     } else if (!duration_parse(text, &ns)) {
         return false;
     }

@@ -9,97 +9,48 @@
 #include "core/clock.h"
 #include "duration.h"
 #include "job_start.h"
+#include "postgres/postgres.h"
 #include "run_notes.h"
 #include "settings_keys.h"
+#include "word_list.h"
 
 #define PARTS_MOST 7u
 #define HOOK_LIMIT_MS (UINT64_C(10) * 60 * 1000)
 #define OURSELVES "/proc/self/exe"
 
-/* A command line that grows. */
-struct words {
-    struct vv_arena *arena;
-    const char **items;
-    size_t count;
-    size_t room;
-    bool failed;
-};
-
-static void
-put(struct words *w, const char *word)
-{
-    if (w->count + 1 >= w->room) {
-        size_t room = w->room == 0 ? 16 : w->room * 2;
-        const char **grown = vv_arena_alloc(w->arena, room * sizeof(*grown));
-        if (grown == NULL) {
-            w->failed = true;
-            return;
-        }
-        if (w->count > 0) {
-            memcpy(grown, w->items, w->count * sizeof(*grown));
-        }
-        w->items = grown;
-        w->room = room;
-    }
-    w->items[w->count++] = word;
-    w->items[w->count] = NULL;
-}
-
-/* "--NAME=VALUE": a value may begin with a dash. */
-static void
-put_option(struct words *w, const char *name, const char *value)
-{
-    size_t len = strlen(name) + strlen(value) + 4;
-    char *word = vv_arena_alloc(w->arena, len);
-
-    if (word == NULL) {
-        w->failed = true;
-        return;
-    }
-    (void)snprintf(word, len, "--%s=%s", name, value);
-    put(w, word);
-}
-
 /* "varve -r NAME COMMAND", with what was said to us. */
 static void
-begin_words(struct app *app, struct words *w, const struct settings_section *job,
+begin_words(struct app *app, struct word_list *w, const struct settings_section *job,
             const char *command)
 {
-    put(w, OURSELVES);
+    word_list_put(w, OURSELVES);
     if (app->global.config != NULL) {
-        put_option(w, "config", app->global.config);
+        word_list_option(w, "config", app->global.config);
     }
-    put_option(w, "repo", settings_get(job, "repository"));
-    put(w, command);
+    word_list_option(w, "repo", settings_get(job, "repository"));
+    word_list_put(w, command);
     if (app->global.json) {
-        put(w, "--json");
+        word_list_put(w, "--json");
     }
     if (app->global.progress) {
-        put(w, "--progress");
+        word_list_put(w, "--progress");
     }
     for (unsigned i = 0; i < app->global.verbose; i++) {
-        put(w, "--verbose");
+        word_list_put(w, "--verbose");
     }
 }
 
 static void
-put_options(struct words *w, const struct settings_section *job,
+put_options(struct word_list *w, const struct settings_section *job,
             const struct settings_option *options)
 {
     for (const struct settings_option *o = options; o->key != NULL; o++) {
         const struct settings_value *v = NULL;
         while ((v = settings_next(job, o->key, v)) != NULL) {
             if (v->key->kind != SETTINGS_FLAG) {
-                put_option(w, o->option, v->text);
+                word_list_option(w, o->option, v->text);
             } else if (strcmp(v->text, "yes") == 0) {
-                size_t len = strlen(o->option) + 3;
-                char *word = vv_arena_alloc(w->arena, len);
-                if (word == NULL) {
-                    w->failed = true;
-                    return;
-                }
-                (void)snprintf(word, len, "--%s", o->option);
-                put(w, word);
+                word_list_printf(w, "--%s", o->option);
             }
         }
     }
@@ -108,36 +59,29 @@ put_options(struct words *w, const struct settings_section *job,
 /* By this, and by the host, a job's snapshots are known: others in the repository are not its own to
  * forget. */
 static void
-put_tag(struct words *w, const struct settings_section *job)
+put_tag(struct word_list *w, const struct settings_section *job)
 {
-    size_t len = strlen(job->name) + 16;
-    char *word = vv_arena_alloc(w->arena, len);
-
-    if (word == NULL) {
-        w->failed = true;
-        return;
-    }
-    (void)snprintf(word, len, "--tag=job:%s", job->name);
-    put(w, word);
+    word_list_printf(w, "--tag=job:%s", job->name);
 }
 
 static void
-put_arguments(struct words *w, const struct settings_section *job, const char *key)
+put_arguments(struct word_list *w, const struct settings_section *job, const char *key)
 {
     const struct settings_value *v = NULL;
 
     while ((v = settings_next(job, key, v)) != NULL) {
-        put(w, v->text);
+        word_list_put(w, v->text);
     }
 }
 
 static void
-put_list(struct words *w, const struct settings_section *job, const char *key, const char *option)
+put_list(struct word_list *w, const struct settings_section *job, const char *key,
+         const char *option)
 {
     const struct settings_value *v = NULL;
 
     while ((v = settings_next(job, key, v)) != NULL) {
-        put_option(w, option, v->text);
+        word_list_option(w, option, v->text);
     }
 }
 
@@ -157,16 +101,16 @@ struct planning {
     const struct settings_section *section;
     struct job_plan *plan;
     struct job_part *parts;
-    struct words words; /* of the part being made */
+    struct word_list words; /* of the part being made */
 };
 
-static struct words *
+static struct word_list *
 begin_part(struct planning *k, const char *name, enum job_part_kind kind)
 {
     struct job_part *part = &k->parts[k->plan->job.part_count++];
 
     *part = (struct job_part){.name = name, .kind = kind};
-    k->words = (struct words){.arena = &k->plan->arena};
+    k->words = (struct word_list){.arena = &k->plan->arena};
     begin_words(k->app, &k->words, k->section, name);
     return &k->words;
 }
@@ -182,7 +126,7 @@ static enum vv_rc
 plan_backup(struct planning *k, struct vv_error *err)
 {
     const struct settings_section *s = k->section;
-    struct words *w;
+    struct word_list *w;
 
     if (settings_get(s, "path") == NULL && settings_get(s, "database") == NULL &&
         settings_get(s, "exec") == NULL) {
@@ -191,7 +135,7 @@ plan_backup(struct planning *k, struct vv_error *err)
     w = begin_part(k, "backup", JOB_BACKUP);
     put_options(w, s, settings_backup_options);
     put_tag(w, s);
-    put(w, "--");
+    word_list_put(w, "--");
     put_arguments(w, s, "path");
     put_arguments(w, s, "database");
     return end_part(k, err);
@@ -201,7 +145,7 @@ plan_backup(struct planning *k, struct vv_error *err)
 static enum vv_rc
 plan_replicate(struct planning *k, struct vv_error *err)
 {
-    struct words *w;
+    struct word_list *w;
 
     if (settings_get(k->section, "replicate-to") == NULL) {
         return VV_OK;
@@ -216,15 +160,15 @@ static enum vv_rc
 plan_retention(struct planning *k, struct vv_error *err)
 {
     bool forget = has_any(k->section, settings_forget_options);
-    struct words *w;
+    struct word_list *w;
 
     if (forget) {
         w = begin_part(k, "forget", JOB_NEEDS_BACKUP);
         put_options(w, k->section, settings_forget_options);
         put_tag(w, k->section);
-        put_option(w, "host", app_host()); /* another host may have a job of this name */
+        word_list_option(w, "host", app_host()); /* another host may have a job of this name */
         if (job_is_watched(k->app, k->section->name)) {
-            put_option(w, "max-loss", "100"); /* of an hour's snapshots most are to go */
+            word_list_option(w, "max-loss", "100"); /* of an hour's snapshots most are to go */
         }
         VV_TRY(end_part(k, err));
     }
@@ -243,7 +187,7 @@ plan_reading(struct planning *k, const char *key, const char *command, struct vv
     if (budget == NULL) {
         return VV_OK;
     }
-    put_option(begin_part(k, command, JOB_ANY), "budget", budget);
+    word_list_option(begin_part(k, command, JOB_ANY), "budget", budget);
     return end_part(k, err);
 }
 
@@ -291,17 +235,17 @@ static enum vv_rc
 plan_rehearsal(struct planning *k, struct vv_error *err)
 {
     const char *scratch = settings_get(k->section, "rehearse-scratch");
-    struct words *w;
+    struct word_list *w;
 
     if (!rehearsal_is_due(k->section)) {
         return VV_OK;
     }
     w = begin_part(k, "rehearse", JOB_ANY);
     if (scratch != NULL) {
-        put_option(w, "scratch", scratch);
+        word_list_option(w, "scratch", scratch);
     }
     put_tag(w, k->section);
-    put(w, "latest");
+    word_list_put(w, "latest");
     return end_part(k, err);
 }
 
@@ -312,7 +256,7 @@ plan_hooks(struct planning *k, struct vv_error *err)
     int64_t ns = 0;
 
     for (enum job_moment m = JOB_BEFORE; m < JOB_MOMENTS; m++) {
-        struct words w = {.arena = &k->plan->arena};
+        struct word_list w = {.arena = &k->plan->arena};
         put_arguments(&w, k->section, job_moment_name(m));
         if (w.failed) {
             return vv_error_nomem(err);
@@ -353,11 +297,11 @@ enum vv_rc
 job_plan_files(const struct settings_section *section, struct vv_arena *arena, int *ret_count,
                const char *const **ret, struct vv_error *err)
 {
-    struct words w = {.arena = arena};
+    struct word_list w = {.arena = arena};
 
     put_options(&w, section, settings_file_options);
     put_tag(&w, section);
-    put(&w, "--");
+    word_list_put(&w, "--");
     put_arguments(&w, section, "path");
     *ret = w.items;
     *ret_count = (int)w.count;
@@ -368,14 +312,13 @@ enum vv_rc
 job_plan_receiver(struct app *app, const struct settings_section *section, const char *database,
                   struct vv_arena *arena, const char *const **ret, struct vv_error *err)
 {
-    struct words w = {.arena = arena};
-    const char *equals = strchr(database, '=');
-    const char *scheme = strstr(database, "://");
+    struct word_list w = {.arena = arena};
+    const char *url = postgres_url_of(database);
 
     begin_words(app, &w, section, "wal");
-    put(&w, "receive");
-    put(&w, "--");
-    put(&w, equals != NULL && scheme != NULL && equals < scheme ? equals + 1 : database);
+    word_list_put(&w, "receive");
+    word_list_put(&w, "--");
+    word_list_put(&w, url != NULL ? url : database);
     *ret = w.items;
     return w.failed ? vv_error_nomem(err) : VV_OK;
 }

@@ -11,52 +11,11 @@
 
 #include "duration.h"
 #include "notify_settings.h"
+#include "word_list.h"
 
 #define JITTER_S UINT64_C(600)
 #define STATUS_JITTER_S UINT64_C(300)
 #define NS_PER_S INT64_C(1000000000)
-
-/* A list that grows in an arena. */
-struct word_list {
-    struct vv_arena *arena;
-    const char **items;
-    size_t count;
-    size_t room;
-    bool failed;
-};
-
-static void
-put(struct word_list *w, const char *word)
-{
-    if (word == NULL || w->failed) {
-        w->failed = true;
-        return;
-    }
-    if (w->count + 1 >= w->room) {
-        size_t room = w->room == 0 ? 16 : w->room * 2;
-        const char **grown = vv_arena_alloc(w->arena, room * sizeof(*grown));
-        if (grown == NULL) {
-            w->failed = true;
-            return;
-        }
-        if (w->count > 0) {
-            memcpy(grown, w->items, w->count * sizeof(*grown));
-        }
-        w->items = grown;
-        w->room = room;
-    }
-    w->items[w->count++] = word;
-    w->items[w->count] = NULL;
-}
-
-/* The list, which may be empty; NULL: out of memory. */
-static const char *const *
-list_of(struct word_list *w)
-{
-    static const char *const none[] = {NULL};
-
-    return w->failed ? NULL : w->count == 0 ? none : w->items;
-}
 
 static const char *
 copy_text(struct vv_arena *a, struct vv_buf *text)
@@ -160,14 +119,14 @@ find_environment(struct making *m, struct vv_error *err)
         }
         (void)snprintf(prefix, sizeof(prefix), "%s=", known[i].name);
         VV_TRY(absolute(m, prefix, value, &word, err));
-        put(&w, word);
+        word_list_put(&w, word);
         if (i == 0) {
             m->state = word + strlen(prefix);
         } else if (i == 1) {
             m->cache = word + strlen(prefix);
         }
     }
-    m->jobs->environment = list_of(&w);
+    m->jobs->environment = word_list_items(&w);
     return m->jobs->environment == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
@@ -190,22 +149,19 @@ static void
 begin_words(const struct making *m, struct word_list *w, const char *command)
 {
     *w = (struct word_list){.arena = &m->jobs->arena};
-    put(w, m->program);
+    word_list_put(w, m->program);
     if (m->config != NULL) {
-        put(w, m->config);
+        word_list_put(w, m->config);
     }
-    put(w, command);
-    put(w, "--quiet");
+    word_list_put(w, command);
+    word_list_put(w, "--quiet");
 }
 
 static void
 put_jitter(struct word_list *w, uint64_t seconds)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
-
     if (seconds > 0) {
-        vv_buf_printf(&text, "--jitter=%llus", (unsigned long long)seconds);
-        put(w, copy_text(w->arena, &text));
+        word_list_printf(w, "--jitter=%llus", (unsigned long long)seconds);
     }
 }
 
@@ -222,10 +178,10 @@ make_words(const struct making *m, struct scheduled_job *j, struct vv_error *err
     if (m->manager == SCHEDULE_CRONTAB) {
         put_jitter(&w, j->jitter_s);
     } else if (j->kind == SCHEDULED_RUN) {
-        put(&w, "--wait");
+        word_list_put(&w, "--wait");
     }
-    put(&w, j->name);
-    j->words = list_of(&w);
+    word_list_put(&w, j->name);
+    j->words = word_list_items(&w);
     return j->words == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
@@ -255,6 +211,18 @@ find_jitter(const struct settings_section *s, struct scheduled_job *j, struct vv
     return VV_OK;
 }
 
+/* Those for state and cache, where they are not systemd's to make. */
+static void
+put_directories(const struct making *m, struct word_list *writable)
+{
+    if (m->state != NULL) {
+        word_list_put(writable, m->state);
+    }
+    if (m->cache != NULL) {
+        word_list_put(writable, m->cache);
+    }
+}
+
 /* Repositories here that the job writes to; and do they have commands of their own? */
 static void
 look_at_repositories(const struct making *m, const struct settings_section *s,
@@ -270,7 +238,7 @@ look_at_repositories(const struct making *m, const struct settings_section *s,
             const struct settings_section *r = settings_find(m->settings, "repository", v->text);
             const char *url = r != NULL ? settings_get(r, "url") : NULL;
             if (url != NULL && url[0] == '/') {
-                put(writable, url);
+                word_list_put(writable, url);
             }
             for (size_t k = 0; r != NULL && k < VV_COUNT(commands); k++) {
                 j->commands = j->commands || settings_get(r, commands[k]) != NULL;
@@ -280,19 +248,19 @@ look_at_repositories(const struct making *m, const struct settings_section *s,
 }
 
 /* Is anybody told of this job? */
-static bool
-is_told(const struct making *m, const struct settings_section *s)
+static enum vv_rc
+is_told(const struct making *m, const struct settings_section *s, bool *ret, struct vv_error *err)
 {
-    static const char *const channels[] = {"mail-to",      "command",      "ping-url",
-                                           "ping-failure", "ping-success", "ping-start"};
     const struct settings_section *n = notify_settings_of(m->settings, s);
+    struct notify_settings channels;
 
-    for (size_t i = 0; n != NULL && i < VV_COUNT(channels); i++) {
-        if (settings_get(n, channels[i]) != NULL) {
-            return true;
+    if (n != NULL) {
+        VV_TRY(notify_settings_make(n, &m->jobs->arena, &channels, err));
+        for (enum notify_channel c = NOTIFY_PING; c < NOTIFY_CHANNELS; c++) {
+            *ret = *ret || notify_has(&channels, c);
         }
     }
-    return false;
+    return VV_OK;
 }
 
 /* Mail is put into a spool, and a command does whatever it does. */
@@ -327,15 +295,10 @@ make_job(const struct making *m, const struct settings_section *s, struct schedu
     j->restores = j->kind == SCHEDULED_RUN && settings_get(s, "rehearse-every") != NULL;
     look_at_repositories(m, s, j, &writable);
     if (j->restores && settings_get(s, "rehearse-scratch") != NULL) {
-        put(&writable, settings_get(s, "rehearse-scratch"));
+        word_list_put(&writable, settings_get(s, "rehearse-scratch"));
     }
-    if (m->state != NULL) {
-        put(&writable, m->state);
-    }
-    if (m->cache != NULL) {
-        put(&writable, m->cache);
-    }
-    j->writable = list_of(&writable);
+    put_directories(m, &writable);
+    j->writable = word_list_items(&writable);
     return j->writable == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
@@ -350,10 +313,10 @@ make_missed(const struct making *m, struct vv_error *err)
         jitter_s = j->kind == SCHEDULED_RUN && j->jitter_s > jitter_s ? j->jitter_s : jitter_s;
     }
     begin_words(m, &w, "run");
-    put(&w, "--missed");
-    put(&w, "--all");
+    word_list_put(&w, "--missed");
+    word_list_put(&w, "--all");
     put_jitter(&w, jitter_s);
-    m->jobs->missed_words = list_of(&w);
+    m->jobs->missed_words = word_list_items(&w);
     return m->jobs->missed_words == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
@@ -374,15 +337,10 @@ make_status(const struct making *m, struct scheduled_job *j, struct vv_error *er
                                 .commands = true};
     VV_TRY(schedule_parse(j->schedule_text, &j->schedule, err));
     begin_words(m, &w, "status");
-    put(&w, "--notify");
-    if (m->state != NULL) {
-        put(&writable, m->state);
-    }
-    if (m->cache != NULL) {
-        put(&writable, m->cache);
-    }
-    j->words = list_of(&w);
-    j->writable = list_of(&writable);
+    word_list_put(&w, "--notify");
+    put_directories(m, &writable);
+    j->words = word_list_items(&w);
+    j->writable = word_list_items(&writable);
     return j->words == NULL || j->writable == NULL ? vv_error_nomem(err) : VV_OK;
 }
 
@@ -417,13 +375,13 @@ make_jobs(const struct making *m, struct vv_error *err)
             struct scheduled_job *j = &all->items[all->count++];
             *j = (struct scheduled_job){.kind = SCHEDULED_RUN, .schedule = schedule};
             VV_TRY(make_job(m, s, j, err));
-            told = told || is_told(m, s);
+            VV_TRY(is_told(m, s, &told, err));
         }
         if (is_watched(m, s)) {
             struct scheduled_job *j = &all->items[all->count++];
             *j = (struct scheduled_job){.kind = SCHEDULED_WATCH};
             VV_TRY(make_job(m, s, j, err));
-            told = told || is_told(m, s);
+            VV_TRY(is_told(m, s, &told, err));
         }
     }
     return told ? make_status(m, &all->items[all->count++], err) : VV_OK;

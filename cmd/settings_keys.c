@@ -138,15 +138,14 @@ is_command(const char *text)
 static bool
 is_database(const char *text)
 {
-    const char *equals = strchr(text, '=');
-    const char *url = postgres_is_url(text) || equals == NULL ? text : equals + 1;
+    const char *url = postgres_url_of(text);
 
-    return url != text + 1 && postgres_is_url(url) &&
-           (!postgres_available() || postgres_target_check(url, NULL) == VV_OK);
+    return url != NULL && (!postgres_available() || postgres_target_check(url, NULL) == VV_OK);
 }
 
 /* ---- keys ---- */
 
+#define DURATION .check = is_duration, .wanted = "a duration such as 26h, 30d, 1y6w"
 #define COUNT .check = is_count, .value = "N", .wanted = "1 to 1000000, or all"
 
 static const struct settings_key repository_keys[] = {
@@ -290,11 +289,7 @@ static const struct settings_key job_keys[] = {
     {.name = "keep-weekly", COUNT, .help = "keep the newest of each week, N weeks"},
     {.name = "keep-monthly", COUNT, .help = "keep the newest of each month, N months"},
     {.name = "keep-yearly", COUNT, .help = "keep the newest of each year, N years"},
-    {.name = "keep-within",
-     .check = is_duration,
-     .value = "30d",
-     .wanted = "a duration such as 36h, 30d, 1y6w",
-     .help = "keep all that are not older"},
+    {.name = "keep-within", DURATION, .value = "30d", .help = "keep all that are not older"},
     {.name = "keep-tag", .list = true, .value = "TAG", .help = "keep all with this word"},
     {.name = "prune",
      .kind = SETTINGS_FLAG,
@@ -339,9 +334,8 @@ static const struct settings_key job_keys[] = {
      .value = "yes",
      .help = "varve schedule install: have it watched continuously, too (varve watch)"},
     {.name = "rehearse-every",
-     .check = is_duration,
+     DURATION,
      .value = "30d",
-     .wanted = "a duration such as 7d, 4w",
      .help = "rehearse restoring the newest snapshot, if the last time was longer ago"},
     {.name = "rehearse-scratch",
      .check = is_absolute,
@@ -349,30 +343,25 @@ static const struct settings_key job_keys[] = {
      .wanted = "an absolute path",
      .help = "in a directory below this one (default: TMPDIR, else /var/tmp)"},
     {.name = "max-age",
-     .check = is_duration,
+     DURATION,
      .value = "26h",
-     .wanted = "a duration such as 26h, 8d",
      .help = "status: the newest snapshot, here and in every copy, is not older (default: by the "
              "schedule, else 26h)"},
     {.name = "max-full-age",
-     .check = is_duration,
+     DURATION,
      .value = "35d",
-     .wanted = "a duration such as 26h, 8d",
      .help = "status: nor is the newest full one"},
     {.name = "max-unread-age",
-     .check = is_duration,
+     DURATION,
      .value = "90d",
-     .wanted = "a duration such as 26h, 8d",
      .help = "status: everything stored was read back within this time"},
     {.name = "max-rehearsal-age",
-     .check = is_duration,
+     DURATION,
      .value = "35d",
-     .wanted = "a duration such as 26h, 8d",
      .help = "status: a restore was rehearsed within this time"},
     {.name = "space-lasts",
-     .check = is_duration,
+     DURATION,
      .value = "14d",
-     .wanted = "a duration such as 26h, 8d",
      .help = "status: at the present growth there is space for so long (default: 14d)"},
     {.name = "watch-quiet",
      .check = is_seconds,

@@ -8,44 +8,16 @@
 #include "report/json_read.h"
 #include "service/process.h"
 #include "signals.h"
+#include "word_list.h"
 
 #define OURSELVES "/proc/self/exe"
-#define WORDS_MOST 12u
 #define SAMPLE_DISTANCE (INT64_C(3600) * 1000000000)
 #define SAMPLES_SINCE (INT64_C(60) * 24 * 3600 * 1000000000)
 #define SAMPLES_MOST 2000u
 
-/* A question, as a command line. */
-struct question {
-    struct vv_arena *arena;
-    const char *words[WORDS_MOST];
-    size_t count;
-    bool failed;
-};
-
-static void
-put(struct question *q, const char *word)
-{
-    q->words[q->count++] = word; /* see WORDS_MOST */
-}
-
-static void
-put_option(struct question *q, const char *name, const char *value)
-{
-    size_t len = strlen(name) + strlen(value) + 4;
-    char *word = vv_arena_alloc(q->arena, len);
-
-    if (word == NULL) {
-        q->failed = true;
-        return;
-    }
-    (void)snprintf(word, len, "--%s=%s", name, value);
-    put(q, word);
-}
-
 /* Copies are opened as the job's repository is: they have its keys. */
 static void
-put_secret(struct question *q, const struct settings_section *repository,
+put_secret(struct word_list *q, const struct settings_section *repository,
            const struct settings_section *own)
 {
     static const char *const keys[] = {"key-file", "passphrase-file", "passphrase-command"};
@@ -56,7 +28,7 @@ put_secret(struct question *q, const struct settings_section *repository,
             return; /* its own, by its name */
         }
         if (value != NULL) {
-            put_option(q, keys[i], value);
+            word_list_option(q, keys[i], value);
             return;
         }
     }
@@ -64,20 +36,20 @@ put_secret(struct question *q, const struct settings_section *repository,
 
 static void
 begin_question(const struct status_asking *a, struct status_facts *f,
-               const struct settings_section *job, const char *name, struct question *ret)
+               const struct settings_section *job, const char *name, struct word_list *ret)
 {
     const struct settings_section *own =
         settings_find(a->settings, "repository", settings_get(job, "repository"));
     const struct settings_section *asked = settings_find(a->settings, "repository", name);
 
-    *ret = (struct question){.arena = &f->arena};
-    put(ret, OURSELVES);
+    *ret = (struct word_list){.arena = &f->arena};
+    word_list_put(ret, OURSELVES);
     if (a->app->global.config != NULL) {
-        put_option(ret, "config", a->app->global.config);
+        word_list_option(ret, "config", a->app->global.config);
     }
-    put(ret, "--json");
-    put(ret, "--quiet");
-    put_option(ret, "repo", name);
+    word_list_put(ret, "--json");
+    word_list_put(ret, "--quiet");
+    word_list_option(ret, "repo", name);
     if (own != NULL && asked != NULL && own != asked) {
         put_secret(ret, asked, own);
     }
@@ -98,10 +70,10 @@ answer_release(struct answer *w)
 }
 
 static enum vv_rc
-ask(const struct status_asking *a, struct question *q, struct answer *ret, struct vv_error *err)
+ask(const struct status_asking *a, struct word_list *q, struct answer *ret, struct vv_error *err)
 {
     struct process_spec spec = {
-        .words = q->words, .capture = true, .silent = true, .limit_ms = a->limit_ms};
+        .words = word_list_items(q), .capture = true, .silent = true, .limit_ms = a->limit_ms};
     const char *said;
     enum vv_rc rc;
 
@@ -285,7 +257,7 @@ status_ask_place(const struct status_asking *a, const struct settings_section *j
                  struct vv_error *err)
 {
     const struct settings_section *section = settings_find(a->settings, "repository", name);
-    struct question q;
+    struct word_list q;
     struct answer w;
     enum vv_rc rc;
 
@@ -299,7 +271,7 @@ status_ask_place(const struct status_asking *a, const struct settings_section *j
         return VV_OK;
     }
     begin_question(a, f, job, name, &q);
-    put(&q, "inspect");
+    word_list_put(&q, "inspect");
     rc = ask(a, &q, &w, err);
     if (rc == VV_OK) {
         take_answer(a, job->name, name, &w, ret, f);
@@ -311,34 +283,23 @@ status_ask_place(const struct status_asking *a, const struct settings_section *j
 
 /* ---- databases ---- */
 
-/* "NAME=postgres://..." or the address alone: who it is, and where. */
-static const char *
-split_database(const char *text, struct vv_arena *arena, const char **ret_name)
-{
-    const char *equals = strchr(text, '=');
-
-    *ret_name = "postgres";
-    if (postgres_is_url(text) || equals == NULL) {
-        return text;
-    }
-    *ret_name = vv_arena_copy(arena, text, (size_t)(equals - text));
-    return equals + 1;
-}
-
 static enum vv_rc
 ask_database(const struct status_asking *a, const struct settings_section *job, const char *text,
              struct status_facts *f, struct status_wal *ret, struct vv_error *err)
 {
-    const char *address = split_database(text, &f->arena, &ret->database);
+    const char *url = postgres_url_of(text);
     const struct json_value *first;
-    struct question q;
+    struct word_list q;
     struct answer w;
     enum vv_rc rc;
 
     begin_question(a, f, job, settings_get(job, "repository"), &q);
-    put(&q, "wal");
-    put(&q, "check");
-    put(&q, address);
+    word_list_put(&q, "wal");
+    word_list_put(&q, "check");
+    word_list_put(&q, url != NULL ? url : text);
+    ret->database = url != NULL && url > text
+                        ? vv_arena_copy(&f->arena, text, (size_t)(url - text) - 1)
+                        : "postgres";
     q.failed = q.failed || ret->database == NULL;
     rc = ask(a, &q, &w, err);
     if (rc == VV_OK) {

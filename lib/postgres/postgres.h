@@ -35,6 +35,9 @@ bool postgres_available(void);
 
 /** postgres_is_url(text): "postgres://..." or "postgresql://..."? */
 bool postgres_is_url(const char *text);
+/** postgres_url_of(argument): where the URL begins in "postgres://..." or "NAME=postgres://..."; NULL: it is
+ *  neither. */
+const char *postgres_url_of(const char *argument);
 
 /**
  * postgres_target_check(target, err): is this a URL or a "keyword=value" string libpq takes?

@@ -181,6 +181,10 @@ assert len(items) >= 4 and all(r["destination"] == "site" for r in items), items
 assert all(r["run"] and r["job"] == "web" and r["repository"] == "main" for r in items), items
 assert sum(r["bytes"] for r in items) > 0
 END
+# Those of a job are so many of its own, whatever was done since.
+assert_exit 0 varve -r main replicate --to site >/dev/null
+assert_exit 0 varve runs web --replications --json --last 1 >out.json
+assert_eq "$(json out.json '[(r["job"], r["destination"]) for r in d["replications"]]')" '[["web", "site"]]'
 assert_exit 0 varve -r main rehearse latest --json >out.json
 assert_exit 0 varve runs --rehearsals >out
 assert_grep ' main .* ok +proven' out

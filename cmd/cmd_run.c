@@ -77,6 +77,7 @@ run_job(struct app *app, struct job_run *k, bool wait)
     VV_CLEANUP(vv_fd_closep) int lock = -1;
     struct job_report report = {0};
     struct job_plan plan = {0};
+    enum exit_code sites = EXIT_DONE;
     int64_t began;
     enum vv_rc rc = job_check_secrets(app, k->section);
 
@@ -85,6 +86,7 @@ run_job(struct app *app, struct job_run *k, bool wait)
     began = now();
     rc = rc == VV_OK ? job_plan_make(app, k->section, &plan, &app->err) : rc;
     if (rc == VV_OK) {
+        sites = job_check_sites(app, k->section) ? EXIT_DONE : EXIT_PROBLEMS;
         run_notes_begin(app, k->log.run, k->section->name, began);
         job_notify_start(&k->notify);
         plan.job.environment = k->log.environment;
@@ -93,7 +95,8 @@ run_job(struct app *app, struct job_run *k, bool wait)
         rc = job_run(&plan.job, signals_cancel(), &report, &app->err);
     }
     if (rc == VV_OK) {
-        k->code = job_notify_end(&k->notify, &report, job_report_code(&report));
+        k->code = exit_code_worse(job_report_code(&report), sites);
+        k->code = job_notify_end(&k->notify, &report, k->code);
         run_notes_end(app, k->log.run, k->section->name, began, &report, k->code);
         job_report_print(app, k->section->name, &report, began, k->code, &k->notify);
         rc = report.cancelled ? vv_cancel_check(signals_cancel(), &app->err) : VV_OK;

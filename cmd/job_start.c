@@ -63,25 +63,50 @@ job_check_global(struct app *app)
     return VV_OK;
 }
 
+static enum vv_rc
+check_repository(struct app *app, const char *name, struct vv_error *err)
+{
+    struct settings *c = NULL;
+    unsigned known;
+
+    VV_TRY(settings_input_read(app, &c, err));
+    known = settings_problem_count(c); /* of jobs before this one */
+    VV_TRY(settings_check_secrets(c, settings_find(c, "repository", name), err));
+    return settings_input_refuse(c, known, err);
+}
+
 enum vv_rc
 job_check_secrets(struct app *app, const struct settings_section *job)
 {
-    static const char *const keys[] = {"repository", "replicate-to"};
-    struct settings *c = NULL;
+    return check_repository(app, settings_get(job, "repository"), &app->err);
+}
 
-    VV_TRY(settings_input_read(app, &c, &app->err));
-    for (size_t i = 0; i < VV_COUNT(keys); i++) {
-        const struct settings_value *v = NULL;
-        while ((v = settings_next(job, keys[i], v)) != NULL) {
-            unsigned known = settings_problem_count(c); /* of jobs before this one */
-            VV_TRY(settings_check_secrets(c, settings_find(c, "repository", v->text), &app->err));
-            VV_TRY(settings_input_refuse(c, known, &app->err));
+bool
+job_check_sites(struct app *app, const struct settings_section *job)
+{
+    const struct settings_value *v = NULL;
+    bool well = true;
+
+    while ((v = settings_next(job, "replicate-to", v)) != NULL) {
+        struct vv_error err = {0};
+        if (check_repository(app, v->text, &err) != VV_OK) {
+            vv_emit(&app->messages.events, VV_EVENT_PROBLEM, "site-secret", vv_span(NULL, 0),
+                    "%s%s%s%s", err.message, err.hint[0] != '\0' ? " (" : "", err.hint,
+                    err.hint[0] != '\0' ? ")" : "");
+            well = false;
         }
     }
-    return VV_OK;
+    return well;
 }
 
 /* ---- one at a time ---- */
+
+/* By a lock that others may have, too: two that ask do not see each other. */
+static bool
+is_held(int fd)
+{
+    return flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
 
 /* 'varve watch' holds it for the time of a snapshot: that is waited for. */
 static bool
@@ -152,7 +177,7 @@ job_is_watched(struct app *app, const char *job)
         vv_error_clear(&app->err);
         return false;
     }
-    return flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    return is_held(fd);
 }
 
 enum vv_rc
@@ -194,12 +219,11 @@ job_is_running(const char *job)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
     VV_CLEANUP(vv_fd_closep) int fd = -1;
-    bool got = true;
 
     if (directories_find(DIRECTORY_STATE, &path, NULL) != VV_OK) {
         return false;
     }
     vv_buf_printf(&path, "/run-%s.lock", job);
     fd = open(vv_buf_text(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return fd >= 0 && vv_file_lock(fd, false, &got, NULL) == VV_OK && !got && !held_by_watch(fd);
+    return fd >= 0 && is_held(fd) && !held_by_watch(fd);
 }

@@ -10,8 +10,11 @@ MUST_CHECK enum vv_rc job_find(struct app *app, const struct settings *c, const 
 /** job_check_global(app): VV_EUSAGE for options that would reach none of the job's parts: what each must
  *  know stands in the configuration. */
 MUST_CHECK enum vv_rc job_check_global(struct app *app);
-/** job_check_secrets(app, job): of what this job needs; another's missing key is not its business. */
+/** job_check_secrets(app, job): of the job's own repository; another's missing key is not its business. */
 MUST_CHECK enum vv_rc job_check_secrets(struct app *app, const struct settings_section *job);
+/** job_check_sites(app, job): of those it is copied to.  What is wrong is told as a problem, and is no reason not
+ *  to back up: false. */
+MUST_CHECK bool job_check_sites(struct app *app, const struct settings_section *job);
 
 enum job_lock_use {
     JOB_LOCK_RUN,   /* VV_EREFUSED, and who, if a run holds it; a watch's snapshot is waited for */

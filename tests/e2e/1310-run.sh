@@ -203,6 +203,21 @@ assert_eq "$(state rehearse)" ok
 assert_exit 1 varve -r main rehearse --tag job:nosuch latest >out 2>problems
 assert_grep "job:nosuch" problems
 
+# ---- a site's key that is missing, or open to others, keeps nobody from backing up ----
+printf '%s\n' "${base/"url = $WORK/site"/"url = $WORK/site
+ssh-identity = $WORK/id"}" 'replicate-to = site' >varve.conf
+chmod 600 varve.conf
+run 3
+assert_eq "$(state backup)" ok
+assert_grep "ssh-identity: cannot look at '$WORK/id'" problems
+: >id
+chmod 644 id
+run 3
+assert_eq "$(state backup) $(state replicate)" 'ok ok'
+assert_grep "others can read '$WORK/id'.*chmod go=" problems
+chmod 600 id
+run 0
+
 # ---- several, and what is no job ----
 base="$base
 [job etc]

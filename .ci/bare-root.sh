@@ -40,6 +40,7 @@ bare_root()
         # Bare: what debootstrap has left behind is not there in a freshly made image either.
         rm -rf "$work/made"/var/lib/apt/lists/* "$work/made"/var/cache/apt/archives/*.deb
         mkdir -p "${bare_root_kept%/*}"
+        find "${bare_root_kept%/*}" -name 'bookworm.tar.*' -mmin +60 -delete # of one that was interrupted
         # Under its name at once and whole, whoever else makes one.
         tar -C "$work/made" --numeric-owner --xattrs -cf "$bare_root_kept.$$" .
         mv "$bare_root_kept.$$" "$bare_root_kept"

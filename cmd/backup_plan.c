@@ -217,7 +217,6 @@ backup_plan_make(struct app *app, const struct backup_command_line *o, const str
         .full = o->full,
         .dry_run = o->dry_run,
         .verbose = app->global.verbose > 0,
-        .count_first = tty_is_terminal(STDERR_FILENO) && !app->global.quiet,
         .threads = o->threads,
     };
     VV_TRY(plan_level(app, o->compression, &p->options.level));

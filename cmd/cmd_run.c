@@ -95,9 +95,13 @@ run_job(struct app *app, struct job_run *k, bool wait)
         rc = job_run(&plan.job, signals_cancel(), &report, &app->err);
     }
     if (rc == VV_OK) {
-        k->code = exit_code_worse(job_report_code(&report), sites);
-        k->code = job_notify_end(&k->notify, &report, k->code);
-        run_notes_end(app, k->log.run, k->section->name, began, &report, k->code);
+        enum exit_code own = exit_code_worse(job_report_code(&report), sites);
+        /* First: telling may take long, and be ended. */
+        run_notes_end(app, k->log.run, k->section->name, began, &report, own);
+        k->code = job_notify_end(&k->notify, &report, own);
+        if (k->code != own) {
+            run_notes_end(app, k->log.run, k->section->name, began, &report, k->code);
+        }
         job_report_print(app, k->section->name, &report, began, k->code, &k->notify);
         rc = report.cancelled ? vv_cancel_check(signals_cancel(), &app->err) : VV_OK;
     }

@@ -2,7 +2,13 @@
 /* From results to the documented exit codes. */
 #include "exit_code.h"
 
+#include "service/exit_codes.h"
 #include <stddef.h>
+
+_Static_assert((int)CODE_PROBLEMS == (int)EXIT_PROBLEMS && (int)CODE_DAMAGED == (int)EXIT_CORRUPT &&
+                   (int)CODE_NO_SPACE == (int)EXIT_NO_SPACE &&
+                   (int)CODE_INTERRUPTED == (int)EXIT_INTERRUPTED,
+               "services act by the codes that commands end with");
 
 enum exit_code
 exit_code_of(enum vv_rc rc, enum vv_origin origin)

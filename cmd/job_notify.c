@@ -171,17 +171,6 @@ job_notify_start(struct job_notify *n)
     }
 }
 
-static void
-put_failed(const struct job_report *report, struct vv_buf *out)
-{
-    for (size_t i = 0; i < report->count; i++) {
-        const struct job_result *r = &report->results[i];
-        if (r->state == JOB_FAILED || r->state == JOB_PROBLEMS) {
-            vv_buf_printf(out, "%s%s", out->len > 0 ? " " : "", r->name);
-        }
-    }
-}
-
 enum exit_code
 job_notify_end(struct job_notify *n, const struct job_report *report, enum exit_code code)
 {
@@ -194,7 +183,7 @@ job_notify_end(struct job_notify *n, const struct job_report *report, enum exit_
 
     if (n->wanted) {
         if (report != NULL) {
-            put_failed(report, &failed);
+            job_report_failed(report, &failed);
             job_report_summary(report, &summary);
         } else {
             message_escape(&summary, n->app->err.message);
@@ -212,29 +201,16 @@ job_notify_end(struct job_notify *n, const struct job_report *report, enum exit_
     return good ? code : exit_code_worse(code, EXIT_PROBLEMS);
 }
 
-bool
-job_notify_silence(struct job_notify *n, const char *critical, const char *text)
+void
+job_notify_status(struct job_notify *n, enum notify_event event, const char *critical,
+                  const char *text)
 {
-    struct notify_facts f = {
-        .event = NOTIFY_SILENCE, .failed = critical, .summary = text, .tail = ""};
+    struct notify_facts f = {.event = event, .failed = critical, .summary = text, .tail = ""};
+    struct notify_report report;
 
-    if (!n->wanted) {
-        return true;
+    if (n->wanted) {
+        (void)send_all(n, &f, &report);
     }
-    n->told[AT_END] = true;
-    return send_all(n, &f, &n->reports[AT_END]);
-}
-
-bool
-job_notify_silence_over(struct job_notify *n, const char *text)
-{
-    struct notify_facts f = {.event = NOTIFY_RECOVERY, .failed = "", .summary = text, .tail = ""};
-
-    if (!n->wanted) {
-        return true;
-    }
-    n->told[AT_END] = true;
-    return send_all(n, &f, &n->reports[AT_END]);
 }
 
 bool

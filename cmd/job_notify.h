@@ -32,13 +32,11 @@ void job_notify_start(struct job_notify *n);
  *  The code that it ends with now. */
 enum exit_code job_notify_end(struct job_notify *n, const struct job_report *report,
                               enum exit_code code);
-/** job_notify_silence(n, critical, text): it has not gone well for too long, or the like: ${critical} is what makes
- *  two such troubles the same (struct notify_facts), ${text} says since when, and what to do.  False: somebody was
- *  to be told, and was not. */
-bool job_notify_silence(struct job_notify *n, const char *critical, const char *text);
-/** job_notify_silence_over(n, text): it is not so any more; ${text} says how it is.  Only who was told of the silence
- *  is told of that.  False: as above. */
-bool job_notify_silence_over(struct job_notify *n, const char *text);
+/** job_notify_status(n, event, critical, text): as 'varve status' has found it.  NOTIFY_SILENCE: it has not gone
+ *  well for too long, or the like: ${critical} is what makes it so, and another ${critical} another trouble.
+ *  NOTIFY_RECOVERY: it is not so any more; only who was told of the silence is told.  ${text}: lines. */
+void job_notify_status(struct job_notify *n, enum notify_event event, const char *critical,
+                       const char *text);
 /** job_notify_was_silent(job): was anybody told of a silence that is not over? */
 bool job_notify_was_silent(const struct settings_section *job);
 /** job_notify_print(n): a line for each channel that was to be told of the end.  job_notify_json: the array

@@ -52,8 +52,12 @@ put_findings(const struct status_report *r, struct vv_buf *out)
     for (size_t i = 0; i < r->count; i++) {
         const struct status_finding *f = &r->findings[i];
         if (f->level != STATUS_OK) {
-            vv_buf_printf(out, "%s %s%s%s: %s\n", status_level_name(f->level), f->topic,
-                          f->place[0] != '\0' ? " " : "", f->place, f->text);
+            vv_buf_printf(out, "%s %s%s", status_level_name(f->level), f->topic,
+                          f->place[0] != '\0' ? " " : "");
+            message_escape(out, f->place);
+            vv_buf_put_text(out, ": ");
+            message_escape(out, f->text);
+            vv_buf_put_text(out, "\n");
         }
     }
 }
@@ -81,7 +85,6 @@ status_notify(struct app *app, const struct settings_section *job,
     VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
     bool is_critical = report->level == STATUS_CRITICAL;
     struct job_notify n;
-    bool told;
 
     if (!is_critical && (!is_certain(report) || !job_notify_was_silent(job))) {
         return;
@@ -93,8 +96,7 @@ status_notify(struct app *app, const struct settings_section *job,
     }
     put_findings(report, &text);
     job_notify_init(&n, app, job, "");
-    told = is_critical ? job_notify_silence(&n, vv_buf_text(&critical), vv_buf_text(&text))
-                       : job_notify_silence_over(&n, vv_buf_text(&text));
-    (void)told; /* if not, that is a problem, told already */
+    job_notify_status(&n, is_critical ? NOTIFY_SILENCE : NOTIFY_RECOVERY, vv_buf_text(&critical),
+                      vv_buf_text(&text));
     job_notify_release(&n);
 }

@@ -38,7 +38,6 @@ make_plan(struct watch_job *j, struct vv_error *err)
                          &j->args, NULL, err));
     VV_TRY(backup_plan_make(j->app, &j->line, &j->args, &j->plan));
     j->plan.options.verbose = j->app->global.verbose > 1;
-    j->plan.options.count_first = false;
     return job_plan_make(j->app, j->section, &j->parts, err);
 }
 

@@ -84,7 +84,6 @@ struct backup_options {
     bool full;
     bool dry_run;
     bool verbose;     /* emit VV_EVENT_ENTRY for new, changed and vanished files */
-    bool count_first; /* count concurrently for the display's time left */
     unsigned threads; /* 0: by CPU */
     int level;        /* zstd level, 0: off */
 };

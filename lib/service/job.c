@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "core/alloc.h"
-
-#define CODE_PROBLEMS 3 /* a varve that finished, but had something to say (varve(1)) */
-#define CODE_NO_SPACE 15
+#include "service/exit_codes.h"
 
 struct running {
     const struct job *job;
@@ -28,25 +26,37 @@ job_moment_name(enum job_moment m)
 }
 
 static bool
+is_failure(const struct job_result *r)
+{
+    return r->state == JOB_FAILED || r->state == JOB_PROBLEMS;
+}
+
+static bool
 has_failed(const struct job_report *r)
 {
     for (size_t i = 0; i < r->count; i++) {
-        if (r->results[i].state == JOB_FAILED || r->results[i].state == JOB_PROBLEMS) {
+        if (is_failure(&r->results[i])) {
             return true;
         }
     }
     return r->cancelled;
 }
 
+void
+job_report_failed(const struct job_report *r, struct vv_buf *out)
+{
+    for (size_t i = 0, some = 0; i < r->count; i++) {
+        if (is_failure(&r->results[i])) {
+            vv_buf_printf(out, "%s%s", some++ > 0 ? " " : "", r->results[i].name);
+        }
+    }
+}
+
 static enum vv_rc
 put_failed(const struct job_report *r, struct vv_buf *out, struct vv_error *err)
 {
     vv_buf_put_text(out, "VARVE_FAILED=");
-    for (size_t i = 0, some = 0; i < r->count; i++) {
-        if (r->results[i].state == JOB_FAILED || r->results[i].state == JOB_PROBLEMS) {
-            vv_buf_printf(out, "%s%s", some++ > 0 ? " " : "", r->results[i].name);
-        }
-    }
+    job_report_failed(r, out);
     vv_buf_put_u8(out, 0);
     return vv_buf_check(out, err);
 }

@@ -72,6 +72,8 @@ const char *job_moment_name(enum job_moment m);
  *  and after the parts VARVE_FAILED (names, with blanks between them; empty if nothing has failed). */
 MUST_CHECK enum vv_rc job_run(const struct job *j, struct vv_cancel *cancel, struct job_report *ret,
                               struct vv_error *err);
+/** job_report_failed(r, out): append the names of what has failed so far, with blanks between them. */
+void job_report_failed(const struct job_report *r, struct vv_buf *out);
 void job_report_release(struct job_report *r);
 
 #endif

@@ -6,11 +6,10 @@
 
 #include "core/clock.h"
 #include "core/text.h"
+#include "service/exit_codes.h"
 #include "service/notify.h"
 
 #define MAIL_LINE_MOST 900u /* RFC 5322 allows 998 */
-#define CODE_PROBLEMS 3
-#define CODE_INTERRUPTED 130
 
 void
 notify_subject(const struct notify_facts *f, enum notify_event event, struct vv_buf *out)

@@ -172,6 +172,22 @@ keep_state(const char *file, const struct notify_state *before, const struct not
     }
 }
 
+/* Sending may have taken minutes: what another process has told meanwhile, as it stands there now, stays. */
+static void
+keep_told(const char *file, const struct notify_facts *f, const bool remember[NOTIFY_CHANNELS],
+          struct vv_error *err)
+{
+    struct notify_state before = read_state(file, err);
+    struct notify_state after = before;
+
+    for (enum notify_channel c = NOTIFY_PING; c < NOTIFY_CHANNELS; c++) {
+        if (remember[c]) {
+            notify_remember(&after, f, c);
+        }
+    }
+    keep_state(file, &before, &after, err);
+}
+
 bool
 notify_told(const char *state_file, enum notify_trouble_kind kind)
 {
@@ -191,14 +207,13 @@ notify_send(const struct notify_settings *s, const struct notify_facts *f, const
             struct notify_report *ret)
 {
     bool ends = f->event == NOTIFY_SUCCESS || f->event == NOTIFY_RECOVERY;
+    bool remember[NOTIFY_CHANNELS] = {false};
     struct notify_state before = {0};
-    struct notify_state state;
 
     *ret = (struct notify_report){0};
     if (state_file != NULL) {
         before = read_state(state_file, &ret->state);
     }
-    state = before;
     for (enum notify_channel c = NOTIFY_PING; c < NOTIFY_CHANNELS; c++) {
         struct notify_result *r = &ret->results[c];
         struct notify_decision d = notify_decide(s, f, &before, c);
@@ -208,11 +223,9 @@ notify_send(const struct notify_settings *s, const struct notify_facts *f, const
         } else if (d.verdict == NOTIFY_HELD_BACK) {
             r->outcome = NOTIFY_SUPPRESSED;
         }
-        if (r->outcome == NOTIFY_SENT || (d.verdict == NOTIFY_UNWANTED && ends)) {
-            notify_remember(&state, f, c); /* N4 */
-        }
+        remember[c] = r->outcome == NOTIFY_SENT || (d.verdict == NOTIFY_UNWANTED && ends); /* N4 */
     }
     if (state_file != NULL) {
-        keep_state(state_file, &before, &state, &ret->state);
+        keep_told(state_file, f, remember, &ret->state);
     }
 }

@@ -60,7 +60,6 @@ drop_oldest(struct output_tail *t)
 static void
 end_line(struct output_tail *t)
 {
-    t->lines_total++;
     if (t->count >= OUTPUT_TAIL_LINES) {
         drop_oldest(t);
     }

@@ -13,13 +13,12 @@
 #define OUTPUT_TAIL_LINE_MOST 500u /* bytes, before escaping */
 
 struct output_tail {
-    bool journal;         /* ours is the journal: lines begin with "<N>", which is left out here */
-    unsigned columns;     /* ours is a terminal with so many of them; 0: it is none */
-    struct vv_buf lines;  /* whole ones, with their ends */
-    unsigned count;       /* of them */
-    struct vv_buf line;   /* that has no end yet */
-    bool returned;        /* its last byte was a carriage return */
-    uint64_t lines_total; /* that there ever were */
+    bool journal;        /* ours is the journal: lines begin with "<N>", which is left out here */
+    unsigned columns;    /* ours is a terminal with so many of them; 0: it is none */
+    struct vv_buf lines; /* whole ones, with their ends */
+    unsigned count;      /* of them */
+    struct vv_buf line;  /* that has no end yet */
+    bool returned;       /* its last byte was a carriage return */
 };
 
 /** output_tail_take(t, some): what was said next. */

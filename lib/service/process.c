@@ -299,7 +299,7 @@ process_run(const struct process_spec *spec, struct vv_cancel *cancel, struct pr
     rc = start(spec, &output, &relay, &pid, err);
     rc = rc == VV_OK ? wait_for_end(pid, &output, &relay, spec, cancel, ret, err) : rc;
     /* Who was ended for its time must not cost more of it. */
-    relay_finish(&relay, rc == VV_OK && !ret->timed_out ? RELAY_PATIENT : RELAY_HURRIED);
+    relay_finish(&relay, rc == VV_OK && !ret->timed_out ? RELAY_PATIENT : RELAY_HURRIED, cancel);
     vv_fd_close(output);
     VV_TRY(rc);
     return vv_buf_check(&ret->output, err);

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "service/relay_internal.h"
 
+#define STEP_MS 50
 #define LEFT_MOST                                                                                  \
     (1u << 20) /* read at the end: a pipe holds no more, unless somebody goes on and on */
 
@@ -105,19 +106,20 @@ relay_go_on(struct relay *r, const struct pollfd *p)
 }
 
 void
-relay_finish(struct relay *r, enum relay_end end)
+relay_finish(struct relay *r, enum relay_end end, struct vv_cancel *cancel)
 {
     size_t read_so_far = 0;
 
     while (r->len > 0 || (r->from >= 0 && read_so_far < LEFT_MOST)) {
         struct pollfd p = relay_wants(r);
         bool wait = r->len > 0 && end == RELAY_PATIENT;
-        int ready = poll(&p, 1, wait ? -1 : 0);
-        if (ready == 0 || (ready < 0 && errno != EINTR)) {
-            break;
-        }
-        if (ready < 0) {
+        int ready = poll(&p, 1, wait ? STEP_MS : 0);
+        bool again = ready < 0 ? errno == EINTR : wait;
+        if (ready <= 0 && again && vv_cancel_check(cancel, NULL) == VV_OK) {
             continue;
+        }
+        if (ready <= 0) {
+            break;
         }
         if (r->len > 0) {
             pass_on(r);

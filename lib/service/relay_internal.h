@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include "core/thread.h"
 #include "service/output_tail.h"
 
 /*
@@ -30,9 +31,9 @@ size_t relay_environment(const struct relay *r, int theirs, char texts[RELAY_ENV
 struct pollfd relay_wants(const struct relay *r);
 /** relay_go_on(r, p): what poll said of that. */
 void relay_go_on(struct relay *r, const struct pollfd *p);
-/** relay_finish(r, end): pass on what is there now, and close: if somebody has inherited the other end, what it
- *  says later has nowhere to go.  RELAY_PATIENT: waiting until ours takes it, as for what we say ourselves. */
+/** relay_finish(r, end, cancel): pass on what is there now, and close: if somebody has inherited the other end, what it
+ *  says later has nowhere to go.  RELAY_PATIENT: waiting until ours takes it, as for what we say ourselves, or until ${cancel}. */
 enum relay_end { RELAY_PATIENT, RELAY_HURRIED };
-void relay_finish(struct relay *r, enum relay_end end);
+void relay_finish(struct relay *r, enum relay_end end, struct vv_cancel *cancel);
 
 #endif

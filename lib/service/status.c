@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a job is doing: judging what is known. */
+#include "service/exit_codes.h"
 #include "service/status_internal.h"
 
 #include <stdarg.h>
@@ -9,8 +10,6 @@
 #include "core/text.h"
 
 #define FINDINGS_OF_JOB 5u
-#define CODE_PROBLEMS 3
-#define CODE_DAMAGED 12
 
 enum status_level
 status_worse(enum status_level a, enum status_level b)

@@ -208,7 +208,7 @@ printf '%s\n' "${base/"url = $WORK/site"/"url = $WORK/site
 ssh-identity = $WORK/id"}" 'replicate-to = site' >varve.conf
 chmod 600 varve.conf
 run 3
-assert_eq "$(state backup)" ok
+assert_eq "$(state backup) $(json out.json 'd["jobs"][0]["exit_code"]')" 'ok 3'
 assert_grep "ssh-identity: cannot look at '$WORK/id'" problems
 : >id
 chmod 644 id

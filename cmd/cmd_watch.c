@@ -220,7 +220,7 @@ save(struct service *s, const struct watch_step *step)
     enum watch_outcome outcome;
     struct vv_error err = {0};
 
-    if (s->way == WATCH_BLIND && watch_job_again(&s->job, &err) == VV_OK) {
+    if (s->way == WATCH_BLIND && !s->told_busy && watch_job_again(&s->job, &err) == VV_OK) {
         s->way = watch_way(s->job.watch);
     }
     watch_pace_began(&s->pace);

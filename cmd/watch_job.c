@@ -14,8 +14,8 @@
 #include "job_start.h"
 #include "signals.h"
 
-#define SET_MOST ((size_t)16 << 20) /* some 100,000 directories */
-#define FORGET_LIMIT_MS (UINT64_C(3600) * 1000)
+#define SET_MOST ((size_t)16 << 20)            /* some 100,000 directories */
+#define FORGET_LIMIT_MS (UINT64_C(540) * 1000) /* the watchdog waits for ten minutes */
 
 /* ---- setting up ---- */
 
@@ -45,14 +45,13 @@ static void
 add_own(struct watch_job *j, const char *path)
 {
     char *real = path[0] == '/' ? realpath(path, NULL) : NULL;
+    /* One that is not there yet comes under the name it was given. */
+    char *copy = path[0] == '/' ? vv_strdup(real != NULL ? real : path) : NULL;
 
-    if (real != NULL) {
-        char *copy = vv_strdup(real);
-        if (copy != NULL) {
-            j->own[j->own_count++] = copy;
-        }
-        free(real); /* layers: of realpath(3) */
+    if (copy != NULL) {
+        j->own[j->own_count++] = copy;
     }
+    free(real); /* layers: of realpath(3) */
 }
 
 /** Where our own writes go, if it is on this machine. */
@@ -92,8 +91,14 @@ watch_job_again(struct watch_job *j, struct vv_error *err)
                                     .set_most = SET_MOST,
                                     .events = &j->app->messages.events};
 
-    watch_free(TAKE(j->watch));
-    return watch_open(&o, &j->watch, err);
+    struct watch *fresh = NULL;
+
+    VV_TRY(watch_open(&o, &fresh, err));
+    change_set_add_everything(
+        j->pending); /* nobody watched in between, and what one has seen goes with it */
+    watch_free(j->watch);
+    j->watch = fresh;
+    return VV_OK;
 }
 
 enum vv_rc

@@ -262,6 +262,7 @@ end_without(struct backup *b, enum vv_rc rc, struct vv_error *err)
     struct vv_error why = {0};
     enum vv_rc ended = writer_session_commit(b->session, vv_span(NULL, 0), 0, &why);
 
+    b->session_ended = ended == VV_OK;
     if (rc == VV_OK && ended != VV_OK) {
         if (err != NULL) {
             *err = why;
@@ -420,7 +421,7 @@ run_once(struct repo *r, const struct backup_options *o, struct vv_progress *pro
     memset(ret, 0, sizeof(*ret));
     rc = run(b, &body, ret, err);
     *ret_again = rc != VV_OK && b->keeping_failed;
-    if (rc != VV_OK && b->session != NULL && !ret->committed) {
+    if (rc != VV_OK && b->session != NULL && !ret->committed && !b->session_ended) {
         *ret_fenced = writer_session_was_fenced(b->session, &rc, err);
         if (!*ret_fenced) {
             end_failed(b, rc, err);
@@ -441,7 +442,7 @@ enum vv_rc
 backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *progress,
            struct backup_summary *ret, struct vv_error *err)
 {
-    struct backup_options whole = *o;
+    struct backup_options whole = *o; /* without changes, once they have failed */
     bool fenced = false;
     bool again = false;
     enum vv_rc rc;
@@ -451,13 +452,14 @@ backup_run(struct repo *r, const struct backup_options *o, struct vv_progress *p
     if (again) { /* B7, B9 */
         vv_error_clear(err);
         whole.changes = NULL;
+        fenced = false; /* that was the first one's session */
         rc = run_once(r, &whole, progress, ret, &fenced, &again, err);
     }
     if (fenced && sequences_repeatable(o)) {
         vv_emit(repo_events(r), VV_EVENT_WARNING, "fenced", vv_span(NULL, 0),
                 "a prune closed this run's session; starting once more");
         vv_error_clear(err);
-        rc = run_once(r, o, progress, ret, &fenced, &again, err);
+        rc = run_once(r, &whole, progress, ret, &fenced, &again, err);
     }
     atomic_store(&progress->phase, BACKUP_DONE);
     return rc;

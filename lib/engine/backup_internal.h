@@ -101,6 +101,7 @@ struct backup {
     bool same_sources;                 /* the parent is of what this run is of, and no more */
     bool keeping_failed;               /* once more, without changes: B9, or (unreadable) B7 */
     bool keeping_unreadable;
+    bool session_ended;      /* without a snapshot */
     bool parent_trusted;     /* W8: taken over without look-ups */
     bool parent_damage_told; /* of the one in the cache */
     int64_t start;

@@ -9,7 +9,8 @@ enter(struct tree_keeper *k, struct vv_error *err)
 {
     enum vv_rc rc = tree_cursor_enter(k->old, err);
 
-    k->unreadable = rc != VV_OK && rc != VV_ENOMEM && rc != VV_ECANCELLED;
+    /* Not if the storage is away: that is no matter of this tree. */
+    k->unreadable = rc == VV_ECORRUPT || rc == VV_ENOTFOUND || rc == VV_EIO;
     return rc;
 }
 

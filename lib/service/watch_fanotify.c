@@ -69,13 +69,18 @@ close_mounts(struct watch_fanotify *f)
     }
 }
 
-/** One that is not there any more is reported by itself (N2). */
-static void
+/** One that is not there any more is reported by itself (N2).  False: it is not known what there is. */
+static bool
 open_mounts(struct watch_fanotify *f)
 {
+    bool well = true;
+
     for (size_t i = 0; i < f->count; i++) {
-        f->marked[i].fd = open(f->marked[i].point, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int fd = open(f->marked[i].point, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        well = well && (fd >= 0 || errno == ENOENT || errno == ENOTDIR);
+        f->marked[i].fd = fd;
     }
+    return well;
 }
 
 void
@@ -138,7 +143,7 @@ add_mark(struct watch_fanotify *f, const char *point, struct vv_error *err)
     m->point = point;
     m->fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (m->fd < 0) { /* a file that is bound over another */
-        return errno == ENOTDIR ? refused(ENOTDIR, point, err) : refused(errno, point, err);
+        return refused(errno, point, err);
     }
     f->count++;
     if (fstatfs(m->fd, &st) != 0) {
@@ -403,7 +408,10 @@ read_events(struct watch *w, struct watch_fanotify *f, bool *ret_again)
 void
 watch_fanotify_read(struct watch *w, struct watch_fanotify *f, bool *ret_again)
 {
-    open_mounts(f);
-    read_events(w, f, ret_again);
+    if (open_mounts(f)) {
+        read_events(w, f, ret_again);
+    } else {
+        *ret_again = true;
+    }
     close_mounts(f);
 }

@@ -17,7 +17,7 @@
 #include "core/alloc.h"
 #include "core/file.h"
 #include "format/common.h"
-#include "service/watch_internal.h"
+#include "service/watch_inotify_internal.h"
 #include "source/source.h"
 
 #define EVENTS                                                                                     \
@@ -25,154 +25,6 @@
 #define BUFFER ((size_t)256 << 10)
 #define READS_MOST 64u
 #define DEPTH_MOST 512u /* of directories, each open while what is below is looked at */
-
-/** A directory with a watch. */
-struct watched {
-    int wd;
-    struct watched *parent; /* NULL: one of the paths, or where one of them is */
-    struct watched *child;
-    struct watched *next;
-    struct watched *same_place; /* in the table */
-    uint16_t name_len;
-    bool outside; /* where one of the paths is: only that name counts */
-    char name[];  /* of a path: all of it */
-};
-struct watch_inotify {
-    int fd;
-    struct watched *roots;
-    struct watched **table; /* by wd */
-    size_t size;            /* a power of two */
-    size_t count;
-    uint8_t *buffer;
-    struct vv_buf path;
-    bool lost; /* a watch could not be set, or a path is too deep: see the error of open */
-    struct vv_error why;
-};
-
-/* ---- the tree of watches ---- */
-
-static struct watched *
-find(const struct watch_inotify *n, int wd)
-{
-    struct watched *at = n->table[(size_t)wd & (n->size - 1)];
-
-    while (at != NULL && at->wd != wd) {
-        at = at->same_place;
-    }
-    return at;
-}
-
-static bool
-grow(struct watch_inotify *n)
-{
-    size_t size = n->size * 2;
-    struct watched **table = vv_alloc_array(size, sizeof(struct watched *));
-
-    if (table == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < n->size; i++) {
-        struct watched *next;
-        for (struct watched *at = n->table[i]; at != NULL; at = next) {
-            struct watched **place = &table[(size_t)at->wd & (size - 1)];
-            next = at->same_place;
-            at->same_place = *place;
-            *place = at;
-        }
-    }
-    vv_free(n->table);
-    n->table = table;
-    n->size = size;
-    return true;
-}
-
-static void
-unlink_from_table(struct watch_inotify *n, const struct watched *node)
-{
-    struct watched **place = &n->table[(size_t)node->wd & (n->size - 1)];
-
-    while (*place != NULL && *place != node) {
-        place = &(*place)->same_place;
-    }
-    if (*place != NULL) {
-        *place = node->same_place;
-        n->count--;
-    }
-}
-
-static void
-unlink_from_parent(struct watch_inotify *n, const struct watched *node)
-{
-    struct watched **place = node->parent != NULL ? &node->parent->child : &n->roots;
-
-    while (*place != node) {
-        place = &(*place)->next;
-    }
-    *place = node->next;
-}
-
-/** Take a directory and all below it out; without recursion: trees may be deep. */
-static void
-drop(struct watch_inotify *n, struct watched *node)
-{
-    struct watched *stop = node->parent;
-
-    unlink_from_parent(n, node);
-    node->next = NULL;
-    while (node != stop && node != NULL) {
-        struct watched *up;
-        while (node->child != NULL) {
-            node = node->child;
-        }
-        up = node->parent;
-        if (up != stop && up != NULL) {
-            up->child = node->next;
-        }
-        unlink_from_table(n, node);
-        (void)inotify_rm_watch(n->fd, node->wd); /* gone already, if the directory is */
-        vv_free(node);
-        node = up;
-    }
-}
-
-static struct watched *
-child_of(const struct watched *parent, const char *name, size_t len)
-{
-    struct watched *at = parent->child;
-
-    while (at != NULL && (at->name_len != len || memcmp(at->name, name, len) != 0)) {
-        at = at->next;
-    }
-    return at;
-}
-
-/** The path of a directory, into n->path. */
-static struct vv_span
-path_of(struct watch_inotify *n, const struct watched *node)
-{
-    size_t len = 0;
-    size_t at;
-
-    for (const struct watched *k = node; k != NULL; k = k->parent) {
-        bool slash = k->parent != NULL && (k->parent->parent != NULL || k->parent->name_len > 0);
-        len += k->name_len + (slash ? 1u : 0u);
-    }
-    vv_buf_reset(&n->path);
-    if (vv_buf_reserve(&n->path, len + 1, NULL) != VV_OK) {
-        n->path.failed = true;
-        return vv_span(NULL, 0);
-    }
-    at = len;
-    for (const struct watched *k = node; k != NULL; k = k->parent) {
-        at -= k->name_len;
-        memcpy(n->path.data + at, k->name, k->name_len);
-        if (at > 0) {
-            n->path.data[--at] = '/';
-        }
-    }
-    n->path.len = len;
-    return vv_buf_span(&n->path);
-}
 
 /* ---- setting watches ---- */
 
@@ -190,8 +42,7 @@ note_lost(struct watch_inotify *n, int sys)
 static struct watched *
 set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *name, size_t len)
 {
-    struct watched **list = parent != NULL ? &parent->child : &n->roots;
-    struct watched *node = n->count < n->size || grow(n) ? vv_alloc(sizeof(*node) + len + 1) : NULL;
+    struct watched *node = watched_new(n, parent, name, len);
     struct watched *known;
     char link[64];
     int wd;
@@ -201,7 +52,7 @@ set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *n
         return NULL;
     }
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR | IN_EXCL_UNLINK);
+    wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR);
     if (wd < 0) {
         if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
             note_lost(n, errno);
@@ -209,24 +60,23 @@ set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *n
         vv_free(node);
         return NULL;
     }
-    known = find(n, wd);
+    known = watched_find(n, wd);
+    if (known != NULL && watched_is_above(known, parent)) {
+        note_lost(n, ELOOP); /* bound into itself: one watch cannot tell of two places */
+        vv_free(node);
+        return NULL;
+    }
     if (known !=
         NULL) { /* it was moved here, and its move is still to be told; or it is bound twice */
-        drop(n, known);
-        wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR | IN_EXCL_UNLINK);
+        watched_drop(n, known);
+        wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR);
         if (wd < 0) {
             note_lost(n, errno);
             vv_free(node);
             return NULL;
         }
     }
-    *node = (struct watched){.wd = wd, .parent = parent, .next = *list, .name_len = (uint16_t)len};
-    memcpy(node->name, name, len);
-    node->name[len] = '\0';
-    *list = node;
-    node->same_place = n->table[(size_t)wd & (n->size - 1)];
-    n->table[(size_t)wd & (n->size - 1)] = node;
-    n->count++;
+    watched_put(n, node, wd);
     return node;
 }
 
@@ -247,7 +97,7 @@ is_left_out(struct watch *w, struct watch_inotify *n, const struct watched *node
          (fstatfs(fd, &system) == 0 && source_fs_pseudo((uint64_t)system.f_type & UINT32_MAX)))) {
         return true;
     }
-    return watch_is_own(w, path_of(n, node));
+    return watch_is_own(w, watched_path(n, node));
 }
 
 static void add_below(struct watch *w, struct watch_inotify *n, struct watched *node, int fd,
@@ -274,7 +124,7 @@ add(struct watch *w, struct watch_inotify *n, struct watched *parent, int at, co
         return;
     }
     if (is_left_out(w, n, node, fd, device, &own)) {
-        drop(n, node);
+        watched_drop(n, node);
         return;
     }
     add_below(w, n, node, fd, own, depth);
@@ -351,7 +201,7 @@ watch_inotify_close(struct watch_inotify *n)
     vv_fd_close(n->fd); /* and all watches with it */
     n->fd = -1;
     while (n->roots != NULL) {
-        drop(n, n->roots);
+        watched_drop(n, n->roots);
     }
     vv_free(n->table);
     vv_free(n->buffer);
@@ -416,16 +266,16 @@ watch_inotify_open(struct watch *w, struct watch_inotify **ret, struct vv_error 
 static void
 arrive(struct watch *w, struct watch_inotify *n, struct watched *node, const char *name)
 {
-    struct watched *before = child_of(node, name, strlen(name));
+    struct watched *before = watched_child(node, name, strlen(name));
     struct vv_buf path = {0};
     struct stat st;
     int at;
 
     if (before != NULL) {
-        drop(n, before);
+        watched_drop(n, before);
     }
     vv_buf_put_u8(&path, '/');
-    vv_buf_put(&path, path_of(n, node).data, n->path.len);
+    vv_buf_put(&path, watched_path(n, node).data, n->path.len);
     at = open(vv_buf_text(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (at < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
         note_lost(n, errno); /* gone, or closed to us, is all right: its own event is to come */
@@ -450,7 +300,7 @@ take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event 
         *ret_again = true; /* directories may have come that nobody told of */
         return;
     }
-    node = find(n, e->wd);
+    node = watched_find(n, e->wd);
     if (node == NULL) { /* of a watch that is no more */
         return;
     }
@@ -458,28 +308,30 @@ take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event 
         if (node->parent == NULL) {
             *ret_again = true;
         }
-        drop(n, node);
+        watched_drop(n, node);
         return;
     }
-    opens = opens && child_of(node, name, strlen(name)) == NULL;
+    opens = opens && watched_child(node, name, strlen(name)) == NULL;
     if (e->len == 0) { /* the directory itself, of which the one above hears, too */
         if (node->parent == NULL && !node->outside) {
-            (void)watch_note(w, path_of(n, node), vv_span("", 0), false);
+            (void)watch_note(w, watched_path(n, node), vv_span("", 0), false);
         }
         return;
     }
-    if (!watch_note(w, path_of(n, node), vv_span(name, strlen(name)), comes || opens) ||
+    if (!watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), comes || opens) ||
         node->outside) {
         return;
     }
     if (directory && (e->mask & (IN_MOVED_FROM | IN_DELETE)) != 0) {
-        struct watched *gone = child_of(node, name, strlen(name));
+        struct watched *gone = watched_child(node, name, strlen(name));
         if (gone != NULL) {
-            drop(n, gone);
+            watched_drop(n, gone);
         }
     }
     if (comes || opens) {
         arrive(w, n, node, name);
+        /* Whoever has taken the note meanwhile may have looked there before it was watched (N1). */
+        (void)watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), true);
     }
     *ret_again = *ret_again || n->lost;
 }

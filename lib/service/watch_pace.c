@@ -55,13 +55,6 @@ watch_pace_begin(struct watch_pace *p, const struct watch_pace_settings *setting
 }
 
 void
-watch_pace_set(struct watch_pace *p, const struct watch_pace_settings *settings, int64_t real)
-{
-    p->settings = *settings;
-    set_slot(p, real);
-}
-
-void
 watch_pace_changed(struct watch_pace *p, uint64_t now)
 {
     if (!p->changed) {

@@ -52,8 +52,6 @@ struct watch_pace {
 /** watch_pace_begin(p, settings, now, real): monotonic and real time, ns: a whole walk is due. */
 void watch_pace_begin(struct watch_pace *p, const struct watch_pace_settings *settings,
                       uint64_t now, int64_t real);
-/** watch_pace_set(p, settings, real): other settings from now on. */
-void watch_pace_set(struct watch_pace *p, const struct watch_pace_settings *settings, int64_t real);
 /** watch_pace_changed(p, now): something has changed.  watch_pace_whole(p): nobody knows what. */
 void watch_pace_changed(struct watch_pace *p, uint64_t now);
 void watch_pace_whole(struct watch_pace *p, uint64_t now);

@@ -325,11 +325,10 @@ MUST_CHECK enum vv_rc fs_look_root(struct fs_source *fs, struct fs_frame *frame,
 MUST_CHECK enum vv_rc fs_look(struct fs_source *fs, const struct fs_frame *frame,
                               const struct fs_child *child, const struct fs_decision *d,
                               enum change *ret, struct vv_error *err);
-/** fs_leads_on(fs, frame, child, d, ret, err): of a name in a frame of CHANGE_BELOW: is it worth going on
- *  with?  Not what was not there before: its directory will be in the next set of changes. */
-MUST_CHECK enum vv_rc fs_leads_on(struct fs_source *fs, const struct fs_frame *frame,
-                                  const struct fs_child *child, const struct fs_decision *d,
-                                  bool *ret, struct vv_error *err);
+/** fs_leads_on(fs, child, d, ret, err): of a name in a frame of CHANGE_BELOW: is it worth going on with?  Not what
+ *  was not there before: its directory will be in the next set of changes. */
+MUST_CHECK enum vv_rc fs_leads_on(struct fs_source *fs, const struct fs_child *child,
+                                  const struct fs_decision *d, bool *ret, struct vv_error *err);
 /** fs_list_changed(fs, frame): add the names that lead to changes.  An errno. */
 int fs_list_changed(struct fs_source *fs, struct fs_frame *frame);
 /** fs_component(path, frame): the name in ${frame} that leads to ${path}. */

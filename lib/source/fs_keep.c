@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What need not be looked at (U1 to U4): ranges that are kept as they were in an earlier walk. */
+#include <errno.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -61,12 +62,18 @@ fs_look(struct fs_source *fs, const struct fs_frame *frame, const struct fs_chil
 }
 
 enum vv_rc
-fs_leads_on(struct fs_source *fs, const struct fs_frame *frame, const struct fs_child *child,
-            const struct fs_decision *d, bool *ret, struct vv_error *err)
+fs_leads_on(struct fs_source *fs, const struct fs_child *child, const struct fs_decision *d,
+            bool *ret, struct vv_error *err)
 {
-    (void)frame;
-    *ret = child->root_to > child->root_from || d->choice == FS_PENDING;
-    if (!*ret && d->choice == FS_KEEP && fs_type(child->stat->mode) == ENTRY_DIRECTORY) {
+    bool directory = d->choice == FS_KEEP && fs_type(child->stat->mode) == ENTRY_DIRECTORY;
+
+    /* What cannot be looked at is told as it is by a walk of everything, and so is what is on a file system of
+     * which nothing can be said; what is gone is not. */
+    *ret =
+        child->root_to > child->root_from || d->choice == FS_PENDING ||
+        (d->choice == FS_FAILED && child->stat->error != ENOENT && child->stat->error != ENOTDIR) ||
+        (directory && d->system.number == 0);
+    if (!*ret && directory) {
         return is_known(fs, child->path, child->stat, d->system.number, ret, err);
     }
     return VV_OK;

@@ -217,7 +217,7 @@ step(struct fs_source *fs, struct source_item *ret, bool *ret_item, struct vv_er
     VV_TRY(fs_choose(fs, frame, &c, &d, err));
     if (frame->look == CHANGE_BELOW) {
         bool on;
-        VV_TRY(fs_leads_on(fs, frame, &c, &d, &on, err));
+        VV_TRY(fs_leads_on(fs, &c, &d, &on, err));
         frame->kept = false;
         if (!on) {
             frame->next++;

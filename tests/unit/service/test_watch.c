@@ -453,6 +453,29 @@ watch__a_mount_is_everything(void **state)
     scene_end(&s);
 }
 
+/* One watch cannot tell of two places: then nobody is told a wrong one, and everything is walked. */
+static void
+inotify__is_blind_where_a_directory_is_bound_into_itself(void **state)
+{
+    struct scene s;
+    unsigned tries = 0;
+
+    *state = (void *)(uintptr_t)&by_inotify;
+    scene_begin(&s, state);
+    if (mount(at(&s, "src"), at(&s, "src/a"), NULL, MS_BIND, NULL) != 0) {
+        print_message("no right to mount: %s\n", strerrorname_np(errno));
+        scene_end(&s);
+        skip();
+    }
+    while (watch_way(s.watch) != WATCH_BLIND && tries++ < 100) {
+        (void)usleep(50000);
+    }
+    assert_int_equal(watch_way(s.watch), WATCH_BLIND);
+    expect(&s, "src/any/thing", CHANGE_ALL);
+    assert_int_equal(umount2(at(&s, "src/a"), MNT_DETACH), 0);
+    scene_end(&s);
+}
+
 int
 main(void)
 {
@@ -470,6 +493,7 @@ main(void)
         BOTH(watch__too_many_changes_are_everything),
         BOTH(watch__an_overflow_is_everything),
         BOTH(watch__a_mount_is_everything),
+        cmocka_unit_test(inotify__is_blind_where_a_directory_is_bound_into_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

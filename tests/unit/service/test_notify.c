@@ -6,14 +6,19 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/file.h"
+#include "http/http.h"
 #include "service/notify.h"
 
 #define SECOND INT64_C(1000000000)
@@ -496,14 +501,82 @@ sending(void **state)
     vv_buf_release(&text);
 }
 
+/* What another process has told while this one was sending is not forgotten. */
+static void
+telling_at_once(void **state)
+{
+    char here[] = "/tmp/varve-notify.XXXXXX";
+    struct notify_state other = {0};
+    struct vv_buf text = {0};
+    struct notify_report r;
+    char command[256];
+
+    (void)state;
+    assert_non_null(mkdtemp(here));
+    (void)snprintf(path[0], sizeof(path[0]), "%s/state", here);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/other", here);
+    facts.event = NOTIFY_SILENCE;
+    notify_remember(&other, &facts, NOTIFY_COMMAND);
+    notify_state_print(&other, &text);
+    assert_int_equal(vv_file_replace(AT_FDCWD, path[1], vv_buf_span(&text), 0600, NULL), VV_OK);
+    settings.ping_url = NULL;
+    settings.mail_count = 0;
+    (void)snprintf(command, sizeof(command), "cat >/dev/null; cp '%s' '%s'", path[1], path[0]);
+    settings.command = command;
+    facts.event = NOTIFY_FAILURE;
+    facts.code = 1;
+    notify_send(&settings, &facts, path[0], &r);
+    assert_int_equal(r.results[NOTIFY_COMMAND].outcome, NOTIFY_SENT);
+    assert_true(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    assert_true(notify_told(path[0], NOTIFY_FAILED_BEFORE));
+    (void)unlink(path[0]);
+    (void)unlink(path[1]);
+    assert_int_equal(rmdir(here), 0);
+    vv_buf_release(&text);
+}
+
+/* A service that takes the connection and says nothing; the limit is far from that of http.h. */
+static void
+a_ping__ends_with_its_limit(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct notify_report r;
+    uint64_t began;
+    char url[64];
+
+    (void)state;
+    if (!http_available()) {
+        skip();
+    }
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", (unsigned)ntohs(address.sin_port));
+    settings = (struct notify_settings){.ping_url = url, .ping_limit_ms = 200};
+    facts.event = NOTIFY_START;
+    began = vv_clock_system()->monotonic(vv_clock_system());
+    notify_send(&settings, &facts, NULL, &r);
+    assert_int_equal(r.results[NOTIFY_PING].outcome, NOTIFY_FAILED);
+    assert_true(vv_clock_system()->monotonic(vv_clock_system()) - began < UINT64_C(9000000000));
+    assert_int_equal(close(listener), 0);
+}
+
 int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(pings, set_up),   cmocka_unit_test_setup(mails, set_up),
-        cmocka_unit_test_setup(states, set_up),  cmocka_unit_test_setup(ping_addresses, set_up),
-        cmocka_unit_test_setup(words, set_up),   cmocka_unit_test_setup(wanted_events, set_up),
-        cmocka_unit_test_setup(sending, set_up), cmocka_unit_test_setup(silences, set_up),
+        cmocka_unit_test_setup(telling_at_once, set_up),
+        cmocka_unit_test_setup(a_ping__ends_with_its_limit, set_up),
+        cmocka_unit_test_setup(pings, set_up),
+        cmocka_unit_test_setup(mails, set_up),
+        cmocka_unit_test_setup(states, set_up),
+        cmocka_unit_test_setup(ping_addresses, set_up),
+        cmocka_unit_test_setup(words, set_up),
+        cmocka_unit_test_setup(wanted_events, set_up),
+        cmocka_unit_test_setup(sending, set_up),
+        cmocka_unit_test_setup(silences, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

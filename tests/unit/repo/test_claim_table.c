@@ -22,7 +22,7 @@
 static struct vv_id
 numbered(uint64_t number)
 {
-    uint8_t bytes[8];
+    uint8_t bytes[8] = {0};
     struct vv_span part = vv_span(bytes, sizeof(bytes));
     struct vv_id id;
 

@@ -171,17 +171,3 @@ pw_count(struct prune_world *w, const char *directory)
     pw_must(w, storage_list(w->b.memory, directory, count_one, &count, &w->err));
     return count;
 }
-
-uint64_t
-pw_stride(uint64_t usual)
-{
-    const char *sweep = getenv("VARVE_SWEEP");
-
-    if (sweep == NULL) {
-        return usual;
-    }
-    if (strcmp(sweep, "all") != 0 && strcmp(sweep, "sparse") != 0) {
-        fail_msg("VARVE_SWEEP is '%s', neither 'all' nor 'sparse'", sweep);
-    }
-    return strcmp(sweep, "all") == 0 ? 1 : 5 * usual;
-}

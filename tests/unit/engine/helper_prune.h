@@ -41,10 +41,6 @@ size_t pw_sound(struct prune_world *w);
 /** pw_bytes(w): sizes of all packs and index segments. */
 uint64_t pw_bytes(struct prune_world *w);
 size_t pw_count(struct prune_world *w, const char *directory);
-/** pw_stride(usual): a run that fails at an operation is a test of its own, and all of them take long, so
- *  only each ${usual}th is tried: or every one with VARVE_SWEEP=all, a fifth of them with
- *  VARVE_SWEEP=sparse. */
-uint64_t pw_stride(uint64_t usual);
 #define pw_must(w, call)                                                                           \
     do {                                                                                           \
         enum vv_rc pw_rc_ = (call);                                                                \

@@ -14,9 +14,10 @@
  * Not reported, but harmless by design: the 16 random bytes of a slot when its hash is recomputed
  * (they only tell two attempts to publish it apart).
  *
- * Under sanitizers one byte in SAMPLE_STRIDE is tried.
+ * One byte in SAMPLE_STRIDE is tried, every one with VARVE_SWEEP=all (helper_sweep.h).
  */
 #include "helper_look.h"
+#include "helper_sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,14 +30,14 @@
 #include "repo/pack_reader.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SAMPLE_STRIDE 97u
+#define SAMPLE_STRIDE 19u
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SAMPLE_STRIDE 97u
+#define SAMPLE_STRIDE 19u
 #endif
 #endif
 #ifndef SAMPLE_STRIDE
-#define SAMPLE_STRIDE 1u
+#define SAMPLE_STRIDE 3u
 #endif
 
 #define WORKERS 2u
@@ -392,6 +393,7 @@ static void
 try_bytes(void *arg)
 {
     struct trial *t = arg;
+    const uint64_t stride = sweep_stride(SAMPLE_STRIDE);
     size_t at_all = 0;
 
     for (size_t i = 0; i < object_count; i++) {
@@ -402,7 +404,7 @@ try_bytes(void *arg)
             if (o->is_pack && at % PLACE_STRIDE != 0) {
                 continue;
             }
-            if (at_all % SAMPLE_STRIDE != 0 || at_all / SAMPLE_STRIDE % WORKERS != t->number) {
+            if (at_all % stride != 0 || at_all / stride % WORKERS != t->number) {
                 continue;
             }
             try_byte(t, o, bytes, at, was ^ 1, "lowest bit");
@@ -478,6 +480,7 @@ try_copies(void *arg)
 {
     struct trial *t = arg;
     struct repo *r = NULL;
+    const uint64_t stride = sweep_stride(SAMPLE_STRIDE);
     size_t at_all = 0;
 
     t->heard.base.emit = hear_copy;
@@ -489,7 +492,7 @@ try_copies(void *arg)
         uint8_t *bytes = vv_alloc(o->bytes.len + 1);
         for (size_t at = 0; o->is_pack && at < o->bytes.len; at++, at_all++) {
             uint8_t was = o->bytes.data[at];
-            if (at_all % SAMPLE_STRIDE != 0 || at_all / SAMPLE_STRIDE % WORKERS != t->number) {
+            if (at_all % stride != 0 || at_all / stride % WORKERS != t->number) {
                 continue;
             }
             add_copies(t, o, bytes, at, was ^ 1);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/helper_prune.h"
+#include "engine/helper_sweep.h"
 
 static struct prune_world w;
 static struct storage *saved;
@@ -95,7 +96,7 @@ prune__that_dies_anywhere_is_finished_by_the_next(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 1; at <= all; at += pw_stride(3)) {
+    for (uint64_t at = 1; at <= all; at += sweep_stride(3)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = FAULT_STOP};
         w.b.hook = fail_at;
@@ -114,7 +115,7 @@ prune__whose_storage_fails_once_is_finished_by_the_next(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 1; at <= all; at += pw_stride(7)) {
+    for (uint64_t at = 1; at <= all; at += sweep_stride(7)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = verdicts[at % VV_COUNT(verdicts)]};
         w.b.hook = fail_at;
@@ -180,7 +181,7 @@ prune__that_reads_wrong_bytes_loses_nothing(void **state)
     uint64_t all = count_operations();
 
     (void)state;
-    for (uint64_t at = 2; at <= all; at += pw_stride(9)) {
+    for (uint64_t at = 2; at <= all; at += sweep_stride(9)) {
         pw_restore(&w, saved);
         plan = (struct plan){.at = at, .verdict = FAULT_FLIP};
         w.b.hook = fail_at;

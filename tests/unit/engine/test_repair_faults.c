@@ -8,6 +8,7 @@
 
 #include "core/alloc.h"
 #include "engine/helper_prune.h"
+#include "engine/helper_sweep.h"
 #include "engine/parity_site.h"
 #include "engine/repair.h"
 
@@ -243,7 +244,7 @@ finish(void)
 static void
 sweep(const enum fault_verdict *verdicts, size_t count, uint64_t usual)
 {
-    uint64_t step = pw_stride(usual);
+    uint64_t step = sweep_stride(usual);
     uint64_t all;
 
     pw_restore(&w, saved);

@@ -109,6 +109,29 @@ check_needed(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
+/** R3: records may be of clients that were certified at the source since this batch looked there. */
+static enum vv_rc
+bring_certificates(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+    struct repo *source = d->run->source;
+    struct replica_small_objects small = {0};
+    struct admin_records now = {0};
+    bool changed = false;
+    enum vv_rc rc;
+
+    VV_TRY(admin_records_changed(source, &b->scan.admin, &changed, err));
+    if (!changed) {
+        return VV_OK;
+    }
+    VV_TRY(admin_records_read(source, &now, err));
+    rc = replica_copy_small(source, &now, d->site, &small, err);
+    admin_records_release(&now);
+    d->s->objects_copied += small.copied;
+    d->s->objects_refused += small.refused;
+    return rc;
+}
+
 /** R1 to R3 up to the slot. */
 static enum vv_rc
 bring_packs(struct batch *b, struct vv_error *err)
@@ -134,6 +157,7 @@ bring_packs(struct batch *b, struct vv_error *err)
         }
     }
     VV_TRY(source_read_index(b, err));
+    VV_TRY(bring_certificates(b, err));
     d->s->source_unindexed = b->source.unindexed;
     VV_TRY(check_needed(b, err));
     b->lost = b->lost || (keyless && b->source.damaged);

@@ -188,6 +188,43 @@ check_segment(struct segment_check *k, const struct vv_id *id, struct vv_buf *ob
     return VV_OK;
 }
 
+/** Records of nobody certified: has a client been certified since the administrator's records were read? */
+static enum vv_rc
+look_for_certificates(struct verify *v, bool *ret_new, struct vv_error *err)
+{
+    struct admin_records now = {0};
+
+    VV_TRY(admin_records_changed(v->repo, &v->admin, ret_new, err));
+    if (*ret_new) {
+        VV_TRY(admin_records_read(v->repo, &now, err));
+        admin_records_release(&v->admin);
+        v->admin = now;
+    }
+    return VV_OK;
+}
+
+/** check_segment, and again if it was read before its client's certificate. */
+static enum vv_rc
+judge_segment(struct segment_check *k, const struct vv_id *id, struct vv_buf *object,
+              struct vv_error *err)
+{
+    size_t before = k->v->pack_list.len;
+    bool again;
+    enum vv_rc rc;
+
+    do {
+        again = false;
+        k->v->pack_list.len = before;
+        k->bad_records = 0;
+        k->unsigned_seen = false;
+        rc = check_segment(k, id, object, err);
+        if (rc == VV_OK && k->unsigned_seen) {
+            rc = look_for_certificates(k->v, &again, err);
+        }
+    } while (rc == VV_OK && again);
+    return rc;
+}
+
 static enum vv_rc
 check_named_segment(struct verify *v, const char *file, struct vv_buf *object, struct vv_error *err)
 {
@@ -202,7 +239,7 @@ check_named_segment(struct verify *v, const char *file, struct vv_buf *object, s
         verify_report(v, "index-damaged", k.name, "no name of an index segment");
         return VV_OK;
     }
-    rc = check_segment(&k, &id, object, err);
+    rc = judge_segment(&k, &id, object, err);
     if (damage_found(rc, err)) {
         if (rc != VV_ENOTFOUND) { /* else it was replaced meanwhile */
             verify_report(v, "index-damaged", k.name, "%s", err->message);

@@ -222,6 +222,7 @@ struct loading {
     struct live_table *base;
     struct wanted_segments wanted;
     struct object_ahead *ahead;
+    struct vv_buf *strangers; /* struct vv_id of segments in the base: see index_segment_collect */
     bool segments_changed;
     bool admin_changed;
 };
@@ -234,6 +235,14 @@ loading_release(struct loading *l)
     live_table_put(l->base);
     admin_records_release(&l->admin);
     vv_buf_release(&l->segments);
+}
+
+/** Everything is to be read, and judged, anew. */
+static void
+drop_base(struct loading *l)
+{
+    live_table_put(TAKE(l->base));
+    vv_buf_reset(l->strangers);
 }
 
 /** Begin to read what the base does not have. */
@@ -255,7 +264,7 @@ fetch_segments(void *ctx, struct vv_error *err)
 
     VV_TRY(list_segments(l->x, &l->segments, err));
     if (l->base != NULL && !is_covered(&l->base->t, &l->segments)) {
-        live_table_put(TAKE(l->base));
+        drop_base(l);
     }
     if (l->base == NULL) {
         VV_TRY(open_cache(l->x, &l->segments, &l->base, err));
@@ -279,7 +288,8 @@ add_segments(struct loading *l, struct vv_error *err)
     enum vv_rc rc = VV_OK;
 
     for (size_t i = 0; i < l->wanted.count && rc == VV_OK; i++) {
-        rc = index_segment_collect(l->x->repo, &l->wanted.ids[i], l->ahead, &l->admin, &b, err);
+        rc = index_segment_collect(l->x->repo, &l->wanted.ids[i], l->ahead, &l->admin, &b,
+                                   l->strangers, err);
         if (rc == VV_OK && b.records.len > collect_limit(l->base)) {
             rc = merge_collected(l->x, &b, &l->base, err);
         }
@@ -339,9 +349,8 @@ try_load(struct loading *l, bool *ret_again, struct vv_error *err)
 
     *ret_again = reads[0].rc == VV_ENOTFOUND; /* a record was merged into another */
     VV_TRY(rc);
-    if (l->base != NULL &&
-        signer_appeared(&l->base->t, &l->admin)) { /* all are to be judged anew */
-        live_table_put(TAKE(l->base));
+    if (l->base != NULL && signer_appeared(&l->base->t, &l->admin)) {
+        drop_base(l);
         VV_TRY(fetch_wanted(l, err));
     }
     rc = add_segments(l, err);
@@ -359,6 +368,7 @@ try_load(struct loading *l, bool *ret_again, struct vv_error *err)
 enum vv_rc
 index_load(struct chunk_index *x, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf strangers = {0};
     struct live_table *base = x->table;
     bool again = true;
     enum vv_rc rc = VV_OK;
@@ -367,7 +377,8 @@ index_load(struct chunk_index *x, struct vv_error *err)
         base->users++;
     }
     for (int attempt = 0; again && attempt < READ_ATTEMPTS; attempt++) {
-        VV_CLEANUP(loading_release) struct loading l = {.x = x, .base = TAKE(base)};
+        VV_CLEANUP(loading_release)
+        struct loading l = {.x = x, .base = TAKE(base), .strangers = &strangers};
         vv_error_clear(err);
         rc = try_load(&l, &again, err);
         base = TAKE(l.base);
@@ -386,6 +397,7 @@ index_load(struct chunk_index *x, struct vv_error *err)
     }
     live_table_put(base);
     VV_TRY(rc);
+    index_tell_strangers(x->repo, &strangers);
     index_forget_shards(x); /* X1: listings must be younger than the segments */
     x->generation++;
     return VV_OK;

@@ -113,7 +113,7 @@ is_damage(enum vv_rc rc)
 enum vv_rc
 index_segment_collect(struct repo *r, const struct vv_id *id, struct object_ahead *ahead,
                       const struct admin_records *admin, struct table_builder *b,
-                      struct vv_error *err)
+                      struct vv_buf *strangers, struct vv_error *err)
 {
     struct vv_buf object = {0};
     struct index_iter it = {0};
@@ -149,15 +149,27 @@ index_segment_collect(struct repo *r, const struct vv_id *id, struct object_ahea
             repo_report(r, "index-damaged", name, "some records cannot be read");
         }
         if (unsigned_seen) {
-            repo_report(
-                r, "forged-record", name,
-                "records without the signature of a certified client; used for reading only");
+            vv_buf_put(strangers, id->b, sizeof(id->b));
+            rc = vv_buf_check(strangers, err);
         }
         vv_buf_put(&b->segments, id->b, 32);
-        rc = vv_buf_check(&b->segments, err);
+        rc = rc == VV_OK ? vv_buf_check(&b->segments, err) : rc;
     }
     vv_buf_release(&object);
     return rc;
+}
+
+void
+index_tell_strangers(struct repo *r, const struct vv_buf *strangers)
+{
+    for (size_t at = 0; at < strangers->len; at += sizeof(struct vv_id)) {
+        struct vv_id id;
+        char name[6 + 65];
+        memcpy(id.b, strangers->data + at, sizeof(id.b));
+        segment_name(&id, name);
+        repo_report(r, "forged-record", name,
+                    "records without the signature of a certified client; used for reading only");
+    }
 }
 
 /** Drop what is no segment's name. */

@@ -123,12 +123,16 @@ const struct table_record *table_records_of(const struct index_table *t, enum ch
 MUST_CHECK enum vv_rc index_record_open(struct repo *r, const struct index_record *record,
                                         struct vv_buf *out, struct vv_error *err);
 struct object_ahead; /* repo/object_ahead.h */
-/** index_segment_collect(r, id, ahead, admin, b, err): take one segment, the next of ${ahead}, into
- *  ${b}; a damaged one is reported and left out.  VV_ENOTFOUND: it vanished. */
+/** index_segment_collect(r, id, ahead, admin, b, strangers, err): take one segment, the next of ${ahead},
+ *  into ${b}; a damaged one is reported and left out; one with records of nobody certified is appended to
+ *  ${strangers} (struct vv_id): a certificate may have come since ${admin} was read.  VV_ENOTFOUND: it
+ *  vanished.  index_tell_strangers(r, strangers): report these. */
 MUST_CHECK enum vv_rc index_segment_collect(struct repo *r, const struct vv_id *id,
                                             struct object_ahead *ahead,
                                             const struct admin_records *admin,
-                                            struct table_builder *b, struct vv_error *err);
+                                            struct table_builder *b, struct vv_buf *strangers,
+                                            struct vv_error *err);
+void index_tell_strangers(struct repo *r, const struct vv_buf *strangers);
 struct pack_reader; /* repo/pack_reader.h */
 /** index_add_orphan(reader, name, size, b, err): add the directory of a pack nobody indexed; what
  *  cannot be read is left out. */

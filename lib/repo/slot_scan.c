@@ -265,6 +265,7 @@ slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret, struct vv_e
             snapshot_list_drop_doubles(&s.list);
             rc = snapshot_list_sort(&s.list, &why);
             if (rc == VV_OK) {
+                scan_tell_strangers(r, &s);
                 s.list.forged += s.admin.forged;
                 *ret = s;
                 return VV_OK;

@@ -19,6 +19,7 @@ slot_scan_release(struct slot_scan *s)
     snapshot_list_release(&s->list);
     vv_free(s->seen);
     vv_buf_release(&s->passed_over);
+    vv_buf_release(&s->strangers);
     vv_buf_release(&s->records);
     admin_records_release(&s->admin);
     slot_memory_free(s->memory);
@@ -201,11 +202,9 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
 
     VV_TRY(snapshot_record_decode(bytes, repo_id(r), &record, err));
     if (!is_authentic(s, &record)) {
-        repo_report(r, "forged-record", slot_name,
-                    "a snapshot without the signature of a client the administrator certified for "
-                    "writing; ignored");
         s->list.forged++;
-        return VV_OK;
+        vv_buf_put(&s->strangers, slot_name, strlen(slot_name) + 1);
+        return vv_buf_check(&s->strangers, err);
     }
     sha256(bytes.data, bytes.len, item.hash.b);
     item.id = record.head.id;
@@ -238,6 +237,18 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
     }
     s->list.snapshots[s->list.count++] = item;
     return (with & SLOT_SCAN_KNOWN) != 0 ? VV_OK : add_seen(s, &record.head, err);
+}
+
+void
+scan_tell_strangers(struct repo *r, const struct slot_scan *s)
+{
+    const char *names = (const char *)s->strangers.data;
+
+    for (size_t at = 0; at < s->strangers.len; at += strlen(names + at) + 1) {
+        repo_report(r, "forged-record", names + at,
+                    "a snapshot without the signature of a client the administrator certified for "
+                    "writing; ignored");
+    }
 }
 
 bool

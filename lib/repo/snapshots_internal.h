@@ -25,6 +25,8 @@ struct slot_scan {
     size_t seen_count;
     struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */
     struct vv_buf passed_over; /* struct passed_over */
+    struct vv_buf
+        strangers; /* names of slots with records of nobody certified, each ended by NUL */
     struct admin_records admin;
     struct slot_memory *memory; /* SLOT_SCAN_KNOWN; NULL: none */
 };
@@ -39,7 +41,9 @@ void slot_scan_release(struct slot_scan *s);
 enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2, SLOT_SCAN_LOCKED = 4, SLOT_SCAN_KNOWN = 8 };
 MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);
-/** For slot_scan_read.  scan_take_slot(r, name, object, with, s, err): one slot, already read.
+/** For slot_scan_read.  scan_take_slot(r, name, object, with, s, err): one slot, already read; records of
+ *  nobody certified are counted, and told by scan_tell_strangers(r, s) once it is certain that no
+ *  certificate came in between.
  *  scan_keep(s, item, err): an authentic record, without a body: listed, or passed over.
  *  scan_pass_over_damage(r, name, s, rc, err): note damage and go on; any other failure stays one. */
 MUST_CHECK enum vv_rc scan_take_slot(struct repo *r, const char *name, struct vv_span object,
@@ -48,6 +52,7 @@ MUST_CHECK enum vv_rc scan_keep(struct slot_scan *s, const struct snapshot *item
                                 struct vv_error *err);
 MUST_CHECK enum vv_rc scan_pass_over_damage(struct repo *r, const char *name, struct slot_scan *s,
                                             enum vv_rc rc, struct vv_error *err);
+void scan_tell_strangers(struct repo *r, const struct slot_scan *s);
 bool scan_is_damage(enum vv_rc rc);
 /** slot_scan_heal(r, s, err): where slots are damaged or missing (chain_check has been made), add
  *  what replicas have of them.  What was judged about this repository stays as it was. */

@@ -9,13 +9,13 @@
 #include "engine/replicate.h"
 #include "simulation/action.h"
 
-/** The words of a run, for --verbose. */
+/** The words of a run, for --verbose, and for what must never be said. */
 static void
 hear(struct vv_events *self, const struct vv_event *event)
 {
     struct action *a = (struct action *)(void *)((char *)self - offsetof(struct action, events));
 
-    world_say(a->world, "  %s: %s", event->name, event->text);
+    world_hear(a->world, event);
 }
 
 struct repo *

@@ -10,7 +10,7 @@
 
 struct ear {
     struct vv_events base;
-    const struct world *world;
+    struct world *world;
     uint64_t stale; /* packs that the index names, that are gone, and that nothing needs */
 };
 
@@ -20,7 +20,7 @@ hear(struct vv_events *self, const struct vv_event *event)
     struct ear *ear = (struct ear *)self;
 
     ear->stale += strcmp(event->name, "index-stale") == 0;
-    world_say(ear->world, "  check: %s: %s", event->name, event->text);
+    world_hear(ear->world, event);
 }
 
 struct record *
@@ -136,6 +136,29 @@ check_site(struct world *w, unsigned site)
     repo_free(r);
 }
 
+/** What the hosts remember of the site is there: none of them sees an alarm. */
+static void
+check_memories(struct world *w, unsigned site)
+{
+    for (unsigned i = 0; i < HOSTS && !w->failed; i++) {
+        struct ear ear = {.base = {hear}, .world = w};
+        char state[160];
+        struct repo_options o = {.state_dir = state, .clock = &world_clock, .events = &ear.base};
+        struct snapshot_list l = {0};
+        struct vv_error err = {0};
+        struct repo *r = NULL;
+        (void)snprintf(state, sizeof(state), "%s/client-state", w->hosts[i].home);
+        if (repo_open(w->sites[site], &world_key, &o, &r, &err) != VV_OK ||
+            snapshot_list_read(r, &l, &err) != VV_OK) {
+            world_fail(w, "site %u, host %u: %s", site, i, err.message);
+        } else if (l.freshness == FRESHNESS_ROLLED_BACK) {
+            world_fail(w, "site %u, host %u: what it has seen is missing", site, i);
+        }
+        snapshot_list_release(&l);
+        repo_free(r);
+    }
+}
+
 static void
 check(void *arg)
 {
@@ -145,6 +168,7 @@ check(void *arg)
         struct vv_span config;
         if (storage_memory_peek(w->sites[i], "config", &config)) {
             check_site(w, i);
+            check_memories(w, i);
         }
     }
 }

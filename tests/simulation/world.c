@@ -118,6 +118,15 @@ world_fail(struct world *w, const char *format, ...)
     va_end(args);
 }
 
+void
+world_hear(struct world *w, const struct vv_event *event)
+{
+    world_say(w, "  %s: %s", event->name, event->text);
+    if (event->kind == VV_EVENT_PROBLEM) {
+        world_fail(w, "a false alarm: %s: %s", event->name, event->text);
+    }
+}
+
 /* --- the course -------------------------------------------------------------------------------- */
 
 enum vv_rc

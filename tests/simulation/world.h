@@ -92,6 +92,10 @@ void world_say(const struct world *w, const char *format, ...) VV_PRINTF(2, 3);
 /** world_fail(w, format, ...): what must hold does not. */
 void world_fail(struct world *w, const char *format, ...) VV_PRINTF(2, 3);
 
+/** world_hear(w, event): say what a run says.  Nobody takes anything away here, nor forges: an alarm that
+ *  says so is a false one, and fails. */
+void world_hear(struct world *w, const struct vv_event *event);
+
 /** The key that opens the repository everywhere. */
 extern const struct slot_secret world_key;
 extern const struct vv_clock world_clock;

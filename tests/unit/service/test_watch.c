@@ -8,194 +8,16 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/alloc.h"
-#include "core/clock.h"
-#include "service/watch_internal.h"
+#include "service/helper_watch.h"
 
-#define LIMIT_MS 20000 /* nothing is waited for so long unless the test fails */
-
-struct scene {
-    char base[64]; /* src/ is watched; src/own/ is ours; elsewhere/ is not */
-    char root[80];
-    char own[96];
-    struct vv_span roots[2];
-    const char *owns[1];
-    struct watch_options options;
-    struct watch *watch;
-    struct change_set *seen;
-    struct vv_error err;
-};
-/** The two ways; what cannot be tested here (fanotify without the right to) is skipped. */
-struct variant {
-    bool inotify;
-};
 static const struct variant by_fanotify = {false};
 static const struct variant by_inotify = {true};
-
-static const char *
-at(const struct scene *s, const char *name)
-{
-    static char out[4][512];
-    static unsigned next;
-    char *to = out[next++ % 4];
-
-    (void)snprintf(to, sizeof(out[0]), "%s/%s", s->base, name);
-    return to;
-}
-
-static void
-make_directory(const struct scene *s, const char *name)
-{
-    assert_int_equal(mkdir(at(s, name), 0755), 0);
-}
-
-static void
-make_file(const struct scene *s, const char *name, const char *text)
-{
-    int fd = open(at(s, name), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    assert_int_equal(close(fd), 0);
-}
-
-static void
-scene_make(struct scene *s, void **state)
-{
-    const struct variant *v = *state;
-
-    memset(s, 0, sizeof(*s));
-    (void)snprintf(s->base, sizeof(s->base), "/var/tmp/varve-watch-XXXXXX");
-    assert_non_null(mkdtemp(s->base));
-    (void)snprintf(s->root, sizeof(s->root), "%s/src", s->base);
-    (void)snprintf(s->own, sizeof(s->own), "%s/src/own", s->base);
-    make_directory(s, "src");
-    make_directory(s, "src/own");
-    make_directory(s, "src/a");
-    make_directory(s, "src/a/b");
-    make_directory(s, "src/a/b/c");
-    make_directory(s, "elsewhere");
-    make_directory(s, "elsewhere/d");
-    make_file(s, "src/a/b/file", "x");
-    s->roots[0] = vv_span(s->root, strlen(s->root));
-    s->owns[0] = s->own;
-    s->options = (struct watch_options){.roots = s->roots,
-                                        .root_count = 1,
-                                        .own = s->owns,
-                                        .own_count = 1,
-                                        .inotify = v->inotify,
-                                        .set_most = 1u << 20};
-    assert_int_equal(change_set_new(1u << 20, &s->seen, NULL), VV_OK);
-}
-
-static void
-scene_watch(struct scene *s)
-{
-    enum vv_rc rc = watch_open(&s->options, &s->watch, &s->err);
-
-    if (rc != VV_OK) {
-        fail_msg("%s", s->err.message);
-    }
-    if (!s->options.inotify && watch_way(s->watch) != WATCH_FANOTIFY) {
-        assert_int_not_equal(geteuid() == 0 ? 1 : 2, 0);
-        print_message("no fanotify here\n");
-        watch_free(TAKE(s->watch));
-        skip();
-    }
-    assert_int_equal(watch_way(s->watch), s->options.inotify ? WATCH_INOTIFY : WATCH_FANOTIFY);
-}
-
-static void
-scene_begin(struct scene *s, void **state)
-{
-    scene_make(s, state);
-    scene_watch(s);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void
-scene_end(struct scene *s)
-{
-    watch_free(s->watch);
-    change_set_free(s->seen);
-    (void)nftw(s->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/** What is known of a directory by now. */
-static enum change
-asked(struct scene *s, const char *name)
-{
-    char path[256];
-    int n = snprintf(path, sizeof(path), "%s/%s", s->base + 1, name);
-
-    if (name[0] == '\0') {
-        n--;
-    }
-    (void)watch_take(s->watch, s->seen);
-    change_set_sort(s->seen);
-    return change_set_ask(s->seen, vv_span(path, (size_t)n));
-}
-
-/** Wait until a directory is told of at least so. */
-static void
-expect(struct scene *s, const char *name, enum change wanted)
-{
-    for (unsigned i = 0; i < LIMIT_MS / 10; i++) {
-        enum change is = asked(s, name);
-        if (is == wanted || (is == CHANGE_ALL && wanted == CHANGE_HERE)) {
-            return;
-        }
-        vv_clock_system()->sleep(vv_clock_system(), 10000000);
-    }
-    fail_msg("'%s' is not told of as %d", name, (int)wanted);
-}
-
-/** All that has happened is told when this is: events come in order. */
-static void
-forget_all(struct scene *s)
-{
-    static unsigned serial;
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "src/fence-%u", serial++);
-    make_directory(s, name);
-    expect(s, name, CHANGE_ALL);
-    assert_int_equal(rmdir(at(s, name)), 0);
-    make_file(s, "src/fence", "x");
-    make_directory(s, name);
-    expect(s, name, CHANGE_ALL);
-    change_set_clear(s->seen);
-}
-
-/** Nothing of this kind is told: what comes after it is. */
-static void
-expect_nothing(struct scene *s, const char *name)
-{
-    static unsigned serial;
-    char fence[64];
-
-    (void)snprintf(fence, sizeof(fence), "src/later-%u", serial++);
-    make_directory(s, fence);
-    expect(s, fence, CHANGE_ALL);
-    assert_int_equal(asked(s, name), CHANGE_NONE);
-}
 
 /* N1 */
 static void
@@ -228,9 +50,9 @@ watch__tells_of_every_kind_of_change(void **state)
     expect(&s, "src/a", CHANGE_HERE);
     forget_all(&s);
     assert_int_equal(chmod(at(&s, "src"), 0700), 0); /* a path given itself */
-    for (unsigned i = 0; i < LIMIT_MS / 10 && change_set_is_empty(s.seen); i++) {
+    for (unsigned i = 0; i < LIMIT_MS / EACH_MS && change_set_is_empty(s.seen); i++) {
         (void)asked(&s, "src");
-        vv_clock_system()->sleep(vv_clock_system(), 10000000);
+        wait_a_moment();
     }
     assert_false(change_set_is_empty(s.seen));
     scene_end(&s);
@@ -348,7 +170,22 @@ watch__a_path_may_be_a_file(void **state)
     scene_end(&s);
 }
 
-/* C1: more directories than the set may hold. */
+/** Wait until the watch itself holds everything, while nobody takes anything. */
+static void
+expect_untaken_everything(struct scene *s)
+{
+    bool everything = false;
+
+    for (unsigned i = 0; i < LIMIT_MS / EACH_MS && !everything; i++) {
+        wait_a_moment();
+        vv_mutex_lock(&s->watch->lock);
+        everything = change_set_is_everything(s->watch->set);
+        vv_mutex_unlock(&s->watch->lock);
+    }
+    assert_true(everything);
+}
+
+/* C1: more directories than the set may hold.  (Whoever takes a few at a time never sees it full.) */
 static void
 watch__too_many_changes_are_everything(void **state)
 {
@@ -362,6 +199,7 @@ watch__too_many_changes_are_everything(void **state)
         (void)snprintf(name, sizeof(name), "src/a/directory-%u", i);
         make_directory(&s, name);
     }
+    expect_untaken_everything(&s);
     expect(&s, "src/any/thing", CHANGE_ALL);
     scene_end(&s);
 }
@@ -409,13 +247,11 @@ watch__an_overflow_is_everything(void **state)
     }
     vv_mutex_unlock(&s.watch->lock);
     expect(&s, "src/any/thing", CHANGE_ALL);
-    for (unsigned i = 0; i < LIMIT_MS / 10; i++) { /* it may come more than once */
+    do { /* what is left in the queue, and whatever that means */
         change_set_clear(s.seen);
-        vv_clock_system()->sleep(vv_clock_system(), 20000000);
-        if (!watch_take(s.watch, s.seen)) {
-            break;
-        }
-    }
+        fence(&s);
+    } while (change_set_is_everything(s.seen));
+    change_set_clear(s.seen);
     make_file(&s, "src/a/b/file", "more");
     expect(&s, "src/a/b", CHANGE_HERE);
     assert_false(change_set_is_everything(s.seen));
@@ -444,10 +280,10 @@ watch__a_mount_is_everything(void **state)
     assert_false(change_set_is_everything(s.seen));
     change_set_clear(s.seen);
     /* Whoever looks up where a change was holds it for a moment. */
-    for (unsigned tries = 0; umount(at(&s, "src/a")) != 0; tries++) {
+    for (unsigned i = 0; umount(at(&s, "src/a")) != 0; i++) {
         assert_int_equal(errno, EBUSY);
-        assert_true(tries < 100);
-        (void)usleep(50000);
+        assert_true(i < LIMIT_MS / EACH_MS);
+        wait_a_moment();
     }
     expect(&s, "src/any/thing", CHANGE_ALL);
     scene_end(&s);
@@ -458,8 +294,6 @@ static void
 inotify__is_blind_where_a_directory_is_bound_into_itself(void **state)
 {
     struct scene s;
-    unsigned tries = 0;
-
     *state = (void *)(uintptr_t)&by_inotify;
     scene_begin(&s, state);
     if (mount(at(&s, "src"), at(&s, "src/a"), NULL, MS_BIND, NULL) != 0) {
@@ -467,8 +301,8 @@ inotify__is_blind_where_a_directory_is_bound_into_itself(void **state)
         scene_end(&s);
         skip();
     }
-    while (watch_way(s.watch) != WATCH_BLIND && tries++ < 100) {
-        (void)usleep(50000);
+    for (unsigned i = 0; watch_way(s.watch) != WATCH_BLIND && i < LIMIT_MS / EACH_MS; i++) {
+        wait_a_moment();
     }
     assert_int_equal(watch_way(s.watch), WATCH_BLIND);
     expect(&s, "src/any/thing", CHANGE_ALL);
@@ -496,5 +330,6 @@ main(void)
         cmocka_unit_test(inotify__is_blind_where_a_directory_is_bound_into_itself),
     };
 
+    watch_tests_alone();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

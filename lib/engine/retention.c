@@ -167,6 +167,7 @@ judge(const struct snapshot_list *l, const struct retention_policy *policy,
         r->verdicts[i].considered = is_considered(&l->snapshots[i], filter);
         r->verdicts[i].wal = l->snapshots[i].body.mode == SNAPSHOT_WAL;
     }
+    VV_TRY(wal_consider(l, r->verdicts, err));
     VV_TRY(groups_number(l, policy->group_by, r->verdicts, &r->groups, err));
     for (size_t i = 0; i < l->count; i++) {
         const struct chain_item *it = chains_find(chains, &l->snapshots[i]);

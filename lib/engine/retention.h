@@ -29,8 +29,11 @@
  *     is known).  With `wal_within` the window begins at the newest base backup that is at least so
  *     much older than the cluster's newest snapshot, which is kept, and WAL that ends before that
  *     or any later one that is kept begins goes.  Timeline histories are kept.
+ *     Base backups that are not considered (K9) begin no window, and WAL that they go on with is kept.
  * K8  While the newest snapshot of a group lacks something that failed (--keep-going), the newest one
  *     of the group that lacks nothing is kept: a source that fails for long does not age out.
+ * K9  A publication of WAL is considered if it passes the filter itself, or if a base backup of its cluster does:
+ *     it has no tags, and may come from another host.
  */
 
 #define RETENTION_SLACK INT64_C(600000000000) /* ns by which clocks may differ */

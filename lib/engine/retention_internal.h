@@ -34,6 +34,9 @@ struct slot_candidate {
 void slots_fill(struct slot_candidate *candidates, size_t count,
                 const struct retention_policy *policy, struct retention_verdict *verdicts);
 
+/** wal_consider(l, verdicts, err): K9: consider the publications of clusters of which a base backup is considered. */
+MUST_CHECK enum vv_rc wal_consider(const struct snapshot_list *l,
+                                   struct retention_verdict *verdicts, struct vv_error *err);
 /** wal_judge(l, chains, policy, verdicts, err): K7: reasons for publications of WAL and for the base
  *  backup the window begins with, after all other reasons. */
 MUST_CHECK enum vv_rc wal_judge(const struct snapshot_list *l, const struct chains *chains,

@@ -13,7 +13,8 @@ struct cluster {
     int64_t newest;                /* time of its newest snapshot whose time fits */
     const struct snapshot *window; /* the base backup the window begins with; NULL: none */
     uint64_t window_from;
-    bool kept; /* is any base backup kept? */
+    bool kept;       /* is any base backup kept? */
+    bool considered; /* is any base backup? */
 };
 struct clusters {
     struct cluster *items;
@@ -59,14 +60,15 @@ find_newest(const struct snapshot_list *l, const struct chains *chains, struct c
 }
 
 /** The newest base backup that is as old as the window is long, else the oldest there is: the window
- *  begins with it, and it is kept. */
+ *  begins with it, and it is kept.  Another policy may give up what this one does not look at. */
 static void
-find_windows(const struct snapshot_list *l, const struct chains *chains, int64_t within,
-             struct clusters *c)
+find_windows(const struct snapshot_list *l, const struct chains *chains,
+             const struct retention_verdict *verdicts, int64_t within, struct clusters *c)
 {
     for (size_t i = 0; i < l->count; i++) {
         const struct snapshot *s = &l->snapshots[i];
-        if (s->body.mode == SNAPSHOT_WAL || !chains_find(chains, s)->fits) {
+        if (s->body.mode == SNAPSHOT_WAL || !verdicts[i].considered ||
+            !chains_find(chains, s)->fits) {
             continue;
         }
         for (uint32_t k = 0; k < s->body.wal_count; k++) {
@@ -90,8 +92,8 @@ is_kept(const struct retention_verdict *v)
 }
 
 /** Without a window: from where the base backup that is kept begins that begins first.  With one: the
- *  same of what the window holds; a cluster that was recovered to an earlier moment has begun later
- *  ones at an earlier position. */
+ *  same of what the window holds, and of what is not looked at; a cluster that was recovered to an earlier
+ *  moment has begun later ones at an earlier position. */
 static void
 find_beginnings(const struct snapshot_list *l, const struct retention_verdict *verdicts,
                 struct clusters *c)
@@ -105,7 +107,7 @@ find_beginnings(const struct snapshot_list *l, const struct retention_verdict *v
                 one->from = s->body.wal[k].from;
                 one->kept = true;
             }
-            if (one->window != NULL && s->time >= one->window->time &&
+            if (one->window != NULL && (s->time >= one->window->time || !verdicts[i].considered) &&
                 s->body.wal[k].from < one->window_from) {
                 one->window_from = s->body.wal[k].from;
             }
@@ -166,6 +168,38 @@ judge_publications(const struct snapshot_list *l, struct clusters *clusters, boo
 }
 
 enum vv_rc
+wal_consider(const struct snapshot_list *l, struct retention_verdict *verdicts,
+             struct vv_error *err)
+{
+    struct clusters c = {0};
+    size_t mentions = count_mentions(l);
+
+    if (mentions == 0) {
+        return VV_OK;
+    }
+    c.items = vv_alloc_array(mentions, sizeof(*c.items));
+    if (c.items == NULL) {
+        return vv_error_nomem(err);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        const struct snapshot_body *b = &l->snapshots[i].body;
+        for (uint32_t k = 0; b->mode != SNAPSHOT_WAL && k < b->wal_count; k++) {
+            struct cluster *one = cluster_of(&c, b->wal[k].system);
+            one->considered = one->considered || verdicts[i].considered;
+        }
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        const struct snapshot_body *b = &l->snapshots[i].body;
+        for (uint32_t k = 0; b->mode == SNAPSHOT_WAL && k < b->wal_count; k++) {
+            verdicts[i].considered =
+                verdicts[i].considered || cluster_of(&c, b->wal[k].system)->considered;
+        }
+    }
+    vv_free(c.items);
+    return VV_OK;
+}
+
+enum vv_rc
 wal_judge(const struct snapshot_list *l, const struct chains *chains,
           const struct retention_policy *policy, struct retention_verdict *verdicts,
           struct vv_error *err)
@@ -183,7 +217,7 @@ wal_judge(const struct snapshot_list *l, const struct chains *chains,
     }
     find_newest(l, chains, &c);
     if (policy->wal_within > 0) {
-        find_windows(l, chains, policy->wal_within, &c);
+        find_windows(l, chains, verdicts, policy->wal_within, &c);
         for (size_t i = 0; i < c.count; i++) {
             if (c.items[i].window != NULL) {
                 verdicts[c.items[i].window - l->snapshots].reasons |= KEPT_WAL_WINDOW;

@@ -127,7 +127,8 @@ past_judge(struct past *p)
     vv_free(p->list.admin.retention.forgotten);
     p->list.admin.retention.forgotten_count = 0;
     assert_int_equal(retention_records_arrange(&p->list.admin.retention, &err), VV_OK);
-    assert_int_equal(retention_judge(&p->list, &p->policy, NULL, p->now, &p->result, &err), VV_OK);
+    assert_int_equal(retention_judge(&p->list, &p->policy, p->filter, p->now, &p->result, &err),
+                     VV_OK);
 }
 
 size_t

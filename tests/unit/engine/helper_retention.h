@@ -26,6 +26,7 @@ struct past {
     char *tags[512][2];
     struct retention result;
     struct retention_policy policy;
+    const struct retention_filter *filter;
     int64_t now;
 };
 /** past_begin(p), past_end(p): an empty one, now 2026-07-01 12:00 UTC, grouped by host and paths. */

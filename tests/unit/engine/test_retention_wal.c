@@ -185,6 +185,75 @@ histories__stay(void **state)
     assert_int_equal(past_reasons(&p, again), KEPT_WAL);
 }
 
+/** Base backups of the job "db", and WAL that has no tag and comes from another host. */
+static void
+make_job(const struct snapshot *bases[4], struct snapshot *wal[4])
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t at = (uint64_t)i * 2 * SEGMENT;
+        struct snapshot *base =
+            add(SNAPSHOT_FULL, 1, p.now - (8 - 2 * i) * DAY, 1, at + 40, at + 400);
+        past_tag(&p, base, "job:db");
+        bases[i] = base;
+        wal[i] = add(SNAPSHOT_WAL, 2, p.now - (7 - 2 * i) * DAY, 1, at, at + 2 * SEGMENT);
+        wal[i]->body.host = (char *)(uintptr_t) "b";
+    }
+}
+
+static const struct retention_filter of_job = {.host = "a", .tag = "job:db"};
+
+static void
+filter__takes_wal_with_the_base_backups_of_its_cluster(void **state)
+{
+    (void)state;
+    const struct snapshot *bases[4];
+    struct snapshot *wal[4];
+    struct snapshot *foreign = publish(p.now - 9 * DAY, 0, SEGMENT);
+    struct snapshot *other = add(SNAPSHOT_FULL, 1, p.now - 8 * DAY, 1, SEGMENT, SEGMENT);
+
+    said[foreign - p.snapshots].system = SYSTEM + 1;
+    said[other - p.snapshots].system = SYSTEM + 1;
+    make_job(bases, wal);
+    p.policy.keep[RETENTION_LAST] = 2;
+    p.filter = &of_job;
+    past_judge(&p);
+    for (int i = 0; i < 4; i++) {
+        assert_true(p.result.verdicts[wal[i] - p.snapshots].considered);
+        assert_int_equal(past_reasons(&p, bases[i]), i >= 2 ? 1u << RETENTION_LAST : 0);
+        assert_int_equal(past_reasons(&p, wal[i]), i >= 2 ? KEPT_WAL : 0);
+    }
+    assert_int_equal(p.result.wal_dropped, 2);
+    assert_false(p.result.verdicts[foreign - p.snapshots].considered);
+}
+
+/** Two jobs back up one cluster. */
+static void
+filter__keeps_what_base_backups_of_others_go_on_with(void **state)
+{
+    (void)state;
+    const struct snapshot *bases[4];
+    struct snapshot *wal[4];
+    struct snapshot *other =
+        add(SNAPSHOT_FULL, 3, p.now - 7 * DAY, 1, 2 * SEGMENT + 40, 2 * SEGMENT + 400);
+
+    make_job(bases, wal);
+    p.policy.keep[RETENTION_LAST] = 1;
+    p.policy.wal_within = 2 * DAY; /* the newest is a day old */
+    past_judge(&p);                /* nobody is left out: the window is for all */
+    assert_int_equal(past_reasons(&p, wal[1]), 0);
+    p.filter = &of_job;
+    past_judge(&p);
+    assert_false(p.result.verdicts[other - p.snapshots].considered);
+    assert_int_equal(past_reasons(&p, wal[0]), 0);
+    assert_int_equal(past_reasons(&p, wal[1]), KEPT_WAL);
+    assert_int_equal(past_reasons(&p, bases[1]), 0);
+    /* Nor does a base backup begin this window that another policy may give up. */
+    other->time = p.now - 3 * DAY;
+    past_judge(&p);
+    assert_int_equal(past_reasons(&p, other), 0);
+    assert_int_equal(past_reasons(&p, bases[2]), KEPT_WAL_WINDOW);
+}
+
 int
 main(void)
 {
@@ -197,6 +266,8 @@ main(void)
         CASE(window__keeps_the_base_backup_it_begins_with),
         CASE(window__holds_what_a_later_timeline_began_earlier),
         CASE(histories__stay),
+        CASE(filter__takes_wal_with_the_base_backups_of_its_cluster),
+        CASE(filter__keeps_what_base_backups_of_others_go_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

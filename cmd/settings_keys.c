@@ -85,6 +85,12 @@ is_number_up_to(const char *text, unsigned long most)
 }
 
 static bool
+is_days(const char *text)
+{
+    return is_number_up_to(text, 65535);
+}
+
+static bool
 is_count(const char *text)
 {
     return strcmp(text, "all") == 0 || is_number_up_to(text, 1000000);
@@ -291,6 +297,13 @@ static const struct settings_key job_keys[] = {
     {.name = "keep-yearly", COUNT, .help = "keep the newest of each year, N years"},
     {.name = "keep-within", DURATION, .value = "30d", .help = "keep all that are not older"},
     {.name = "keep-tag", .list = true, .value = "TAG", .help = "keep all with this word"},
+    {.name = "keep-wal-days",
+     .check = is_days,
+     .beside = "keep-",
+     .value = "14",
+     .wanted = "a number of days from 1 to 65535",
+     .help = "keep WAL of databases, and the base backup before it, for any moment of the last N "
+             "days only (default: for all base backups that are kept)"},
     {.name = "prune",
      .kind = SETTINGS_FLAG,
      .value = "no",
@@ -449,9 +462,15 @@ const struct settings_option settings_file_options[] = {
     {NULL, NULL},
 };
 const struct settings_option settings_forget_options[] = {
-    {"keep-last", "keep-last"},     {"keep-minutely", "keep-minutely"},
-    {"keep-hourly", "keep-hourly"}, {"keep-daily", "keep-daily"},
-    {"keep-weekly", "keep-weekly"}, {"keep-monthly", "keep-monthly"},
-    {"keep-yearly", "keep-yearly"}, {"keep-within", "keep-within"},
-    {"keep-tag", "keep-tag"},       {NULL, NULL},
+    {"keep-last", "keep-last"},
+    {"keep-minutely", "keep-minutely"},
+    {"keep-hourly", "keep-hourly"},
+    {"keep-daily", "keep-daily"},
+    {"keep-weekly", "keep-weekly"},
+    {"keep-monthly", "keep-monthly"},
+    {"keep-yearly", "keep-yearly"},
+    {"keep-within", "keep-within"},
+    {"keep-tag", "keep-tag"},
+    {"keep-wal-days", "keep-wal-days"},
+    {NULL, NULL},
 };

@@ -44,6 +44,8 @@ struct settings_key {
     bool
         secret; /* the value is one: it is not shown, and others must not read the file it stands in */
     const char *refers;
+    const char
+        *beside; /* means something only beside another key that begins so; NULL: by itself */
     bool (*check)(const char *text); /* NULL: any text but an empty one */
     const char *value;               /* what stands for it in the example: "PATH" */
     const char *wanted;              /* "'...' is not WANTED" */
@@ -97,7 +99,7 @@ MUST_CHECK enum vv_rc settings_add_file(struct settings *c, const char *path, st
 MUST_CHECK enum vv_rc settings_add_directory(struct settings *c, const char *path,
                                              bool readable_only, unsigned *ret_count,
                                              struct vv_error *err);
-/** settings_check(c, err): when all files are in: required keys and references. */
+/** settings_check(c, err): when all files are in: required keys, references, keys that need another. */
 MUST_CHECK enum vv_rc settings_check(struct settings *c, struct vv_error *err);
 /** settings_check_secrets(c, section, err): files of secrets (of this section; NULL: of all) are there, and
  *  others cannot read them; nor the configuration's own files with secrets in them. */

@@ -51,6 +51,24 @@ check_reference(struct settings *c, const struct settings_value *v, struct vv_er
                              v->key->name, v->key->refers, v->text);
 }
 
+static enum vv_rc
+check_company(struct settings *c, const struct settings_section *s, const struct settings_value *v,
+              struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf hint = {0};
+
+    for (const struct settings_value *other = s->first; other != NULL; other = other->next) {
+        if (other->key != v->key &&
+            strncmp(other->key->name, v->key->beside, strlen(v->key->beside)) == 0) {
+            return VV_OK;
+        }
+    }
+    vv_buf_printf(&hint, "add another key that begins with %s", v->key->beside);
+    VV_TRY(vv_buf_check(&hint, err));
+    return settings_complain(c, v->place, vv_buf_text(&hint), err, "'%s' says nothing by itself",
+                             v->key->name);
+}
+
 /* A secret that others can read is none. */
 static enum vv_rc
 check_secret(struct settings *c, const struct settings_value *v, struct vv_error *err)
@@ -121,6 +139,9 @@ settings_check(struct settings *c, struct vv_error *err)
         for (const struct settings_value *v = s->first; v != NULL; v = v->next) {
             if (v->key->kind == SETTINGS_REFERENCE) {
                 VV_TRY(check_reference(c, v, err));
+            }
+            if (v->key->beside != NULL) {
+                VV_TRY(check_company(c, s, v, err));
             }
         }
     }

@@ -133,7 +133,7 @@ struct notify_report {
         state; /* rc not VV_OK: the state could not be read or kept: something may be told again */
 };
 /** notify_send(s, f, state_file, ret): decide, send, and keep the state in that file (NULL: none is kept, and
- *  nothing is held back). */
+ *  nothing is held back).  Of several at once for one file each one's news is kept: by a lock of FILE.lock. */
 void notify_send(const struct notify_settings *s, const struct notify_facts *f,
                  const char *state_file, struct notify_report *ret);
 /** notify_told(state_file, kind): was anybody told of such a trouble, and not yet that it is over? */

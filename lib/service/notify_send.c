@@ -172,11 +172,32 @@ keep_state(const char *file, const struct notify_state *before, const struct not
     }
 }
 
+/* Of a file beside it, which stays: who replaces the state gives its name to another file.  Without one it is
+ * remembered all the same: at worst something is told once more. */
+static int
+lock_state(const char *file)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    VV_CLEANUP(vv_fd_closep) int fd = -1;
+    bool got = false;
+    int lock;
+
+    vv_buf_printf(&path, "%s.lock", file);
+    fd = open(vv_buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || vv_file_lock(fd, true, &got, NULL) != VV_OK) {
+        return -1;
+    }
+    lock = fd;
+    fd = -1;
+    return lock;
+}
+
 /* Sending may have taken minutes: what another process has told meanwhile, as it stands there now, stays. */
 static void
 keep_told(const char *file, const struct notify_facts *f, const bool remember[NOTIFY_CHANNELS],
           struct vv_error *err)
 {
+    VV_CLEANUP(vv_fd_closep) int lock = lock_state(file);
     struct notify_state before = read_state(file, err);
     struct notify_state after = before;
 

@@ -18,6 +18,7 @@
 
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/thread.h"
 #include "http/http.h"
 #include "service/notify.h"
 
@@ -497,6 +498,8 @@ sending(void **state)
     (void)unlink(path[0]);
     (void)unlink(path[1]);
     (void)unlink(path[2]);
+    (void)snprintf(path[0], sizeof(path[0]), "%s/state.lock", directory);
+    (void)unlink(path[0]);
     assert_int_equal(rmdir(directory), 0);
     vv_buf_release(&text);
 }
@@ -529,6 +532,59 @@ telling_at_once(void **state)
     assert_int_equal(r.results[NOTIFY_COMMAND].outcome, NOTIFY_SENT);
     assert_true(notify_told(path[0], NOTIFY_SILENT_BEFORE));
     assert_true(notify_told(path[0], NOTIFY_FAILED_BEFORE));
+    (void)unlink(path[0]);
+    (void)unlink(path[1]);
+    (void)snprintf(path[0], sizeof(path[0]), "%s/state.lock", here);
+    (void)unlink(path[0]);
+    assert_int_equal(rmdir(here), 0);
+    vv_buf_release(&text);
+}
+
+/* One ends with nothing to tell, and what it told before is over: no program is run. */
+static void
+end_trouble(void *event)
+{
+    struct notify_facts mine = facts;
+    struct notify_report r;
+
+    mine.event = *(const enum notify_event *)event;
+    notify_send(&settings, &mine, path[0], &r);
+    assert_int_equal(r.state.rc, VV_OK);
+}
+
+/* A run that ends and a look at the status, again and again: the news of neither is lost. */
+static void
+telling_in_step(void **state)
+{
+    static enum notify_event events[] = {NOTIFY_SUCCESS, NOTIFY_RECOVERY};
+    char here[] = "/tmp/varve-notify.XXXXXX";
+    struct notify_state both = {0};
+    struct vv_buf text = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(here));
+    (void)snprintf(path[0], sizeof(path[0]), "%s/state", here);
+    (void)snprintf(path[1], sizeof(path[1]), "%s/state.lock", here);
+    settings.on = 0;
+    settings.ping_url = NULL;
+    facts.event = NOTIFY_FAILURE;
+    notify_remember(&both, &facts, NOTIFY_MAIL);
+    facts.event = NOTIFY_SILENCE;
+    notify_remember(&both, &facts, NOTIFY_MAIL);
+    notify_state_print(&both, &text);
+    for (unsigned i = 0; i < 50; i++) {
+        struct vv_thread threads[2] = {0};
+        assert_int_equal(vv_file_replace(AT_FDCWD, path[0], vv_buf_span(&text), 0600, NULL), VV_OK);
+        for (unsigned k = 0; k < 2; k++) {
+            assert_int_equal(vv_thread_start(&threads[k], "tell", end_trouble, &events[k], NULL),
+                             VV_OK);
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            vv_thread_join(&threads[k]);
+        }
+        assert_false(notify_told(path[0], NOTIFY_FAILED_BEFORE));
+        assert_false(notify_told(path[0], NOTIFY_SILENT_BEFORE));
+    }
     (void)unlink(path[0]);
     (void)unlink(path[1]);
     assert_int_equal(rmdir(here), 0);
@@ -568,6 +624,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(telling_at_once, set_up),
+        cmocka_unit_test_setup(telling_in_step, set_up),
         cmocka_unit_test_setup(a_ping__ends_with_its_limit, set_up),
         cmocka_unit_test_setup(pings, set_up),
         cmocka_unit_test_setup(mails, set_up),

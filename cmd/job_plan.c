@@ -249,11 +249,18 @@ plan_rehearsal(struct planning *k, struct vv_error *err)
     return end_part(k, err);
 }
 
+static uint64_t
+limit_of(const struct settings_section *job, const char *key, uint64_t otherwise)
+{
+    const char *text = settings_get(job, key);
+    int64_t ns = 0;
+
+    return text != NULL && duration_parse(text, &ns) ? (uint64_t)ns / 1000000 : otherwise;
+}
+
 static enum vv_rc
 plan_hooks(struct planning *k, struct vv_error *err)
 {
-    const char *limit = settings_get(k->section, "hook-timeout");
-    int64_t ns = 0;
 
     for (enum job_moment m = JOB_BEFORE; m < JOB_MOMENTS; m++) {
         struct word_list w = {.arena = &k->plan->arena};
@@ -263,10 +270,7 @@ plan_hooks(struct planning *k, struct vv_error *err)
         }
         k->plan->job.hooks[m] = (struct job_hooks){.commands = w.items, .count = w.count};
     }
-    k->plan->job.hook_limit_ms = HOOK_LIMIT_MS;
-    if (limit != NULL && duration_parse(limit, &ns)) {
-        k->plan->job.hook_limit_ms = (uint64_t)ns / 1000000;
-    }
+    k->plan->job.hook_limit_ms = limit_of(k->section, "hook-timeout", HOOK_LIMIT_MS);
     return VV_OK;
 }
 
@@ -276,7 +280,8 @@ job_plan_make(struct app *app, const struct settings_section *section, struct jo
 {
     struct planning k = {.app = app, .section = section, .plan = ret};
 
-    *ret = (struct job_plan){.job = {.name = section->name}};
+    *ret = (struct job_plan){
+        .job = {.name = section->name, .limit_ms = limit_of(section, "max-runtime", 0)}};
     k.parts = vv_arena_alloc(&ret->arena, PARTS_MOST * sizeof(*k.parts));
     if (k.parts == NULL) {
         return vv_error_nomem(err);

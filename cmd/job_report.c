@@ -29,7 +29,7 @@ code_of(const struct job_result *r)
 enum exit_code
 job_report_code(const struct job_report *r)
 {
-    enum exit_code code = r->cancelled ? EXIT_INTERRUPTED : EXIT_DONE;
+    enum exit_code code = r->cancelled ? EXIT_INTERRUPTED : r->overdue ? EXIT_FAILED : EXIT_DONE;
 
     for (size_t i = 0; i < r->count; i++) {
         code = exit_code_worse(code, code_of(&r->results[i]));
@@ -117,6 +117,7 @@ print_text(const char *name, const struct job_report *r, int64_t began, enum exi
            code == EXIT_DONE          ? "all went well"
            : code == EXIT_PROBLEMS    ? "done, with problems"
            : code == EXIT_INTERRUPTED ? "stopped"
+           : r->overdue               ? "FAILED, it took longer than max-runtime"
                                       : "FAILED");
     for (size_t i = 0; i < r->count; i++) {
         print_result(&r->results[i]);

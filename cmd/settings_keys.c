@@ -406,6 +406,12 @@ static const struct settings_key job_keys[] = {
      .refers = "notify",
      .value = "NAME",
      .help = "who is told what becomes of it: [notify NAME] (default: [notify])"},
+    {.name = "max-runtime",
+     .check = is_duration,
+     .value = "6h",
+     .wanted = "a duration such as 90min, 6h",
+     .help = "a run that takes longer is stopped, and has failed (default: it takes as long as it "
+             "takes)"},
     {.name = "hook-timeout",
      .check = is_duration,
      .value = "10min",

@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/clock.h"
 #include "service/exit_codes.h"
 
 struct running {
     const struct job *job;
     struct vv_cancel *cancel;
     struct job_report *report;
-    bool stopped; /* by a command of `before` */
+    uint64_t end_ms; /* J6; 0: none */
+    bool stopped;    /* by a command of `before` */
     bool snapshot;
     bool has_backup;
     bool no_space; /* for the backup */
@@ -39,7 +41,7 @@ has_failed(const struct job_report *r)
             return true;
         }
     }
-    return r->cancelled;
+    return r->cancelled || r->overdue;
 }
 
 void
@@ -87,10 +89,30 @@ leave_out(const struct running *k, struct job_result *r, const char *why)
     tell(k, JOB_ENDS, r);
 }
 
+static uint64_t
+now_ms(void)
+{
+    return vv_clock_system()->monotonic(vv_clock_system()) / 1000000;
+}
+
+/* The limit of the run, where that comes before its own: true. */
+static bool
+put_limit(const struct running *k, struct process_spec *spec)
+{
+    uint64_t now = now_ms();
+    uint64_t left = k->end_ms > now ? k->end_ms - now : 1;
+
+    if (k->end_ms == 0 || (spec->limit_ms != 0 && spec->limit_ms <= left)) {
+        return false;
+    }
+    spec->limit_ms = left;
+    return true;
+}
+
 /* How it went. */
 static enum vv_rc
 judge_one(struct running *k, struct job_result *r, const struct process_spec *spec,
-          struct vv_cancel *cancel, struct vv_error *err)
+          const char *late, struct vv_cancel *cancel, struct vv_error *err)
 {
     struct vv_error why = {0};
     enum vv_rc rc = process_run(spec, cancel, &r->process, &why);
@@ -110,7 +132,7 @@ judge_one(struct running *k, struct job_result *r, const struct process_spec *sp
         r->why = "could not be started";
         return VV_OK;
     }
-    r->why = r->process.timed_out ? "timed out" : "";
+    r->why = r->process.timed_out ? late : "";
     r->state = r->process.timed_out                                     ? JOB_FAILED
                : r->process.code == 0                                   ? JOB_DONE
                : r->process.code == CODE_PROBLEMS && r->command == NULL ? JOB_PROBLEMS
@@ -118,15 +140,15 @@ judge_one(struct running *k, struct job_result *r, const struct process_spec *sp
     return VV_OK;
 }
 
-/* Run one, and judge it. */
+/* Run one, and judge it; ${late}: what is said if its time ends. */
 static enum vv_rc
-run_one(struct running *k, struct job_result *r, const struct process_spec *spec,
+run_one(struct running *k, struct job_result *r, const struct process_spec *spec, const char *late,
         struct vv_cancel *cancel, struct vv_error *err)
 {
     enum vv_rc rc;
 
     tell(k, JOB_BEGINS, r);
-    rc = judge_one(k, r, spec, cancel, err);
+    rc = judge_one(k, r, spec, late, cancel, err);
     tell(k, JOB_ENDS, r);
     return rc;
 }
@@ -149,6 +171,18 @@ put_environment(struct running *k, struct vv_buf *job, const char **environment,
     return VV_OK;
 }
 
+/* What ends at a request to stop, and with the time of the run. */
+static enum vv_rc
+run_in_time(struct running *k, struct job_result *r, struct process_spec *spec,
+            struct vv_error *err)
+{
+    bool last = put_limit(k, spec);
+
+    VV_TRY(run_one(k, r, spec, last ? JOB_OVERDUE : "timed out", k->cancel, err));
+    k->report->overdue = k->report->overdue || (last && r->process.timed_out);
+    return VV_OK;
+}
+
 /* A request to stop may come while nothing runs. */
 static void
 look_for_stop(struct running *k)
@@ -156,6 +190,17 @@ look_for_stop(struct running *k)
     if (vv_cancel_check(k->cancel, NULL) != VV_OK) {
         k->report->cancelled = true;
     }
+}
+
+/* Why nothing more is begun; NULL: it is.  So may the end of the time. */
+static const char *
+reason_to_stop(struct running *k)
+{
+    look_for_stop(k);
+    if (k->end_ms != 0 && now_ms() >= k->end_ms) {
+        k->report->overdue = true;
+    }
+    return k->report->cancelled ? "stopped" : k->report->overdue ? JOB_OVERDUE : NULL;
 }
 
 /* Commands of a moment; those of `before` only until one fails. */
@@ -182,23 +227,30 @@ run_hooks(struct running *k, enum job_moment moment, struct vv_error *err)
                                     .tail = k->job->tail,
                                     .limit_ms = k->job->hook_limit_ms};
         struct job_result *r = add_result(k, job_moment_name(moment), h->commands[i]);
-        look_for_stop(k);
-        if (moment == JOB_BEFORE && (k->stopped || k->report->cancelled)) {
-            leave_out(k, r, k->stopped ? "a command before it failed" : "stopped");
+        const char *why;
+        if (moment != JOB_BEFORE) { /* a request to stop is heard; these clean up behind it */
+            look_for_stop(k);
+            VV_TRY(run_one(k, r, &spec, "timed out", NULL, err));
             continue;
         }
-        /* A request to stop has been heard; these clean up behind it. */
-        VV_TRY(run_one(k, r, &spec, moment == JOB_BEFORE ? k->cancel : NULL, err));
-        k->stopped = k->stopped || (moment == JOB_BEFORE && r->state != JOB_DONE);
+        why = k->stopped ? "a command before it failed" : reason_to_stop(k);
+        if (why != NULL) {
+            leave_out(k, r, why);
+            continue;
+        }
+        VV_TRY(run_in_time(k, r, &spec, err));
+        k->stopped = k->stopped || r->state != JOB_DONE;
     }
     return VV_OK;
 }
 
 static const char *
-reason_to_leave_out(const struct running *k, const struct job_part *part)
+reason_to_leave_out(struct running *k, const struct job_part *part)
 {
-    if (k->report->cancelled) {
-        return "stopped";
+    const char *why = reason_to_stop(k);
+
+    if (why != NULL) {
+        return why;
     }
     if (k->stopped) {
         return "a command of 'before' failed";
@@ -225,14 +277,12 @@ run_parts(struct running *k, struct vv_error *err)
                                     .tail = k->job->tail,
                                     .capture = true};
         struct job_result *r = add_result(k, part->name, NULL);
-        const char *why;
-        look_for_stop(k);
-        why = reason_to_leave_out(k, part);
+        const char *why = reason_to_leave_out(k, part);
         if (why != NULL) {
             leave_out(k, r, why);
             continue;
         }
-        VV_TRY(run_one(k, r, &spec, k->cancel, err));
+        VV_TRY(run_in_time(k, r, &spec, err));
         if (part->kind == JOB_BACKUP) {
             k->has_backup = true;
             k->snapshot = r->state == JOB_DONE || r->state == JOB_PROBLEMS;
@@ -248,6 +298,7 @@ job_run(const struct job *j, struct vv_cancel *cancel, struct job_report *ret, s
     struct running k = {.job = j, .cancel = cancel, .report = ret};
     size_t most = j->part_count;
 
+    k.end_ms = j->limit_ms != 0 ? now_ms() + j->limit_ms : 0;
     for (unsigned m = 0; m < JOB_MOMENTS; m++) {
         most += j->hooks[m].count;
     }

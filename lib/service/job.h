@@ -16,6 +16,8 @@
  * J3  every command and part that was due has a result: done, failed, or left out and why.
  * J4  `on_success` runs if nothing has failed, else `on_error`; `after` always, and last.
  * J5  a request to stop ends what is running; of what is left only `on_error` and `after` run.
+ * J6  so does the end of `limit_ms`, which those two are no part of; and it is a failure of the run, even if
+ *     nothing was running then.
  */
 enum job_moment { JOB_BEFORE, JOB_ON_SUCCESS, JOB_ON_ERROR, JOB_AFTER, JOB_MOMENTS };
 enum job_part_kind {
@@ -47,22 +49,25 @@ struct job {
     struct job_observer *observer; /* may be NULL */
     struct job_hooks hooks[JOB_MOMENTS];
     uint64_t hook_limit_ms;
+    uint64_t limit_ms;            /* J6; 0: none */
     const struct job_part *parts; /* in this order */
     size_t part_count;
 };
 
+#define JOB_OVERDUE "the run took longer than max-runtime"
 enum job_state { JOB_DONE, JOB_PROBLEMS, JOB_FAILED, JOB_LEFT_OUT };
 struct job_result {
     const char *name;    /* of the part, or of the moment: "before" */
     const char *command; /* of a hook; NULL: a part */
     enum job_state state;
-    const char *why; /* JOB_LEFT_OUT, and "timed out"; else "" */
+    const char *why; /* JOB_LEFT_OUT, "timed out", JOB_OVERDUE; else "" */
     struct process_result process;
 };
 struct job_report {
     struct job_result *results;
     size_t count;
     bool cancelled;
+    bool overdue; /* J6 */
 };
 
 /** job_moment_name(m): "before", "on-success", "on-error", "after". */

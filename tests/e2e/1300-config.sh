@@ -109,6 +109,7 @@ in_job 6 "replicate-limit: '25:00-26:00=1M' is not a rate" '' 'replicate-limit =
 in_job 6 "scrub-budget: '200%' is not a budget" '' 'scrub-budget = 200%'
 in_job 6 "verify-budget: 'some' is not a budget" '' 'verify-budget = some'
 in_job 6 "hook-timeout: '0' is not a duration" '' 'hook-timeout = 0'
+in_job 6 "max-runtime: '6' is not a duration such as 90min" '' 'max-runtime = 6'
 in_job 6 "tag: 'job:other' is not a tag one may choose" '' 'tag = job:other'
 in_job 6 "'before' has no value" '' 'before ='
 in_job 7 "'prune' is given twice" '' 'prune = no

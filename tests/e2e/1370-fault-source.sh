@@ -67,6 +67,26 @@ status CRITICAL:run
 conf "${good[@]}"
 well
 
+# ---- a run that takes too long: its part is stopped, the sites have what there was, other jobs have their turn ----
+assert_exit 0 varve -r main backup --tag job:web data >/dev/null
+before=$(snapshots main)
+conf "${good[@]}" 'exec = dump=sleep 1071' 'max-runtime = 2s' "on-error = echo \"on-error \$VARVE_FAILED\" >>$WORK/hooks" \
+    '[job other]' 'repository = main' "path = $WORK/data"
+rm -f hooks
+run 1
+assert_eq "$(state backup replicate forget on-error) $(snapshots main)" "failed left-out left-out ok $before"
+assert_grep '^  backup +failed +[0-9]+ s, the run took longer than max-runtime' told
+assert_grep '^  replicate +left out +the run took longer than max-runtime' told
+assert_eq "$(cat hooks)" 'on-error backup'
+assert_eq "$(json runs.json 'd["runs"][0]["parts"][0]["why"]')" 'the run took longer than max-runtime'
+if pgrep -f 'sleep 1071' >/dev/null; then fail 'the command goes on'; fi
+status CRITICAL:run
+assert_exit 1 varve run --all >out 2>problems
+assert_grep "^job 'web', .*: FAILED, it took longer than max-runtime" out
+assert_grep "^job 'other', .*: all went well" out
+conf "${good[@]}"
+well
+
 # ---- a database that is down ----
 if varve backup -r none postgres:// 2>&1 | grep -q 'no PostgreSQL'; then
     echo 'built without libpq: no database to be down'

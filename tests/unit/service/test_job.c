@@ -187,6 +187,58 @@ jobs(void **state)
     expect_job(&j, "");
 }
 
+/* J6: whose ${at}th result is the one that took too long; what comes behind the parts has its own time. */
+static void
+expect_overdue(const struct job *j, size_t at, const char *want)
+{
+    struct job_report report;
+
+    expect_job(j, want);
+    assert_int_equal(job_run(j, NULL, &report, NULL), VV_OK);
+    assert_true(report.overdue);
+    assert_false(report.cancelled);
+    for (size_t i = at; i < report.count && strncmp(report.results[i].name, "on-", 3) != 0; i++) {
+        assert_string_equal(report.results[i].why, JOB_OVERDUE);
+    }
+    job_report_release(&report);
+}
+
+static void
+time_of_a_run(void **state)
+{
+    static const char *const fine[] = {"true"};
+    static const char *const sleeps[] = {"sleep 1011", "true"};
+    static const char *const sees[] = {"test \"$VARVE_FAILED\" = backup && sleep 0.4"};
+    struct job_part parts[] = {
+        {.name = "backup", .kind = JOB_BACKUP, .words = SH("exit 0")},
+        {.name = "copy", .kind = JOB_ANY, .words = SH("exit 0")},
+    };
+    struct job j = {
+        .name = "j", .parts = parts, .part_count = VV_COUNT(parts), .limit_ms = 3600000};
+    struct job_report report;
+
+    (void)state;
+    assert_int_equal(job_run(&j, NULL, &report, NULL), VV_OK);
+    assert_false(report.overdue);
+    job_report_release(&report);
+    j.limit_ms = 300;
+    j.hooks[JOB_AFTER] = (struct job_hooks){fine, 1};
+    j.hooks[JOB_ON_ERROR] = (struct job_hooks){sees, 1};
+    parts[0].words = SH("sleep 1012");
+    expect_overdue(&j, 0, "backup:failed copy:left on-error:ok after:ok");
+    j.hooks[JOB_ON_ERROR] = (struct job_hooks){fine, 1};
+    j.hooks[JOB_BEFORE] = (struct job_hooks){sleeps, 2};
+    j.hook_limit_ms = 3600000;
+    expect_job(&j, "before:failed before:left backup:left copy:left on-error:ok after:ok");
+    /* A command's own limit comes first: that is no fault of the run's. */
+    j.limit_ms = 3600000;
+    j.hook_limit_ms = 100;
+    assert_int_equal(job_run(&j, NULL, &report, NULL), VV_OK);
+    assert_false(report.overdue);
+    assert_string_equal(report.results[0].why, "timed out");
+    job_report_release(&report);
+}
+
 /* ---- what the owner of a job sees of it, and says to it ---- */
 
 struct seen {
@@ -271,9 +323,10 @@ int
 main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processes), cmocka_unit_test(environment),
-        cmocka_unit_test(limits),    cmocka_unit_test(jobs),
-        cmocka_unit_test(owner),     cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(processes),       cmocka_unit_test(environment),
+        cmocka_unit_test(limits),          cmocka_unit_test(jobs),
+        cmocka_unit_test(time_of_a_run),   cmocka_unit_test(owner),
+        cmocka_unit_test(memory_runs_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

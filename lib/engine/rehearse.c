@@ -74,6 +74,7 @@ restore_files(struct rehearsal *h, struct repo *r, struct vv_progress *progress,
                                       .path_given = o->path_given,
                                       .owner = geteuid() == 0 ? SINK_OWNER_NUMBER : SINK_OWNER_NONE,
                                       .verify = true,
+                                      .inert = true,
                                       .threads = o->threads};
 
     VV_TRY(rehearse_file(h, "restored", &target, err));

@@ -177,6 +177,7 @@ open_sink(struct restore *r, struct vv_error *err)
                                  .overwrite = o->overwrite,
                                  .owner = o->owner,
                                  .dry_run = o->dry_run,
+                                 .inert = o->inert,
                                  .events = restore_events(r),
                                  .cancel = repo_cancel(r->repo)};
 

@@ -30,6 +30,7 @@ struct restore_options {
     bool delete_extra; /* remove what the snapshot does not have (below what is restored) */
     bool verify;
     bool dry_run;
+    bool inert; /* without device nodes and set-id bits: to look at, not to be used */
     bool verbose;
     unsigned threads;
 };

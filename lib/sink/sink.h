@@ -39,6 +39,8 @@ struct sink_fs_options {
     enum sink_overwrite overwrite;
     enum sink_owner owner;
     bool dry_run; /* touch nothing */
+    bool
+        inert; /* nothing that gives rights: device nodes and set-id bits are left off, as no refusals */
     struct vv_events *events;
     struct vv_cancel *cancel;
 };
@@ -93,7 +95,7 @@ MUST_CHECK enum vv_rc sink_list(struct sink *s, struct vv_span directory, sink_l
 MUST_CHECK enum vv_rc sink_remove(struct sink *s, struct vv_span path, struct vv_error *err);
 
 /** sink_withheld(s, e): the entry was left out because this caller may not make it (device nodes;
- *  counted for the K4 report): a verify pass should not miss it. */
+ *  counted for the K4 report) or does not want it (inert): a verify pass should not miss it. */
 bool sink_withheld(struct sink *s, const struct entry *e);
 
 /** sink_finish(s, err): directories' attributes, deferred flags, one syncfs of each file system

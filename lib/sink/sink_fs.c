@@ -100,6 +100,7 @@ sink_fs_new(const struct sink_fs_options *o, struct sink **ret, struct vv_error 
     s->overwrite = o->overwrite;
     s->owner = o->owner;
     s->dry_run = o->dry_run;
+    s->inert = o->inert;
     s->events = o->events;
     s->cancel = o->cancel;
     s->top.fd = -1;

@@ -140,6 +140,7 @@ struct sink {
     enum sink_overwrite overwrite;
     enum sink_owner owner;
     bool dry_run;
+    bool inert;
     struct vv_events *events;
     struct vv_cancel *cancel;
 

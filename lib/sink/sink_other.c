@@ -108,7 +108,7 @@ sink_other(struct sink *s, const struct entry *e, struct vv_error *err)
     enum vv_rc rc;
 
     VV_TRY(vv_cancel_check(s->cancel, err));
-    if (s->dry_run) {
+    if (s->dry_run || (s->inert && is_device(e))) {
         return VV_OK;
     }
     VV_TRY(sink_locate(s, e->path, &place, err));
@@ -133,7 +133,7 @@ sink_other(struct sink *s, const struct entry *e, struct vv_error *err)
 bool
 sink_withheld(struct sink *s, const struct entry *e)
 {
-    return is_device(e) && sink_refused(s, REFUSED_DEVICE);
+    return is_device(e) && (s->inert || sink_refused(s, REFUSED_DEVICE));
 }
 
 /* Put a further name beside the taken one and move it over that. */

@@ -153,6 +153,9 @@ sink_wanted_of(struct sink *s, const struct entry *e)
     } else if (e->type != ENTRY_FILE && e->type != ENTRY_DIRECTORY) {
         w.inode_flags = 0;
     }
+    if (s->inert) {
+        w.mode &= ~06000u;
+    }
     w.owner = w.owner_known && s->owner != SINK_OWNER_NONE;
     if (s->owner == SINK_OWNER_NAME) {
         w.uid = resolve(s, e->user, false, e->uid);

@@ -354,6 +354,53 @@ entries__owner_by_name_and_none(void **state)
     assert_int_equal(helper_failures(), 0);
 }
 
+/* For a rehearsal: neither made nor missed, however often and by whoever asks. */
+static void
+entries__inert_ones_give_no_rights(void **state)
+{
+    struct scratch dir;
+    struct counting_events events;
+    char target[96];
+    struct sink *s = NULL;
+    struct vv_error *err = helper_error();
+    struct entry d = make_entry(ENTRY_DIRECTORY, "d", 03755);
+    struct entry f = make_entry(ENTRY_FILE, "d/f", 06755);
+    struct entry c = make_entry(ENTRY_CHARACTER_DEVICE, "null", 0666);
+    struct entry b = make_entry(ENTRY_BLOCK_DEVICE, "disk", 0660);
+    struct entry again = c;
+
+    (void)state;
+    scratch_make(&dir);
+    counting_events_init(&events);
+    (void)snprintf(target, sizeof(target), "%s/target", dir.path);
+    struct sink_fs_options o = {.target = target, .inert = true, .events = &events.base};
+    d.uid = f.uid = c.uid = b.uid = geteuid();
+    d.gid = f.gid = c.gid = b.gid = getegid();
+    c.major = 1;
+    c.minor = 3;
+    again.path = text("again");
+    if (CHECK_OK(sink_fs_new(&o, &s, err))) {
+        CHECK_OK(sink_directory(s, &d, err));
+        CHECK_OK(put_file(s, &f, "x", 1, err));
+        CHECK_OK(sink_other(s, &c, err));
+        CHECK_OK(sink_other(s, &b, err));
+        CHECK_OK(sink_link(s, &again, c.path, err));
+        CHECK_OK(sink_finish(s, err));
+        CHECK((stat_of(&dir, "d").st_mode & 07777) == 01755);
+        CHECK((stat_of(&dir, "d/f").st_mode & 07777) == 0755);
+        CHECK(faccessat(dir.fd, "target/null", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
+        CHECK(faccessat(dir.fd, "target/again", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
+        CHECK(faccessat(dir.fd, "target/disk", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
+        CHECK(sink_withheld(s, &c) && sink_withheld(s, &b) && !sink_withheld(s, &f));
+        agrees(s, &d);
+        agrees(s, &f);
+        CHECK(events.problems == 0) ? (void)0 : (void)fprintf(stderr, "%s", events.all);
+        sink_free(s);
+    }
+    scratch_remove(&dir);
+    assert_int_equal(helper_failures(), 0);
+}
+
 static void
 entries__inherited_acls_do_not_stay(void **state)
 {
@@ -398,6 +445,7 @@ main(void)
         cmocka_unit_test(entries__root_restores_owners_devices_capabilities_flags),
         cmocka_unit_test(entries__user_is_told_once_a_kind_what_is_not_permitted),
         cmocka_unit_test(entries__owner_by_name_and_none),
+        cmocka_unit_test(entries__inert_ones_give_no_rights),
         cmocka_unit_test(entries__inherited_acls_do_not_stay),
     };
 

@@ -133,27 +133,29 @@ put_begin(struct vv_buf *out, const struct scheduled_job *j, const char *what)
  * What may be taken from every run of a job, whatever its commands do.  Rights and writing are taken away,
  * never anything that could be read: what a setting hides (InaccessiblePaths=, or an empty directory over
  * /usr/lib/modules for ProtectKernelModules=) is not an error to a backup, which would store the empty
- * directory and say that it is complete.  ProtectKernelTunables= hides in /proc alone, which no backup reads.
- * Modules and the kernel's log are out of reach by system calls and capabilities.
+ * directory and say that it is complete.  ProtectKernelTunables= hides in /proc alone, which no backup reads;
+ * ProtectClock= hides nothing, but stands for a list of devices that leaves out all but the clock, so that it
+ * needs one of ours beside it.  Modules and the kernel's log are out of reach by system calls and capabilities.
  */
-static const char restrictions[] =
+static const char rights[] =
     "\n"
     "# What is left of root's rights: to read everything (trusted.* attributes need "
     "CAP_SYS_ADMIN),\n"
-    "# to write a repository of another owner, to become another user for a command, and to end "
-    "it.\n"
-    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETUID "
-    "CAP_SETGID CAP_KILL CAP_SYS_ADMIN\n";
-static const char for_restoring[] =
-    "# A rehearsal sets owners, modes and attributes, and makes devices.\n"
-    "CapabilityBoundingSet=CAP_CHOWN CAP_FSETID CAP_MKNOD CAP_SETFCAP\n";
-static const char further_restrictions[] =
+    "# and to write a repository of another owner.\n"
+    "CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_ADMIN\n";
+static const char rights_over_others[] = "# To become another user for a command, and to end it.\n"
+                                         "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL\n";
+static const char rights_to_restore[] =
+    "# A rehearsal sets owners and file capabilities; it leaves off set-id bits and devices.\n"
+    "CapabilityBoundingSet=CAP_CHOWN CAP_SETFCAP\n";
+static const char restrictions[] =
     "NoNewPrivileges=yes\n"
+    "RestrictSUIDSGID=yes\n"
     "ProtectKernelTunables=yes\n"
     "ProtectControlGroups=yes\n"
+    "ProtectClock=yes\n"
     "ProtectHostname=yes\n"
     "PrivateMounts=yes\n"
-    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
     "RestrictNamespaces=yes\n"
     "RestrictRealtime=yes\n"
     "LockPersonality=yes\n"
@@ -161,26 +163,49 @@ static const char further_restrictions[] =
     "SystemCallArchitectures=native\n"
     "SystemCallFilter=~@clock @cpu-emulation @debug @module @obsolete @raw-io @reboot @swap "
     "syslog\n"
-    "SystemCallErrorNumber=EPERM\n";
+    "SystemCallErrorNumber=EPERM\n"
+    "# Priorities are those above: to set others succeeds ('ionice', 'taskset'), and does "
+    "nothing.\n"
+    "SystemCallFilter=~@resources:0\n"
+    "DevicePolicy=closed\n";
+/* One that fails for want of a device says so; what is hidden would not. */
+static const char for_commands[] =
+    "# The job has commands of its own, which may need mounts, and to write anywhere but in the\n"
+    "# system itself; and the devices of disks, volumes, file systems, tapes, keys and TPM.\n"
+    "ProtectSystem=full\n"
+    "DeviceAllow=block-* rwm\n"
+    "DeviceAllow=char-misc rwm\n"
+    "DeviceAllow=char-st rw\n"
+    "DeviceAllow=char-sg rw\n"
+    "DeviceAllow=char-ch rw\n"
+    "DeviceAllow=char-usb_device rw\n"
+    "DeviceAllow=char-hidraw rw\n"
+    "DeviceAllow=char-tpm rw\n";
+static const char for_itself[] =
+    "# It writes to its repositories, state and cache, and nowhere else.\n"
+    "SystemCallFilter=~@mount\n"
+    "ProtectSystem=strict\n"
+    "ProtectHome=read-only\n";
+
+static void
+put_rights(struct vv_buf *out, const struct scheduled_job *j)
+{
+    vv_buf_put_text(out, rights);
+    vv_buf_put_text(out, j->commands || j->restores ? rights_over_others : "");
+    vv_buf_put_text(out, j->restores ? rights_to_restore : "");
+}
 
 static void
 put_restrictions(struct vv_buf *out, const struct scheduled_job *j)
 {
     static const char *const temporary[] = {"/tmp", "/var/tmp", NULL};
 
+    put_rights(out, j);
     vv_buf_put_text(out, restrictions);
-    vv_buf_put_text(out, j->restores ? for_restoring : "RestrictSUIDSGID=yes\n");
-    vv_buf_put_text(out, further_restrictions);
-    if (j->commands) {
-        vv_buf_put_text(out, "# The job has commands of its own, which may need devices, mounts, "
-                             "and to write anywhere\n# but in the system itself.\n"
-                             "ProtectSystem=full\n");
-    } else {
-        vv_buf_put_text(out, "# It writes to its repositories, state and cache, and nowhere else.\n"
-                             "SystemCallFilter=~@mount\n"
-                             "DevicePolicy=closed\n"
-                             "ProtectSystem=strict\n"
-                             "ProtectHome=read-only\n");
+    vv_buf_put_text(out, "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6");
+    vv_buf_put_text(out, j->commands && j->restores ? "\n" : " AF_NETLINK\n");
+    vv_buf_put_text(out, j->commands ? for_commands : for_itself);
+    if (!j->commands) {
         put_words(out, "ReadWritePaths=", temporary, "-", false);
     }
     put_words(out, "ReadWritePaths=", j->writable, "-", false);

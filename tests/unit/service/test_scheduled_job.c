@@ -72,7 +72,11 @@ unit_text__restricts_by_what_a_job_has(void **state)
     unit_put_service(&j, false, &out);
     assert_has(&out, "\nProtectSystem=strict\n");
     assert_has(&out, "\nSystemCallFilter=~@mount\n");
+    assert_has(&out, "\nDevicePolicy=closed\n");
     assert_has(&out, "\nEnvironment=HOME=%h\n");
+    assert_lacks(&out, "DeviceAllow=");
+    assert_lacks(&out, "CAP_SETUID");
+    assert_lacks(&out, "CAP_CHOWN");
     assert_lacks(&out, "StateDirectory=");
     assert_lacks(&out, "CacheDirectory=");
     vv_buf_reset(&out);
@@ -80,10 +84,21 @@ unit_text__restricts_by_what_a_job_has(void **state)
     j.state_directory = true;
     unit_put_service(&j, false, &out);
     assert_has(&out, "\nProtectSystem=full\n");
+    assert_has(&out, "\nDevicePolicy=closed\n");
+    assert_has(&out, "\nDeviceAllow=block-* rwm\n");
+    assert_has(&out, " CAP_KILL\n");
+    assert_has(&out, " AF_NETLINK\n");
+    assert_lacks(&out, "CAP_CHOWN");
     assert_lacks(&out, "@mount");
     assert_lacks(&out, "ProtectHome");
     assert_has(&out, "\nStateDirectory=varve\n");
     assert_lacks(&out, "CacheDirectory=");
+    vv_buf_reset(&out);
+    j.restores = true;
+    unit_put_service(&j, false, &out);
+    assert_has(&out, "\nCapabilityBoundingSet=CAP_CHOWN ");
+    assert_has(&out, "\nRestrictSUIDSGID=yes\n");
+    assert_lacks(&out, "AF_NETLINK");
     vv_buf_reset(&out);
     /* A user's manager has no rights to take away, and fails when it is asked to. */
     unit_put_service(&j, true, &out);

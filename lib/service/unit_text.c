@@ -254,12 +254,14 @@ put_kind_of_service(struct vv_buf *out, const struct scheduled_job *j)
                               "SuccessExitStatus=1 2 3\n");
         return;
     }
-    vv_buf_put_text(out, "Type=notify\n"
-                         "NotifyAccess=main\n"
-                         "WatchdogSec=5min\n"
-                         "Restart=on-failure\n"
-                         "RestartSec=30s\n"
-                         "ExecReload=/bin/kill -HUP $MAINPID\n");
+    vv_buf_put_text(out,
+                    "Type=notify\n"
+                    "NotifyAccess=main\n"
+                    "WatchdogSec=5min\n"
+                    "Restart=on-failure\n"
+                    "RestartSec=30s\n"
+                    "# kill(1) is a program of procps, which may be missing; the shell has one.\n"
+                    "ExecReload=/bin/sh -c \"kill -HUP $$MAINPID\"\n");
 }
 
 void

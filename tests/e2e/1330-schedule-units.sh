@@ -90,6 +90,7 @@ assert_grep '^3 jobs, for systemd' out
 assert_grep 'varve.conf status --quiet --notify$' more/varve-status.service
 assert_grep '^ProtectSystem=full$' more/varve-run-web.service # mail goes into a spool
 assert_grep '^Type=notify$' more/varve-watch-web.service
+assert_grep '^ExecReload=/bin/sh -c "kill -HUP \$\$MAINPID"$' more/varve-watch-web.service # no procps
 assert_grep 'varve.conf watch --quiet web$' more/varve-watch-web.service
 assert_grep '^WantedBy=multi-user.target$' more/varve-watch-web.service
 assert_exit 0 varve schedule list --directory more >out

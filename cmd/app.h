@@ -82,9 +82,10 @@ struct app {
     bool output_failed; /* that is app->err */
     bool slots_wanted;  /* exit 11: list the slots */
     enum wal_answer wal_answer;
-    bool unknown_on_failure; /* 'varve status': a failure ends with 3, whatever it is */
-    bool not_fresh;          /* records are missing or forged: exit 14, whatever else was done */
-    struct vv_error err;     /* what a command fails with */
+    bool unknown_on_failure;      /* 'varve status': a failure ends with 3, whatever it is */
+    enum known_slots known_slots; /* what app_open is to open a repository with */
+    bool not_fresh;      /* records are missing or forged: exit 14, whatever else was done */
+    struct vv_error err; /* what a command fails with */
 };
 
 void app_init(struct app *app);

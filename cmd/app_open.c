@@ -102,6 +102,7 @@ app_repo_options(struct app *app, enum app_use use, struct repo_options *ret)
     *ret = (struct repo_options){.events = &app->messages.events, .cancel = signals_cancel()};
     ret->expect_head = app->global.expect_head;
     ret->accept_heads = app->global.accept_head;
+    ret->known_slots = app->known_slots;
     ret->replicas = !writes(use) && app->replicas.open != NULL ? &app->replicas : NULL;
     if (directories_find(DIRECTORY_STATE, &app->state_dir, &why) != VV_OK ||
         directories_make(&app->state_dir, &why) != VV_OK) {

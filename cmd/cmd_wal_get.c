@@ -115,20 +115,53 @@ deliver(struct app *app, struct wal_fetcher *f, uint64_t system, const char *nam
     return rc;
 }
 
+/** Bring it from the repository, and what follows it into the local cache; *ret_absent: it is not there,
+ *  as far as the list of snapshots tells. */
 static enum vv_rc
-get(struct app *app, const struct get_command_line *o, const char *name, const char *path)
+fetch(struct app *app, const struct get_command_line *o, uint64_t system, const char *name,
+      const char *path, bool *ret_absent)
 {
     VV_CLEANUP(snapshot_list_release) struct snapshot_list l = {0};
     VV_CLEANUP(wal_fetcher_freep) struct wal_fetcher *f = NULL;
     struct wal_found found = {0};
+    enum vv_rc rc;
+
+    VV_TRY(repo_known_slots(app->repo) == KNOWN_SLOTS_TRUSTED /* what is wrong is told once */
+               ? app_snapshots(app, &l)
+               : snapshot_list_read(app->repo, &l, &app->err));
+    VV_TRY(wal_fetcher_open(app->repo, &l, &f, &app->err));
+    rc = wal_fetch_find(f, system, name, &found, &app->err);
+    if ((found.absent || found.gap) && is_beside(system, name, path, found.size)) {
+        rc = wal_catalog_complete(&l, &app->err); /* the server takes that one */
+        found.absent = rc == VV_OK;
+    }
+    VV_TRY(rc);
+    *ret_absent = found.absent;
+    if (found.absent) {
+        return VV_OK;
+    }
+    VV_TRY(deliver(app, f, system, name, &found, path));
+    app->wal_answer = WAL_ANSWER_DELIVERED;
+    if (!o->no_prefetch && found.stored == found.size) {
+        wal_spool_fill(app->repo, f, system, name, o->prefetch != 0 ? o->prefetch : PREFETCH);
+    }
+    return VV_OK;
+}
+
+/** What is there is found among slots that were read before: its bytes are authenticated anyway.  That it
+ *  is not there, which ends a recovery, only those tell that are read now. */
+static enum vv_rc
+get(struct app *app, const struct get_command_line *o, const char *name, const char *path)
+{
     uint64_t system = 0;
     bool there = false;
-    enum vv_rc rc;
+    bool absent = false;
 
     VV_TRY(wal_system_option(app, o->system, &system));
     if (system == 0) {
         VV_TRY(ask_control(app, &system));
     }
+    app->known_slots = KNOWN_SLOTS_TRUSTED;
     VV_TRY(app_open(app, APP_READ));
     if (!o->no_prefetch) {
         VV_TRY(wal_spool_take(app->repo, system, name, path, &there, &app->err));
@@ -137,22 +170,13 @@ get(struct app *app, const struct get_command_line *o, const char *name, const c
             return VV_OK;
         }
     }
-    VV_TRY(app_snapshots(app, &l));
-    VV_TRY(wal_fetcher_open(app->repo, &l, &f, &app->err));
-    rc = wal_fetch_find(f, system, name, &found, &app->err);
-    if ((found.absent || found.gap) && is_beside(system, name, path, found.size)) {
-        rc = wal_catalog_complete(&l, &app->err); /* the server takes that one */
-        found.absent = rc == VV_OK;
+    VV_TRY(fetch(app, o, system, name, path, &absent));
+    if (absent) {
+        repo_use_known_slots(app->repo, KNOWN_SLOTS_COMPARED);
+        VV_TRY(fetch(app, o, system, name, path, &absent));
     }
-    VV_TRY(rc);
-    if (found.absent) {
+    if (absent) {
         app->wal_answer = WAL_ANSWER_ABSENT;
-        return VV_OK;
-    }
-    VV_TRY(deliver(app, f, system, name, &found, path));
-    app->wal_answer = WAL_ANSWER_DELIVERED;
-    if (!o->no_prefetch && found.stored == found.size) {
-        wal_spool_fill(app->repo, f, system, name, o->prefetch != 0 ? o->prefetch : PREFETCH);
     }
     return VV_OK;
 }

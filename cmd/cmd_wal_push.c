@@ -53,6 +53,7 @@ push(struct app *app, const struct push_command_line *o, const char *path)
     struct wal_push_summary summary = {0};
 
     VV_TRY(wal_system_option(app, o->system, &options.system));
+    app->known_slots = KNOWN_SLOTS_TRUSTED;
     VV_TRY(app_open(app, APP_WRITE));
     wal_user(&user);
     options.user = vv_buf_text(&user);

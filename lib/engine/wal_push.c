@@ -159,7 +159,16 @@ open_file(struct pushing *p, struct vv_error *err)
                : check_other(p, err);
 }
 
-/** Is it there, and the same? */
+/** Is what was published damaged or lost by now?  Then it is published again. */
+static bool
+is_damage(enum vv_rc rc)
+{
+    return rc == VV_ECORRUPT || rc == VV_ENOTFOUND || rc == VV_EIO || rc == VV_EUNSUPPORTED ||
+           rc == VV_ELIMIT;
+}
+
+/** Is it there, and the same?  What is kept of slots serves to find it: only that it is there must not be
+ *  believed from memory, since the server then throws its own away. */
 static enum vv_rc
 look_for_it(struct repo *r, const struct pushing *p, struct wal_push_summary *ret,
             struct vv_error *err)
@@ -192,7 +201,14 @@ look_for_it(struct repo *r, const struct pushing *p, struct wal_push_summary *re
                            "timeline? each archives to a repository of its own");
         return VV_EREFUSED;
     }
-    ret->already = found.stored >= p->file.size; /* or the receiver has a piece of it */
+    if (found.stored >= p->file.size) { /* else the receiver has a piece of it */
+        rc = snapshot_confirm(r, found.snapshot, &why);
+        ret->already = rc == VV_OK;
+    }
+    if (rc != VV_OK && !is_damage(rc)) {
+        *err = why;
+        return rc;
+    }
     return VV_OK;
 }
 

@@ -14,6 +14,7 @@
 #include "repo/chunk_index.h"
 #include "repo/replicas_internal.h"
 #include "repo/repo_internal.h"
+#include "repo/slot_cache.h"
 #include "repo/slot_memory.h"
 
 enum vv_rc
@@ -105,6 +106,7 @@ repo_make(struct storage *st, const struct key_bundle *bundle, const struct conf
     r->cancel = options->cancel;
     r->expect_head = options->expect_head;
     r->accept_heads = options->accept_heads;
+    r->known_slots = options->known_slots;
     VV_TRY(bundle != NULL ? keyring_new(bundle, config, &r->keyring, err)
                           : keyring_new_public(config, &r->keyring, err));
     if (bundle != NULL && bundle->epoch_count > 0) {
@@ -230,6 +232,7 @@ repo_free(struct repo *r)
     }
     chunk_index_free(r->index_ahead); /* its thread uses the rest */
     slot_memory_free(r->slots);
+    slot_cache_free(r->slot_cache);
     replicas_free(r->replicas);
     keyring_free(r->keyring);
     local_state_free(r->state);
@@ -260,6 +263,18 @@ repo_slot_memory(struct repo *r, struct slot_memory *m)
     vv_mutex_lock(&r->lock);
     before = r->slots;
     r->slots = m;
+    vv_mutex_unlock(&r->lock);
+    return before;
+}
+
+struct slot_cache *
+repo_slot_cache(struct repo *r, struct slot_cache *c)
+{
+    struct slot_cache *before;
+
+    vv_mutex_lock(&r->lock);
+    before = r->slot_cache;
+    r->slot_cache = c;
     vv_mutex_unlock(&r->lock);
     return before;
 }
@@ -334,6 +349,18 @@ const char *
 repo_expect_head(const struct repo *r)
 {
     return r->expect_head;
+}
+
+enum known_slots
+repo_known_slots(const struct repo *r)
+{
+    return atomic_load(&r->known_slots);
+}
+
+void
+repo_use_known_slots(struct repo *r, enum known_slots how)
+{
+    atomic_store(&r->known_slots, how);
 }
 
 bool

@@ -17,6 +17,13 @@ struct index;          /* repo/index.h */
 struct replicas;       /* repo/replicas.h */
 struct replica_source; /* repo/replicas.h */
 
+/** What a run may make of slots this host has read before (repo/slot_cache.h). */
+enum known_slots {
+    KNOWN_SLOTS_UNUSED,
+    KNOWN_SLOTS_COMPARED, /* each is read; one that is the same as before was checked before */
+    KNOWN_SLOTS_TRUSTED,  /* they are not read again: what they are like now does not matter */
+};
+
 struct repo_options {
     const char *state_dir;        /* VARVE_STATE_DIR; NULL: no state (freshness not checked) */
     const char *cache_dir;        /* VARVE_CACHE_DIR; NULL: no cache (temporary memory instead) */
@@ -26,6 +33,7 @@ struct repo_options {
     /* NULL: nothing is taken from replicas, as must be for writing (H4).  Borrowed. */
     const struct replica_source *replicas;
     const struct key_objects *keys; /* as read from the storage before; NULL: repo_open does */
+    enum known_slots known_slots;
     const char *expect_head; /* a head that must be there (head_text); NULL: none.  Borrowed. */
     bool accept_heads;       /* what is missing now is not missed again (needs a state directory) */
 };
@@ -77,6 +85,9 @@ const struct vv_uuid *repo_id(const struct repo *r);
 const struct slot_info *repo_slot(const struct repo *r); /* which slot opened it */
 const char *repo_expect_head(const struct repo *r);      /* NULL: none */
 bool repo_accept_heads(const struct repo *r);
+/** repo_known_slots(r) / repo_use_known_slots(r, how): as it was opened with / from now on. */
+enum known_slots repo_known_slots(const struct repo *r);
+void repo_use_known_slots(struct repo *r, enum known_slots how);
 uint32_t repo_epoch(const struct repo *r); /* newest epoch, used for writing */
 /** repo_note_epoch(r, epoch): an epoch whose keys are known; never goes back.  Thread-safe. */
 void repo_note_epoch(struct repo *r, uint32_t epoch);

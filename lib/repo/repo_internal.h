@@ -22,6 +22,7 @@ struct repo {
     struct replicas *replicas; /* NULL: none are used */
     const char *expect_head;   /* borrowed */
     bool accept_heads;
+    _Atomic enum known_slots known_slots;
     struct site site;
     struct slot_info slot;
     _Atomic uint32_t epoch;
@@ -29,6 +30,7 @@ struct repo {
     struct vv_mutex lock;            /* guards what follows */
     struct chunk_index *index_ahead; /* being loaded for whoever opens it next; NULL: none */
     struct slot_memory *slots;       /* NULL: none, or somebody uses it */
+    struct slot_cache *slot_cache;   /* likewise */
     uint64_t reported[REPORTED_MAX];
     unsigned reported_count;
 };
@@ -40,6 +42,9 @@ struct chunk_index *repo_index_ahead(struct repo *r, struct chunk_index *x);
 /** repo_slot_memory(r, m): put ${m} (may be NULL) in the place of the memory of slots, and return
  *  that: it is the caller's now. */
 struct slot_memory *repo_slot_memory(struct repo *r, struct slot_memory *m);
+
+/** repo_slot_cache(r, c): likewise of the cache of slots. */
+struct slot_cache *repo_slot_cache(struct repo *r, struct slot_cache *c);
 
 /** repo_make(...): a repo from keys that have been checked (${bundle} NULL: without any, from a
  *  config whose signature has been); site not yet loaded. */

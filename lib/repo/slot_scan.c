@@ -7,6 +7,7 @@
 #include "core/parallel.h"
 #include "repo/object_ahead.h"
 #include "repo/repo_internal.h"
+#include "repo/slot_cache.h"
 #include "repo/slot_memory.h"
 #include "repo/snapshots_internal.h"
 
@@ -61,10 +62,10 @@ take_known(struct slot_scan *s, const char *file, bool *ret_taken, struct vv_err
     return VV_OK;
 }
 
-/** A slot that is read: taken, and if all of it is in order remembered (Y2). */
+/** A slot whose bytes are here: taken, and if all of it is in order remembered (Y2). */
 static enum vv_rc
-take_read(struct repo *r, const char *name, struct vv_span object, unsigned with,
-          struct slot_scan *s, struct vv_error *err)
+take_object(struct repo *r, const char *name, struct vv_span object, unsigned with,
+            struct slot_scan *s, struct vv_error *err)
 {
     const char *file = name + strlen("snapshots/");
     size_t noted = s->memory != NULL ? slot_memory_noted(s->memory) : 0;
@@ -84,6 +85,40 @@ take_read(struct repo *r, const char *name, struct vv_span object, unsigned with
         k.kind = s->list.fenced != fenced ? KNOWN_FENCE : KNOWN_EMPTY;
         slot_memory_note(s->memory, &k);
     }
+    return rc;
+}
+
+/** One that was read: kept for later runs, too, if all of it is in order (Q2), and all was opened that
+ *  this key opens. */
+static enum vv_rc
+take_read(struct repo *r, const char *name, struct vv_span object, unsigned with,
+          struct slot_scan *s, struct vv_error *err)
+{
+    const char *file = name + strlen("snapshots/");
+    size_t trouble = s->list.damaged + s->list.forged;
+    bool opens = (with & SLOT_SCAN_BODIES) != 0 || !keyring_may_read(repo_keyring(r));
+    struct vv_uuid session;
+    enum vv_rc rc;
+
+    if (s->cache == NULL || !opens || !vv_uuid_parse(file, strlen(file), &session)) {
+        return take_object(r, name, object, with, s, err);
+    }
+    slot_cache_begin(s->cache, &session, object);
+    rc = take_object(r, name, object, with, s, err);
+    slot_cache_end(s->cache, rc == VV_OK && s->list.damaged + s->list.forged == trouble);
+    return rc;
+}
+
+/** One that is in the cache. */
+static enum vv_rc
+take_kept(struct repo *r, const char *name, struct kept_slot *kept, unsigned with,
+          struct slot_scan *s, struct vv_error *err)
+{
+    enum vv_rc rc;
+
+    s->proofs = &kept->proofs;
+    rc = take_object(r, name, kept->object, with, s, err);
+    s->proofs = NULL;
     return rc;
 }
 
@@ -107,12 +142,36 @@ return_memory(struct repo *r, struct slot_scan *s)
     }
 }
 
+/** Likewise the cache. */
+static void
+lend_cache(struct repo *r, struct slot_scan *s)
+{
+    if (repo_known_slots(r) != KNOWN_SLOTS_UNUSED) {
+        s->cache = repo_slot_cache(r, NULL);
+        if (s->cache == NULL) {
+            s->cache = slot_cache_load(r);
+        }
+    }
+}
+
+static void
+return_cache(struct repo *r, struct slot_scan *s)
+{
+    if (s->cache != NULL) {
+        slot_cache_save(r, s->cache);
+        slot_cache_free(repo_slot_cache(r, s->cache));
+        s->cache = NULL;
+    }
+}
+
 /** What is read of a repository at once: on a long line the slots are on their way while the
  *  administrator's records are read. */
 struct reading {
     struct repo *repo;
     struct admin_records admin;
     const struct slot_memory *memory; /* NULL: none */
+    struct slot_cache *cache;         /* NULL: none */
+    bool trusted;                     /* what is in there is not read */
     struct name_list names;           /* of the slots */
     char **unknown;                   /* those of them that are read */
     struct object_ahead *ahead;
@@ -136,13 +195,25 @@ fetch_admin(void *ctx, struct vv_error *err)
 }
 
 static bool
-is_known(const struct slot_memory *m, const char *file)
+find_kept(const struct reading *g, const char *file, struct kept_slot *ret)
 {
     struct vv_uuid session;
-    size_t count;
 
-    return m != NULL && vv_uuid_parse(file, strlen(file), &session) &&
-           slot_memory_find(m, &session, &count) != NULL;
+    return g->cache != NULL && vv_uuid_parse(file, strlen(file), &session) &&
+           slot_cache_find(g->cache, &session, ret);
+}
+
+static bool
+is_known(const struct reading *g, const char *file)
+{
+    struct vv_uuid session;
+    struct kept_slot kept;
+    size_t count;
+    bool is_kept = find_kept(g, file, &kept); /* asked also when that is not used: Q1 */
+
+    return (is_kept && g->trusted) ||
+           (g->memory != NULL && vv_uuid_parse(file, strlen(file), &session) &&
+            slot_memory_find(g->memory, &session, &count) != NULL);
 }
 
 static enum vv_rc
@@ -158,7 +229,7 @@ fetch_slots(void *ctx, struct vv_error *err)
         return vv_error_nomem(err);
     }
     for (size_t i = 0; i < g->names.count; i++) {
-        if (!is_known(g->memory, g->names.names[i])) {
+        if (!is_known(g, g->names.names[i])) {
             g->unknown[count++] = g->names.names[i];
         }
     }
@@ -171,11 +242,29 @@ static enum vv_rc
 next_slot(struct reading *g, const char *name, const char *file, struct vv_buf *out,
           struct vv_error *err)
 {
-    if (!is_known(g->memory, file)) {
+    if (!is_known(g, file)) {
         return object_ahead_next(g->ahead, out, err);
     }
     vv_buf_reset(out);
     return storage_read_all(repo_storage(g->repo), name, LIMIT_SLOT, out, err);
+}
+
+/** A slot that was not taken from the memory.  VV_ENOTFOUND: it was buried meanwhile. */
+static enum vv_rc
+take_slot(struct reading *g, const char *name, unsigned with, struct slot_scan *s,
+          struct vv_buf *object, struct vv_error *err)
+{
+    const char *file = name + strlen("snapshots/");
+    struct kept_slot kept;
+    bool is_kept = find_kept(g, file, &kept);
+
+    if (!is_kept || !g->trusted) {
+        VV_TRY(next_slot(g, name, file, object, err));
+        is_kept = is_kept && kept.object.len == object->len &&
+                  memcmp(kept.object.data, object->data, object->len) == 0;
+    }
+    return is_kept ? take_kept(g->repo, name, &kept, with, s, err)
+                   : take_read(g->repo, name, vv_buf_span(object), with, s, err);
 }
 
 /** Go through the slots, with the administrator's records in ${s}. */
@@ -199,13 +288,11 @@ take_slots(struct reading *g, unsigned with, struct slot_scan *s, struct vv_erro
         text = vv_buf_text(&name);
         rc = vv_buf_check(&name, err);
         if (rc == VV_OK) {
-            rc = next_slot(g, text, g->names.names[i], &object, err);
+            rc = take_slot(g, text, with, s, &object, err);
         }
-        if (rc == VV_ENOTFOUND) { /* buried meanwhile: the records in admin/ have changed */
+        if (rc == VV_ENOTFOUND) { /* then the records in admin/ have changed */
             vv_error_clear(err);
             rc = VV_OK;
-        } else if (rc == VV_OK) {
-            rc = take_read(r, text, vv_buf_span(&object), with, s, err);
         }
         if (scan_is_damage(rc) && is_buried_slot(s, g->names.names[i])) {
             vv_error_clear(err);
@@ -225,7 +312,14 @@ try_scan(struct repo *r, unsigned with, struct slot_scan *s, bool *ret_again, st
     if ((with & SLOT_SCAN_KNOWN) != 0) {
         lend_memory(r, s);
     }
-    VV_CLEANUP(reading_release) struct reading g = {.repo = r, .memory = s->memory};
+    if ((with & SLOT_SCAN_RECORDS) == 0) {
+        lend_cache(r, s);
+    }
+    VV_CLEANUP(reading_release)
+    struct reading g = {.repo = r,
+                        .memory = s->memory,
+                        .cache = s->cache,
+                        .trusted = repo_known_slots(r) == KNOWN_SLOTS_TRUSTED};
     struct vv_job jobs[] = {{.run = fetch_admin, .ctx = &g}, {.run = fetch_slots, .ctx = &g}};
     enum vv_rc rc = vv_parallel_run(jobs, VV_COUNT(jobs), storage_parallel(repo_storage(r)), err);
     bool unreadable = rc == VV_ENOTFOUND || rc == VV_EIO;
@@ -241,6 +335,7 @@ try_scan(struct repo *r, unsigned with, struct slot_scan *s, bool *ret_again, st
     admin_learn_epochs(r, &s->admin);
     VV_TRY(take_slots(&g, with, s, err));
     return_memory(r, s);
+    return_cache(r, s);
     return admin_records_changed(r, &s->admin, ret_again, err);
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "crypto/hash.h"
+#include "format/slot.h"
 #include "repo/snapshots_internal.h"
 
 #define SCAN_ATTEMPTS 10
@@ -146,4 +148,27 @@ snapshot_list_read(struct repo *r, struct snapshot_list *ret, struct vv_error *e
     }
     slot_scan_release(&s);
     return rc;
+}
+
+enum vv_rc
+snapshot_confirm(struct repo *r, const struct snapshot *s, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    char name[sizeof("snapshots/") + VV_UUID_TEXT] = "snapshots/";
+    struct slot slot;
+    struct vv_reader in;
+    struct vv_span record;
+
+    vv_uuid_text(&s->session, name + strlen(name));
+    VV_TRY(storage_read_all(repo_storage(r), name, LIMIT_SLOT, &object, err));
+    VV_TRY(slot_decode(vv_buf_span(&object), repo_id(r), &slot, err));
+    in = vv_reader(slot.records.data, slot.records.len);
+    while (slot_next_record(&in, &record)) {
+        struct vv_id hash;
+        sha256(record.data, record.len, hash.b);
+        if (vv_id_equal(&hash, &s->hash)) {
+            return VV_OK;
+        }
+    }
+    return vv_error_set(err, VV_ECORRUPT, "'%s' does not hold the snapshot it held", name);
 }

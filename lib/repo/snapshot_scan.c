@@ -10,6 +10,7 @@
 #include "crypto/secret.h"
 #include "format/slot.h"
 #include "repo/sealed_envelope.h"
+#include "repo/slot_cache.h"
 #include "repo/slot_memory.h"
 #include "repo/snapshots_internal.h"
 
@@ -23,6 +24,7 @@ slot_scan_release(struct slot_scan *s)
     vv_buf_release(&s->records);
     admin_records_release(&s->admin);
     slot_memory_free(s->memory);
+    slot_cache_free(s->cache);
     memset(s, 0, sizeof(*s));
 }
 
@@ -35,11 +37,10 @@ scan_passed_over(const struct slot_scan *s, size_t *ret_count)
 
 /** Decrypt the body of a record whose signature has been checked. */
 static enum vv_rc
-open_body(struct repo *r, const struct snapshot_record *record, struct snapshot_body *ret,
+open_body(struct repo *r, const struct snapshot_record *record, struct vv_buf *out,
           struct vv_error *err)
 {
     uint8_t secret[32];
-    struct vv_buf plain = {0};
     struct vv_span sealed = record->sealed_body;
     enum vv_rc rc;
 
@@ -53,16 +54,12 @@ open_body(struct repo *r, const struct snapshot_record *record, struct snapshot_
         return rc;
     }
     rc = envelope_open(secret, "snapshot", record->prefix,
-                       vv_span(sealed.data + PACK_SEALED_LEN, sealed.len - PACK_SEALED_LEN), &plain,
+                       vv_span(sealed.data + PACK_SEALED_LEN, sealed.len - PACK_SEALED_LEN), out,
                        err);
     crypto_wipe(secret, sizeof(secret));
     if (rc == VV_EKEY) {
         rc = vv_error_set(err, VV_ECORRUPT, "the snapshot's body does not fit its head");
     }
-    if (rc == VV_OK) {
-        rc = snapshot_body_decode(vv_buf_span(&plain), ret, err);
-    }
-    vv_buf_release(&plain);
     return rc;
 }
 
@@ -89,13 +86,18 @@ add_seen(struct slot_scan *s, const struct snapshot_head *head, struct vv_error 
     return VV_OK;
 }
 
-/** Is this record signed by a client that may make snapshots? */
+/** Is this record signed by a client that may make snapshots?  ${known} (NULL: nothing): what was found
+ *  to be its signer before. */
 static bool
-is_authentic(const struct slot_scan *s, const struct snapshot_record *record)
+is_authentic(const struct slot_scan *s, const struct snapshot_record *record,
+             const struct slot_proof *known)
 {
     const struct certificate *c = admin_certificate(&s->admin, &record->head.client);
 
-    return certificate_may_write(c) &&
+    if (!certificate_may_write(c)) {
+        return false;
+    }
+    return (known != NULL && memcmp(known->signer, c->ed25519, sizeof(c->ed25519)) == 0) ||
            ed25519_verify(c->ed25519, record->signed_part, record->signature.data);
 }
 
@@ -103,6 +105,7 @@ enum vv_rc
 snapshot_from_record(struct repo *r, const struct admin_records *admin, struct vv_span bytes,
                      struct snapshot *ret, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
     struct snapshot_record record;
     struct snapshot item = {0};
     const struct certificate *c;
@@ -113,7 +116,8 @@ snapshot_from_record(struct repo *r, const struct admin_records *admin, struct v
         !ed25519_verify(c->ed25519, record.signed_part, record.signature.data)) {
         return vv_error_set(err, VV_EFORGED, "a snapshot record of nobody certified");
     }
-    VV_TRY(open_body(r, &record, &item.body, err));
+    VV_TRY(open_body(r, &record, &plain, err));
+    VV_TRY(snapshot_body_decode(vv_buf_span(&plain), &item.body, err));
     sha256(bytes.data, bytes.len, item.hash.b);
     item.id = record.head.id;
     item.client = record.head.client;
@@ -192,6 +196,43 @@ note_record(struct slot_scan *s, const struct snapshot *item)
     }
 }
 
+/** For the cache: who has signed it, and its body, if that was opened. */
+static void
+note_proof(struct slot_scan *s, const struct snapshot *item, struct vv_span body)
+{
+    struct slot_proof proof = {.body = body};
+
+    if (s->cache != NULL && s->proofs == NULL) {
+        memcpy(proof.signer, admin_certificate(&s->admin, &item->client)->ed25519,
+               sizeof(proof.signer));
+        slot_cache_note(s->cache, &proof);
+    }
+}
+
+/** The body of a record that counts, opened, or as ${known} (NULL: nothing) has it. */
+static enum vv_rc
+take_body(struct repo *r, const struct snapshot_record *record, const struct slot_proof *known,
+          unsigned with, struct slot_scan *s, struct snapshot *item, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf plain = {0};
+    struct vv_span body = known != NULL ? known->body : vv_span(NULL, 0);
+    enum vv_rc rc = VV_OK;
+
+    if ((with & SLOT_SCAN_BODIES) != 0 && body.len == 0) {
+        rc = open_body(r, record, &plain, err);
+        item->locked = rc == VV_EKEY && (with & SLOT_SCAN_LOCKED) != 0;
+        body = vv_buf_span(&plain);
+    }
+    if ((with & SLOT_SCAN_BODIES) != 0 && rc == VV_OK) {
+        rc = snapshot_body_decode(body, &item->body, err);
+    }
+    if (rc != VV_OK && !item->locked) {
+        return rc;
+    }
+    note_proof(s, item, body);
+    return VV_OK;
+}
+
 /** One record of a slot: believed only with a certified client's signature. */
 static enum vv_rc
 take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session,
@@ -199,9 +240,12 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
 {
     struct snapshot_record record;
     struct snapshot item = {.session = *session};
+    struct slot_proof proof;
+    const struct slot_proof *known =
+        s->proofs != NULL && slot_cache_proof(s->proofs, &proof) ? &proof : NULL;
 
     VV_TRY(snapshot_record_decode(bytes, repo_id(r), &record, err));
-    if (!is_authentic(s, &record)) {
+    if (!is_authentic(s, &record, known)) {
         s->list.forged++;
         vv_buf_put(&s->strangers, slot_name, strlen(slot_name) + 1);
         return vv_buf_check(&s->strangers, err);
@@ -216,16 +260,11 @@ take_record(struct repo *r, const char *slot_name, const struct vv_uuid *session
     item.epoch = record.head.epoch;
     note_record(s, &item);
     if (is_passed_over(s, &item)) {
+        note_proof(s, &item, vv_span(NULL, 0));
         return vv_buf_check(&s->passed_over, err);
     }
     VV_TRY(grow_list(&s->list, err));
-    if ((with & SLOT_SCAN_BODIES) != 0) {
-        enum vv_rc rc = open_body(r, &record, &item.body, err);
-        item.locked = rc == VV_EKEY && (with & SLOT_SCAN_LOCKED) != 0;
-        if (rc != VV_OK && !item.locked) {
-            return rc;
-        }
-    }
+    VV_TRY(take_body(r, &record, known, with, s, &item, err));
     if ((with & SLOT_SCAN_RECORDS) != 0) {
         item.record_at = s->records.len;
         item.record_len = bytes.len;

@@ -56,6 +56,11 @@ void snapshot_list_release(struct snapshot_list *l);
 MUST_CHECK enum vv_rc snapshot_list_read(struct repo *r, struct snapshot_list *ret,
                                          struct vv_error *err);
 
+/** snapshot_confirm(r, s, err): read the slot of a listed snapshot, which the list may have taken from
+ *  this host's cache: VV_OK if its very record is in there; VV_ECORRUPT or VV_ENOTFOUND if not. */
+MUST_CHECK enum vv_rc snapshot_confirm(struct repo *r, const struct snapshot *s,
+                                       struct vv_error *err);
+
 /** snapshot_from_record(r, admin, record, ret, err): a record by itself, with its body decoded, found
  *  elsewhere than in a slot.  VV_EFORGED if no client certified for writing signed it.  Whether it is
  *  buried or revoked is the caller's to ask; snapshot_body_release. */

@@ -29,6 +29,8 @@ struct slot_scan {
         strangers; /* names of slots with records of nobody certified, each ended by NUL */
     struct admin_records admin;
     struct slot_memory *memory; /* SLOT_SCAN_KNOWN; NULL: none */
+    struct slot_cache *cache;   /* NULL: none */
+    struct vv_reader *proofs;   /* of the slot at hand, which is in the cache; NULL: it is not */
 };
 /** scan_passed_over(s, ret_count): what passed_over holds. */
 const struct passed_over *scan_passed_over(const struct slot_scan *s, size_t *ret_count);
@@ -37,7 +39,8 @@ void slot_scan_release(struct slot_scan *s);
  * sequence, hash, site and time only), which needs no key.  SLOT_SCAN_LOCKED: those of an epoch that
  * a reader has no key of are listed without a body, as locked; else they fail the whole, VV_EKEY.
  * SLOT_SCAN_KNOWN, by itself only: a slot this run has read is not read again (slot_memory.h), and what
- * records say they have seen is left out. */
+ * records say they have seen is left out.  Slots that this host has read are taken as the repository was
+ * opened for (repo_known_slots), but for RECORDS. */
 enum { SLOT_SCAN_BODIES = 1, SLOT_SCAN_RECORDS = 2, SLOT_SCAN_LOCKED = 4, SLOT_SCAN_KNOWN = 8 };
 MUST_CHECK enum vv_rc slot_scan_read(struct repo *r, unsigned with, struct slot_scan *ret,
                                      struct vv_error *err);

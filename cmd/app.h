@@ -53,7 +53,8 @@ struct command {
     const struct command *const *subcommands; /* NULL-terminated; instead of run */
 };
 
-/** What 'wal get' found: its exit code decides about a server's recovery (wal_exit.h). */
+/** What 'wal get' found, or (delivered) 'wal push' has done: their exit codes decide about a server's
+ *  recovery, and what it throws away (wal_exit.h). */
 enum wal_answer { WAL_ANSWER_NONE, WAL_ANSWER_DELIVERED, WAL_ANSWER_ABSENT };
 
 struct app {

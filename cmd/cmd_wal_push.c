@@ -58,6 +58,7 @@ push(struct app *app, const struct push_command_line *o, const char *path)
     wal_user(&user);
     options.user = vv_buf_text(&user);
     VV_TRY(wal_push(app->repo, &options, &summary, &app->err));
+    app->wal_answer = WAL_ANSWER_DELIVERED;
     report(app, path, &summary);
     return VV_OK;
 }

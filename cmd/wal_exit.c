@@ -46,6 +46,9 @@ wal_exit_code(int argc, char **argv, enum wal_answer answer, enum exit_code code
 {
     enum wal_use use = use_of(argc, argv);
 
+    if (use == WAL_USE_PUSH && answer == WAL_ANSWER_DELIVERED) {
+        return EXIT_DONE; /* likewise: else the server would keep it, and all that comes after */
+    }
     if (use == WAL_USE_PUSH) {
         return code == EXIT_INTERRUPTED ? (enum exit_code)CODE_PUSH_INTERRUPTED : code;
     }

@@ -11,7 +11,9 @@
  * the server goes into production with what it has.  So 1 is for proven absence alone, and everything
  * else, also a command line that cannot be taken apart, gives 126 (interrupted: 130).
  * Of an archive command (wal push) it takes more than 125 for a command that could not be run, and
- * ends its archiver: whatever goes wrong is 1 to 125 (interrupted: 125).
+ * ends its archiver: whatever goes wrong is 1 to 125 (interrupted: 125).  Anything but 0 makes it try
+ * again for ever and keep all WAL from then on, until its disk is full: what is wrong with the repository
+ * beside the file that was to be stored is told, and no reason for that.
  */
 
 /** wal_exit_code(argc, argv, answer, code): what a run ends with that would end with ${code}. */

@@ -58,6 +58,8 @@ push__never_ends_with_more_than_125(void **state)
         int code = of(LINE(W("wal"), W("push"), W("x")), WAL_ANSWER_NONE, codes[i]);
         assert_in_range(code, 0, 125);
         assert_int_equal(code == 0, codes[i] == EXIT_DONE);
+        /* The file is safe: what else is wrong must not make the server keep it. */
+        assert_int_equal(of(LINE(W("wal"), W("push"), W("x")), WAL_ANSWER_DELIVERED, codes[i]), 0);
     }
     assert_in_range(wal_exit_interrupted((int)VV_COUNT(((char *[]){NULL, NULL, NULL})),
                                          (char *[]){W("varve"), W("wal"), W("push")}),

@@ -74,9 +74,9 @@ struct base_files {
     struct base_files_frame *frames;
     size_t depth;
     size_t room;
-    struct vv_buf path; /* below the root */
-    uint8_t *names;     /* FS_LIST_BUFFER bytes */
-    uint64_t total;     /* bytes of files given */
+    struct vv_buf path;     /* below the root */
+    uint8_t *names;         /* FS_LIST_BUFFER bytes */
+    _Atomic uint64_t total; /* bytes of files given */
     struct vv_rate_limit *rate;
 
     struct vv_mutex lock; /* all below, and what is known of each file */

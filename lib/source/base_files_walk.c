@@ -105,7 +105,7 @@ note_file(struct base_files *f, const struct fs_stat *st, struct base_files_file
     }
     f->last = file;
     vv_mutex_unlock(&f->lock);
-    f->total += st->size;
+    atomic_fetch_add(&f->total, st->size);
     *ret = file;
     return VV_OK;
 }
@@ -223,9 +223,10 @@ static void
 tell_total(struct base_files *f)
 {
     struct vv_progress *p = f->owner->options.progress;
+    uint64_t total = atomic_load(&f->total);
 
-    if (p != NULL && atomic_load(&p->bytes_total) < f->total) {
-        atomic_store(&p->bytes_total, f->total);
+    if (p != NULL && atomic_load(&p->bytes_total) < total) {
+        atomic_store(&p->bytes_total, total);
     }
 }
 

@@ -59,6 +59,7 @@ member_item(struct base_source *b, struct source_item *ret, struct vv_error *err
         item.entry.flags |= base_is_paged(b->path) ? ENTRY_PAGES : 0;
         ((struct base_item *)item.handle)->content = BASE_MEMBER;
         ((struct base_item *)item.handle)->number = ++b->number;
+        b->given += m->size;
         b->member_open = true;
         b->member_crc = 0;
         b->file.read = 0; /* where the server's complaints stand */
@@ -121,6 +122,26 @@ from_queue(struct base_source *b, struct source_item *ret)
     return true;
 }
 
+#define WAL_SHARE_MOST (INT64_C(64) << 20)
+
+/* Is it WAL's turn?  It has as many bytes as files have had; but what it leaves of that is not saved up for
+ * long.  When all files were read, the end of the backup comes first: then it is known
+ * how much WAL is still needed. */
+static bool
+is_turn_of_wal(struct base_source *b)
+{
+    uint64_t given = b->files != NULL ? atomic_load(&b->files->total) : b->given;
+    uint64_t more = given - b->given_then;
+
+    if (b->phase == BASE_CLOSING) {
+        return true;
+    }
+    b->wal_share = more > (uint64_t)(WAL_SHARE_MOST - b->wal_share) ? WAL_SHARE_MOST
+                                                                    : b->wal_share + (int64_t)more;
+    b->given_then = given;
+    return b->wal_share > 0 && !(b->phase == BASE_FILES && b->files_read);
+}
+
 /* A segment of WAL, if one is there (or, at the end, when it comes). */
 static enum vv_rc
 wal_step(struct base_source *b, struct source_item *ret, bool *ret_got, struct vv_error *err)
@@ -137,6 +158,7 @@ wal_step(struct base_source *b, struct source_item *ret, bool *ret_got, struct v
         b->phase = BASE_DONE;
     } else if (number != UINT64_MAX) {
         VV_TRY(segment_item(b, number, ret, err));
+        b->wal_share -= (int64_t)ret->entry.size;
         *ret_got = true;
     }
     return VV_OK;
@@ -175,7 +197,9 @@ step(struct base_source *b, struct source_item *ret, bool *ret_got, struct vv_er
     if (*ret_got) {
         return VV_OK;
     }
-    VV_TRY(wal_step(b, ret, ret_got, err));
+    if (is_turn_of_wal(b)) {
+        VV_TRY(wal_step(b, ret, ret_got, err));
+    }
     if (*ret_got) {
         return VV_OK;
     }

@@ -89,7 +89,8 @@ void base_pages_release(struct base_pages *g);
 
 /*
  * A thread receives WAL into a ring of segments in an unnamed file; whoever makes the items takes
- * finished segments out between files.  A full ring makes the thread wait, and so the server, which
+ * finished segments out between files, but no more bytes than files have: else a server that writes as
+ * fast as we store would keep us from ever coming to the end.  A full ring makes the thread wait, and so the server, which
  * keeps the WAL for our slot.
  *
  * What arrives is acknowledged as flushed, so that the server need not keep it, although it is not
@@ -209,6 +210,9 @@ struct base_source {
     struct vv_error error;      /* rc not VV_OK: it is over, and why */
     char path[USTAR_NAME + 32]; /* of the newest member, in the data directory */
     char done[25];              /* name of the segment whose ".done" comes next; empty: none */
+    uint64_t given;             /* bytes of members */
+    uint64_t given_then;
+    int64_t wal_share; /* bytes of WAL that may be taken before more of the files is: base_next.c */
     bool checksums;
     bool member_open; /* its content was not read to the end yet */
     bool roots_given; /* data/ and tablespaces/ */

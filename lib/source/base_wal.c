@@ -198,6 +198,8 @@ source_error(struct vv_error *err, enum vv_rc rc)
 static enum vv_rc
 handle(struct base_wal *w, const struct postgres_stream_message *m, struct vv_error *err)
 {
+    uint64_t place = w->position / w->segment_size;
+
     switch (m->kind) {
     case POSTGRES_STREAM_WAL:
         if (m->start != w->position) {
@@ -207,7 +209,7 @@ handle(struct base_wal *w, const struct postgres_stream_message *m, struct vv_er
                                              m->start, w->position));
         }
         VV_TRY(append(w, m->data, err));
-        return w->position % w->segment_size == 0 ? send_status(w, err) : VV_OK;
+        return w->position / w->segment_size != place ? send_status(w, err) : VV_OK;
     case POSTGRES_STREAM_KEEPALIVE:
         return m->answer ? send_status(w, err) : VV_OK;
     case POSTGRES_STREAM_TIMELINE_END:

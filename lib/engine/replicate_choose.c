@@ -78,10 +78,10 @@ is_to_come(struct batch *b, const struct exclusion *x, const struct snapshot *s)
     if (!is_selected(d->run->options, s)) {
         return false;
     }
-    d->s->snapshots_source++;
     if (is_excluded(x, s)) {
         return false;
     }
+    d->s->snapshots_source++;
     if (id_table_find(&x->there, &s->hash) != NULL) {
         d->s->snapshots_there++;
         b->present[b->present_count++] = s;

@@ -16,6 +16,10 @@ copy()
     assert_exit 0 varve --key-file "$WORK/reader.key" --json replicate --to "$WORK/replica" >copy.json
     json copy.json 'd["destinations"][0]["packs_copied"]'
 }
+counts()
+{
+    json copy.json '"{snapshots_there} {snapshots_source}".format(**d["destinations"][0])'
+}
 there()
 {
     varve -r "$WORK/replica" --key-file "$admin" "$@"
@@ -26,6 +30,7 @@ packs()
 }
 
 assert_ge "$(copy)" 1 "packs of the first copy"
+assert_eq "$(counts)" "3 3"
 random_file source/changes 400000 99
 assert_exit 0 varve -q backup source
 assert_ge "$(copy)" 1 "packs of the second copy"
@@ -35,6 +40,7 @@ packs "$VARVE_REPO" >here
 packs "$WORK/replica" >after-prune
 [ -n "$(comm -13 here after-prune)" ] || fail "the prune moved nothing"
 assert_eq "$(copy)" 0 "packs of the third copy"
+assert_eq "$(counts)" "1 1" # what is forgotten there is not to be copied
 packs "$WORK/replica" >after-copy
 assert_eq "$(comm -13 after-prune after-copy)" "" "packs that travelled again"
 

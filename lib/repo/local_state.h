@@ -76,6 +76,8 @@ struct site_memory {
     struct vv_id *accepted; /* hashes of records that are missing or forked, and a person accepted
                                that (--accept-head) */
     size_t accepted_count;
+    struct vv_id *gone; /* hashes of heads that are forgotten, buried or revoked there */
+    size_t gone_count;
     uint64_t graves; /* how many entries */
     uint64_t revocations;
     uint32_t epoch; /* the newest */
@@ -84,6 +86,13 @@ struct site_memory {
  *  site.  VV_ECORRUPT if the memory is damaged. */
 MUST_CHECK enum vv_rc local_state_site(struct local_state *s, const struct vv_uuid *site,
                                        const struct site_memory **ret, struct vv_error *err);
+/** local_state_other_sites(s, site, see, ctx, err): what is remembered of each site but ${site}; a memory
+ *  that is damaged is passed over, since whoever looks at that site is told. */
+typedef enum vv_rc (*local_state_see_fn)(void *ctx, const struct site_memory *memory,
+                                         struct vv_error *err);
+MUST_CHECK enum vv_rc local_state_other_sites(struct local_state *s, const struct vv_uuid *site,
+                                              local_state_see_fn see, void *ctx,
+                                              struct vv_error *err);
 /** local_state_remember(s, site, memory, err): replace it, durably.  With the lock held.  ${memory}
  *  may be what local_state_site lent. */
 MUST_CHECK enum vv_rc local_state_remember(struct local_state *s, const struct vv_uuid *site,

@@ -11,7 +11,10 @@
  *     site's records of graves name: the newest of each client when they were written;
  * C3  a head this host remembers of this site is known;
  * C4  one client never has two records with one sequence number (a fork: a copied machine);
- * C5  records committed on other sites may lag: that is said, and no alarm;
+ * C5  records committed on other sites may lag: that is said, and no alarm.  A copy lags if this host
+ *     remembers, of another site, a client's head that was forgotten nowhere and is newer than all that is
+ *     here of that client.  A hole tells nothing: what was forgotten there before it was copied leaves
+ *     one, too, and graves do not travel;
  * C6  there are not fewer graves, revocations and epochs than this host remembers (else what was
  *     forgotten or revoked would come back);
  * C7  the head this run was told to expect is known.
@@ -336,6 +339,7 @@ check(struct chain *c, struct vv_error *err)
     VV_TRY(check_forks(c, err));
     check_heads(c);
     check_growing(c);
+    VV_TRY(chain_check_elsewhere(c, err));
     if (c->memory == NULL && c->scan->list.freshness == FRESHNESS_OK) {
         c->scan->list.freshness = FRESHNESS_NOT_CHECKED;
     }

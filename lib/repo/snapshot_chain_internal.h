@@ -26,9 +26,11 @@ bool chain_knows(const struct chain *c, const struct vv_id *hash);
  *  those of what names it, or its own, as ${why} has it. */
 void chain_missing(struct chain *c, const struct vv_uuid *client, uint64_t sequence,
                    const struct vv_id *hash, const char *why);
-/** C1 and C5; C2. */
+/** C1; C2. */
 void chain_check_predecessors(struct chain *c);
 void chain_check_seen(struct chain *c);
+/** chain_check_elsewhere(c, err): C5. */
+MUST_CHECK enum vv_rc chain_check_elsewhere(struct chain *c, struct vv_error *err);
 /** chain_count_graves(a): entries that are not the same (a merged grave lies beside the old ones for
  *  a while). */
 uint64_t chain_count_graves(const struct admin_records *a);

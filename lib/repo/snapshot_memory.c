@@ -71,7 +71,40 @@ is_same(const struct site_memory *a, const struct site_memory *b)
 {
     return b != NULL && a->head_count == b->head_count && a->accepted_count == b->accepted_count &&
            a->graves == b->graves && a->revocations == b->revocations && a->epoch == b->epoch &&
-           memcmp(a->heads, b->heads, a->head_count * sizeof(*a->heads)) == 0;
+           a->gone_count == b->gone_count &&
+           memcmp(a->heads, b->heads, a->head_count * sizeof(*a->heads)) == 0 &&
+           (a->gone_count == 0 || memcmp(a->gone, b->gone, a->gone_count * sizeof(*a->gone)) == 0);
+}
+
+static bool
+is_visible(const struct chain *c, const struct head *h)
+{
+    const struct snapshot_list *l = &c->scan->list;
+
+    for (size_t i = 0; i < l->count; i++) {
+        const struct snapshot *a = &l->snapshots[i];
+        if (a->sequence == h->sequence && vv_id_equal(&a->hash, &h->hash)) {
+            return admin_forgotten(&c->scan->admin, &a->id) == NULL;
+        }
+    }
+    return false;
+}
+
+/** Of the heads to remember, those that nobody copies from here any more. */
+static enum vv_rc
+collect_gone(const struct chain *c, struct site_memory *ret, struct vv_error *err)
+{
+    ret->gone = vv_alloc_array(ret->head_count + 1, sizeof(*ret->gone));
+    if (ret->gone == NULL) {
+        return vv_error_nomem(err);
+    }
+    ret->gone_count = 0;
+    for (size_t i = 0; i < ret->head_count; i++) {
+        if (!is_visible(c, &ret->heads[i])) {
+            ret->gone[ret->gone_count++] = ret->heads[i].hash;
+        }
+    }
+    return VV_OK;
 }
 
 static uint64_t
@@ -92,11 +125,13 @@ remember(struct chain *c, struct vv_error *err)
 
     VV_TRY(chain_recall(c->repo, &old, err));
     VV_TRY(merge_heads(c, old, &m, err));
+    rc = collect_gone(c, &m, err);
     old_accepted = old != NULL ? old->accepted_count : 0;
     m.accepted_count = old_accepted + c->accepted.len / sizeof(*m.accepted);
-    m.accepted = vv_alloc_array(m.accepted_count + 1, sizeof(*m.accepted));
+    m.accepted = rc == VV_OK ? vv_alloc_array(m.accepted_count + 1, sizeof(*m.accepted)) : NULL;
     if (m.accepted == NULL) {
         vv_free(m.heads);
+        vv_free(m.gone);
         return vv_error_nomem(err);
     }
     if (old_accepted > 0) {
@@ -118,6 +153,7 @@ remember(struct chain *c, struct vv_error *err)
              : local_state_remember(repo_state(c->repo), &repo_site(c->repo)->id, &m, err);
     vv_free(m.heads);
     vv_free(m.accepted);
+    vv_free(m.gone);
     return rc;
 }
 

@@ -67,3 +67,27 @@ assert_exit 0 env VARVE_STATE_DIR="$WORK/fresh2" varve -r "$WORK/second" --json 
 kept='[s["id"] for s in d["snapshots"] if s["kept"]]'
 assert_eq "$(json fresh.json "$kept")" "$(json here.json "$kept")"
 assert_eq "$(json second.json "$kept")" "$(json here.json "$kept")"
+
+# The source forgets and prunes: copies that hold all that it holds are not behind, whatever is missing
+# between; nor is one that never saw a newest snapshot that was forgotten.  One that lacks a newer one is.
+freshness()
+{
+    assert_exit 0 varve -r "$1" --json snapshots >list.json 2>told
+    json list.json 'd["freshness"]'
+}
+assert_exit 0 varve -q forget --keep-last 2 --grace 0
+assert_exit 0 varve -q prune
+assert_exit 0 varve -q replicate --to "$WORK/third" --to "$WORK/second"
+assert_eq "$(freshness "$WORK/third") $(freshness "$WORK/third") $(freshness "$WORK/second")" \
+    "not-checked ok not-checked"
+assert_exit 0 varve --json snapshots >list.json
+assert_exit 0 varve -q forget "$(json list.json 'd["snapshots"][-1]["id"]')" --grace 0
+assert_exit 0 varve -q replicate --to "$WORK/fourth"
+assert_eq "$(freshness "$WORK/fourth")" not-checked
+assert_exit 0 varve -q prune
+assert_eq "$(freshness "$WORK/fourth")" ok
+assert_exit 0 varve -q backup source
+assert_eq "$(freshness "$WORK/fourth")" lag
+assert_grep 'behind what this host has seen elsewhere' told
+assert_exit 0 varve -q replicate --to "$WORK/fourth"
+assert_eq "$(freshness "$WORK/fourth")" ok

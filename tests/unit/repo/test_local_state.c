@@ -135,6 +135,14 @@ local_state__never_replaces_a_damaged_client(void **state)
     world_end(&w);
 }
 
+static enum vv_rc
+count_gone(void *ctx, const struct site_memory *m, struct vv_error *err)
+{
+    (void)err;
+    *(size_t *)ctx += 10 + m->gone_count;
+    return VV_OK;
+}
+
 static void
 local_state__remembers_heads_by_site(void **state)
 {
@@ -145,15 +153,17 @@ local_state__remembers_heads_by_site(void **state)
     const struct vv_uuid there = {{2}};
     struct head two[2] = {{{{3}}, 7, {{4}}}, {{{5}}, 9, {{6}}}};
     struct vv_id accepted[1] = {{{7}}};
-    const struct site_memory memory = {.heads = two,
-                                       .head_count = 2,
-                                       .accepted = accepted,
-                                       .accepted_count = 1,
-                                       .graves = 11,
-                                       .revocations = 12,
-                                       .epoch = 13};
+    struct vv_id gone[1] = {{{6}}};
+    struct site_memory memory = {.heads = two,
+                                 .head_count = 2,
+                                 .accepted = accepted,
+                                 .accepted_count = 1,
+                                 .graves = 11,
+                                 .revocations = 12,
+                                 .epoch = 13};
     const struct site_memory none = {0};
     const struct site_memory *m = &none;
+    size_t seen = 0;
 
     (void)state;
     world_begin(&w);
@@ -180,8 +190,21 @@ local_state__remembers_heads_by_site(void **state)
     must(local_state_site(s, &there, &m, E));
     assert_non_null(m);
     assert_int_equal(m->head_count, 0);
+    memory.gone = gone;
+    memory.gone_count = 1;
+    must(local_state_remember(s, &here, &memory, E));
+    must(local_state_other_sites(s, &there, count_gone, &seen, E));
+    assert_int_equal(seen, 11); /* one site, and one head that is gone there */
+    must(local_state_site(s, &here, &m, E));
+    assert_int_equal(m->gone_count, 1);
+    assert_memory_equal(m->gone, gone, sizeof(gone));
+    assert_int_equal(m->epoch, 13);
     shell("for f in $DIR/state-x/*/site-01*; do head -c 20 $f > $f.x; mv $f.x $f; done", w.dir);
     assert_int_equal(local_state_site(s, &here, &m, E), VV_ECORRUPT);
+    seen = 0;
+    must(
+        local_state_other_sites(s, &there, count_gone, &seen, E)); /* whoever looks there is told */
+    assert_int_equal(seen, 0);
     local_state_free(s);
     repo_free(repo);
     world_end(&w);

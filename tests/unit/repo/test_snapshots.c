@@ -148,8 +148,46 @@ snapshots__what_another_client_saw_must_be_there(void **state)
     world_end(&w);
 }
 
+/* What this host has seen elsewhere is not here. */
 static void
 snapshots__another_site_may_lag(void **state)
+{
+    struct world w;
+    struct repo *a;
+    struct repo *b;
+    struct snapshot second;
+
+    (void)state;
+    world_begin(&w);
+    a = world_open(&w, "a");
+    backup(a, "1", NULL);
+    backup(a, "2", &second);
+    repo_free(a);
+    world_second_site(&w);
+    drop_slot(&w, &second);
+    a = world_open(&w, "a");
+    b = world_open(&w, "b"); /* has seen nothing elsewhere */
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_LAG);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_LAG);
+    assert_int_equal(freshness_of(b, NULL), FRESHNESS_NOT_CHECKED);
+    assert_int_equal(world_told(&w, "snapshot-missing"), 0);
+    repo_free(a);
+    repo_free(b);
+    w.accept_heads = true;
+    a = world_open(&w, "a");
+    assert_int_not_equal(freshness_of(a, NULL), FRESHNESS_LAG);
+    assert_int_equal(world_told(&w, "head-accepted"), 1);
+    repo_free(a);
+    w.accept_heads = false;
+    a = world_open(&w, "a");
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
+    repo_free(a);
+    world_end(&w);
+}
+
+/* It was forgotten where it was made, before anything was copied. */
+static void
+snapshots__a_hole_at_another_site_is_no_lag(void **state)
 {
     struct world w;
     struct repo *a;
@@ -164,8 +202,39 @@ snapshots__another_site_may_lag(void **state)
     world_second_site(&w);
     drop_slot(&w, &first);
     a = world_open(&w, "a");
-    assert_int_equal(freshness_of(a, NULL), FRESHNESS_LAG);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_NOT_CHECKED);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
     assert_int_equal(world_told(&w, "snapshot-missing"), 0);
+    repo_free(a);
+    world_end(&w);
+}
+
+static void
+snapshots__what_was_deleted_elsewhere_does_not_lag(void **state)
+{
+    struct world w;
+    struct repo *a;
+    struct snapshot second;
+
+    (void)state;
+    world_begin(&w);
+    a = world_open(&w, "a");
+    backup(a, "1", NULL);
+    backup(a, "2", &second);
+    bury(a, "grave-00000000000000000000000000000001", &second);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
+    repo_free(a);
+    world_second_site(&w);
+    a = world_open(&w, "a");
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_NOT_CHECKED);
+    repo_free(a);
+    world_second_site(&w); /* a third, for which the second still has what the first has buried */
+    drop_slot(&w, &second);
+    a = world_open(&w, "a");
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_NOT_CHECKED);
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
+    backup(a, "3", NULL); /* and the memory of the first site stays as it is */
+    assert_int_equal(freshness_of(a, NULL), FRESHNESS_OK);
     repo_free(a);
     world_end(&w);
 }
@@ -793,6 +862,8 @@ main(void)
         cmocka_unit_test(snapshots__a_hole_is_an_alarm_unless_a_grave_explains_it),
         cmocka_unit_test(snapshots__what_another_client_saw_must_be_there),
         cmocka_unit_test(snapshots__another_site_may_lag),
+        cmocka_unit_test(snapshots__a_hole_at_another_site_is_no_lag),
+        cmocka_unit_test(snapshots__what_was_deleted_elsewhere_does_not_lag),
         cmocka_unit_test(snapshots__graves_of_another_site_do_not_count),
         cmocka_unit_test(snapshots__a_fork_is_found),
         cmocka_unit_test(snapshots__damage_is_counted_and_hides_nothing_else),

@@ -5,4 +5,4 @@
 # more than 2 s before.  tests/e2e/1110-wal-receive.sh does 5 rounds of it.  On a machine that has nothing
 # else to do.
 here=$(cd "$(dirname "$0")" && pwd)
-WAL_ROUNDS=${1:-50} WAL_MARGIN=2 exec bash "$here/../e2e/run-one.sh" "$here/../e2e/1110-wal-receive.sh"
+PG_LOAD_RATE=0 WAL_ROUNDS=${1:-50} WAL_MARGIN=2 exec bash "$here/../e2e/run-one.sh" "$here/../e2e/1110-wal-receive.sh"

@@ -14,7 +14,8 @@
 #   pg_run PROGRAM...           run one of PostgreSQL's programs as the server's user
 #   pg_url DIR [ROLE]           postgres:// URL of the socket (role: backup)
 #   pg_shop DIR                 role 'backup' with REPLICATION, and the schema of examples/shop
-#   pg_load DIR LIST [OPTION...] examples/shop/load.py in the background; its id in $PG_LOAD
+#   pg_load DIR LIST [OPTION...] examples/shop/load.py in the background; its id in $PG_LOAD; 300 orders a
+#                               second, since as many as possible take all processors (PG_LOAD_RATE)
 #   pg_load_stop
 #   pg_check_shop DIR LIST [UNTIL] every order in LIST (acknowledged before UNTIL) is there, and the
 #                               shop's questions return nothing
@@ -197,7 +198,7 @@ pg_load()
 {
     local dir=$1 list=$2
     shift 2
-    python3 "$VARVE_SOURCE/examples/shop/load.py" --list "$list" "$@" "$(pg_url "$dir" postgres)postgres" &
+    python3 "$VARVE_SOURCE/examples/shop/load.py" --list "$list" --rate "${PG_LOAD_RATE:-300}" "$@" "$(pg_url "$dir" postgres)postgres" &
     PG_LOAD=$!
 }
 

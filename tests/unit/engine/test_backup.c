@@ -14,6 +14,7 @@
 #include "engine/prune.h"
 #include "engine/repair.h"
 #include "format/pack.h"
+#include "sweep.h"
 
 /** A tree with one of each kind; bytes of its files. */
 static uint64_t
@@ -625,7 +626,7 @@ backup__may_be_killed_before_any_publication(void **state)
     unsigned last = 1000;
 
     (void)state;
-    for (unsigned n = 0; n < last; n++) {
+    for (unsigned n = 0; n < last; n += sweep_stride(1)) {
         struct backup_world w;
         struct stop stop = {.packs = n};
         bw_begin(&w, NULL);

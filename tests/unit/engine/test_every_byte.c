@@ -14,10 +14,9 @@
  * Not reported, but harmless by design: the 16 random bytes of a slot when its hash is recomputed
  * (they only tell two attempts to publish it apart).
  *
- * One byte in SAMPLE_STRIDE is tried, every one with VARVE_SWEEP=all (helper_sweep.h).
+ * One byte in SAMPLE_STRIDE is tried, every one with VARVE_SWEEP=all (sweep.h).
  */
 #include "helper_look.h"
-#include "helper_sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +27,7 @@
 #include "core/thread.h"
 #include "crypto/hash.h"
 #include "repo/pack_reader.h"
+#include "sweep.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SAMPLE_STRIDE 19u
@@ -393,7 +393,7 @@ static void
 try_bytes(void *arg)
 {
     struct trial *t = arg;
-    const uint64_t stride = sweep_stride(SAMPLE_STRIDE);
+    const unsigned stride = sweep_stride(SAMPLE_STRIDE);
     size_t at_all = 0;
 
     for (size_t i = 0; i < object_count; i++) {
@@ -480,7 +480,7 @@ try_copies(void *arg)
 {
     struct trial *t = arg;
     struct repo *r = NULL;
-    const uint64_t stride = sweep_stride(SAMPLE_STRIDE);
+    const unsigned stride = sweep_stride(SAMPLE_STRIDE);
     size_t at_all = 0;
 
     t->heard.base.emit = hear_copy;

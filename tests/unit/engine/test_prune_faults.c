@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/helper_prune.h"
-#include "engine/helper_sweep.h"
+#include "sweep.h"
 
 static struct prune_world w;
 static struct storage *saved;

@@ -8,9 +8,9 @@
 
 #include "core/alloc.h"
 #include "engine/helper_prune.h"
-#include "engine/helper_sweep.h"
 #include "engine/parity_site.h"
 #include "engine/repair.h"
+#include "sweep.h"
 
 #define SNAPSHOTS 3u
 #define DAMAGED_MAX 16u
@@ -242,9 +242,9 @@ finish(void)
 }
 
 static void
-sweep(const enum fault_verdict *verdicts, size_t count, uint64_t usual)
+sweep(const enum fault_verdict *verdicts, size_t count, unsigned usual)
 {
-    uint64_t step = sweep_stride(usual);
+    unsigned step = sweep_stride(usual);
     uint64_t all;
 
     pw_restore(&w, saved);

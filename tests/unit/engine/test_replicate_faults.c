@@ -8,6 +8,7 @@
 #include "core/random.h"
 #include "engine/helper_replicate.h"
 #include "format/slot.h"
+#include "sweep.h"
 
 static struct replicate_world w;
 
@@ -75,7 +76,7 @@ die_everywhere(enum with_key how)
 {
     uint64_t all = count_operations(how, false);
 
-    for (uint64_t at = 1; at <= all; at++) {
+    for (uint64_t at = 1; at <= all; at += sweep_stride(1)) {
         size_t listed;
         rw_new_site(&w);
         plan = (struct plan){.at = at, .verdict = FAULT_STOP};
@@ -111,7 +112,7 @@ fail_everywhere(enum with_key how, enum fault_verdict verdict, bool writes_only)
 {
     uint64_t all = count_operations(how, writes_only);
 
-    for (uint64_t at = 1; at <= all; at++) {
+    for (uint64_t at = 1; at <= all; at += sweep_stride(1)) {
         rw_new_site(&w);
         plan = (struct plan){.at = at, .verdict = verdict, .writes_only = writes_only};
         w.hook = fail_at;

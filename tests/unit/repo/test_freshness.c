@@ -2,6 +2,7 @@
 /* What was seen must not disappear; what a person accepts is not missed again. */
 #include "helper_repository.h"
 #include "repo/bury.h"
+#include "sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,7 +279,7 @@ static void
 freshness__a_hole_before_a_grave_is_noticed(void **state)
 {
     (void)state;
-    for (unsigned set = 0; set < 16 * 4 * 4; set++) {
+    for (unsigned set = 0; set < 16 * 4 * 4; set += sweep_stride(1)) {
         unsigned buried_set = set & 15;
         unsigned lost = set >> 4 & 3;
         bool loss_first = (set & 64) != 0;

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* For unit tests: how much of what could be tried is tried. */
+#ifndef VARVE_TESTS_SWEEP_H
+#define VARVE_TESTS_SWEEP_H
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,13 +10,14 @@
 
 #include <cmocka.h>
 
-#include "helper_sweep.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t
-sweep_stride(uint64_t usual)
+/** sweep_stride(usual): a test that tries every operation, every byte or every case takes long, so only
+ *  each ${usual}th is tried: or every one with VARVE_SWEEP=all, a fifth of the usual with
+ *  VARVE_SWEEP=sparse. */
+static inline unsigned
+sweep_stride(unsigned usual)
 {
     const char *sweep = getenv("VARVE_SWEEP");
 
@@ -24,3 +29,5 @@ sweep_stride(uint64_t usual)
     }
     return strcmp(sweep, "all") == 0 ? 1 : 5 * usual;
 }
+
+#endif

@@ -15,7 +15,8 @@
  *     session's condemned list;
  * P3  [list open sessions; FENCE; all resolved] every session found open after P2 (not this one, not
  *     readers) has to end.  It is fenced when its heartbeat has stood still for an hour of the
- *     monotonic clock (stillness.h), or at once if the caller says so.  What does not end within the
+ *     monotonic clock (stillness.h), or at once if the caller says so, or if a process of this host
+ *     has left it behind (session_mark.h).  What does not end within the
  *     caller's patience ends this run: the list waits for the next prune;
  * P4  [re-mark; copy out] list slots again and mark what is new; every live chunk of a condemned
  *     pack is stored in a new pack, unless a copy in a pack that stays was read in this run;

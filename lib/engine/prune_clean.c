@@ -6,6 +6,7 @@
 #include "engine/prune_internal.h"
 #include "repo/bury.h"
 #include "repo/repo_mend.h"
+#include "repo/session_mark.h"
 #include "storage/removal.h"
 
 #define EMPTY_SLOTS_MANY 32u /* slots without a snapshot that are worth a grave */
@@ -137,6 +138,9 @@ prune_clean(struct prune *p, struct vv_error *err)
     }
     if (rc == VV_OK) {
         rc = clean_temporaries(p, &open, err);
+    }
+    if (rc == VV_OK) {
+        session_marks_sweep(p->repo, &open);
     }
     open_sessions_release(&open);
     if (rc == VV_OK) {

@@ -5,6 +5,7 @@
 
 #include "core/alloc.h"
 #include "engine/prune_internal.h"
+#include "repo/session_mark.h"
 
 #define SECOND_NS (1000ull * 1000 * 1000)
 #define POLL_MAX_NS (10 * SECOND_NS)
@@ -34,19 +35,31 @@ tell_fenced(struct prune *p, const struct open_session *s, const char *why)
             id, why);
 }
 
+static void
+tell_left_behind(struct prune *p, const struct open_session *s)
+{
+    char id[VV_UUID_TEXT];
+
+    vv_uuid_text(&s->id, id);
+    p->s.sessions_fenced++;
+    vv_emit(repo_events(p->repo), VV_EVENT_NOTICE, "session-fenced", vv_span(id, 32),
+            "session %.8s was left behind by a run on this host that is gone: it was ended", id);
+}
+
 /** End one session from outside if that is due; *ret_ended: it has a slot now. */
 static enum vv_rc
 fence_if_due(struct prune_round *round, const struct open_session *s, bool *ret_ended,
              struct vv_error *err)
 {
     struct prune *p = round->p;
+    bool left = session_mark_left(p->repo, &s->id);
     char id[VV_UUID_TEXT];
     uint64_t still = 0;
     enum vv_rc rc;
 
     vv_uuid_text(&s->id, id);
     VV_TRY(stillness_of(p->still, id, s->beat, &still, err));
-    if (!p->options->fence && still < PRUNE_STILL_NS) {
+    if (!p->options->fence && !left && still < PRUNE_STILL_NS) {
         return VV_OK;
     }
     rc = session_fence(p->repo, &s->id, err);
@@ -57,6 +70,10 @@ fence_if_due(struct prune_round *round, const struct open_session *s, bool *ret_
     }
     VV_TRY(rc);
     *ret_ended = true;
+    if (left) {
+        tell_left_behind(p, s);
+        return VV_OK;
+    }
     tell_fenced(p, s, p->options->fence ? "is open" : "has shown no sign of life for an hour");
     return VV_OK;
 }

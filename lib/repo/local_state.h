@@ -21,6 +21,7 @@
  *                   a person may edit it
  *   databases       identifiers of database systems under their names, "IDENTIFIER NAME" a line; a
  *                   person may remove a line
+ *   session-<id>    held by the process whose session it is: repo/session_mark.h
  *   replica-<site id>  journals of replicas: repo/replica_journal.h
  * Losing it is never fatal: the next commit draws a new client, freshness is "not checked".
  */

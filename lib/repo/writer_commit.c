@@ -127,6 +127,7 @@ writer_create_slot(struct writer_session *s, struct vv_span records, uint32_t co
         if (rc != VV_OK) {
             rc = settle_slot(s, name, vv_buf_span(&object), rc, err);
         }
+        s->closed = s->closed || rc == VV_OK;
     }
     vv_buf_release(&object);
     return rc;

@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/random.h"
 #include "crypto/asymmetric.h"
+#include "repo/session_mark.h"
 
 #define HEARTBEAT_NS (600ull * 1000 * 1000 * 1000)
 #define HEARTBEAT_POLL_MS 1000u
@@ -261,6 +262,7 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     }
     s->repo = r;
     s->kind = kind;
+    s->mark = -1;
     vv_mutex_init(&s->lock);
     vv_cond_init(&s->wake);
     if (repo_state(r) == NULL && signs) {
@@ -280,7 +282,10 @@ writer_session_begin(struct repo *r, enum session_kind kind, struct writer_sessi
     vv_uuid_text(&s->id, text);
     storage_set_session(repo_storage(r), text);
     s->last_beat = repo_clock(r)->monotonic(repo_clock(r));
-    VV_TRY(publish_session(s, 0, err)); /* W1 */
+    s->mark = session_mark_hold(r, &s->id);
+    rc = publish_session(s, 0, err); /* W1 */
+    s->closed = rc != VV_OK;         /* no mark is better than one that stays */
+    VV_TRY(rc);
     s->parent_reuse = true;
     rc = look_around(s, err);
     if (rc != VV_OK) { /* nobody need wait for it */
@@ -308,6 +313,7 @@ writer_session_free(struct writer_session *s)
         return;
     }
     stop_heart(s);
+    session_mark_release(s->repo, &s->id, s->mark, s->closed || s->ended);
     condemned_set_release(&s->condemned);
     admin_records_release(&s->admin);
     vv_cond_release(&s->wake);

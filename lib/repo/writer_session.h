@@ -31,7 +31,7 @@ struct writer_session;
 MUST_CHECK enum vv_rc writer_session_begin(struct repo *r, enum session_kind kind,
                                            struct writer_session **ret, struct vv_error *err);
 /** writer_session_free(s): ends the heartbeat.  A session that did not commit stays open: its packs
- *  and index records serve the next run, and a prune resolves it. */
+ *  and index records serve the next run, and a prune resolves it, on this host at once (session_mark.h). */
 void writer_session_free(struct writer_session *s);
 VV_DEFINE_CLEANUP(struct writer_session, writer_session_free);
 

@@ -17,6 +17,8 @@ struct writer_session {
     struct admin_records admin;
     bool parent_reuse; /* no list was pending at the first read after registering */
     bool ended;        /* found to have been ended from outside */
+    bool closed;       /* it has a slot: this run's, or a fence */
+    int mark;          /* session_mark.h */
     uint64_t beats;
     uint64_t last_beat; /* monotonic ns */
     struct vv_thread heart;

@@ -49,12 +49,15 @@ green
 assert_exit 0 varve status --notify --quiet >out
 assert_grep '^recovery web' told
 
-# ---- a part is killed: the others are not.  (A prune would wait for what it has left open, see varve-prune(1).) ----
-lines=("path = $WORK/data" 'replicate-to = near' 'replicate-to = far')
+# ---- a part is killed: the others are not, and no prune waits for what it has left open ----
 conf "${lines[@]}" "exec = dump=kill -KILL \$PPID"
 run 1
 assert_eq "$(state backup replicate)" 'failed ok'
 status CRITICAL:run
+assert_exit 0 varve -q -r main forget --grace 0 latest~1
+assert_exit 0 varve -r main prune --json --wait 0s --max-waste 0% >pruned.json 2>/dev/null
+assert_eq "$(json pruned.json '[d["sessions_fenced"], d["sessions_open"], d["lists_left"]]')" '[1, 0, 0]'
+lines=("path = $WORK/data" 'replicate-to = near' 'replicate-to = far')
 conf "${lines[@]}"
 well
 

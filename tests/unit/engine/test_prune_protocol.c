@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Prune beside other sessions, and what it refuses: invariants I1 to I5 of prune.h. */
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,53 @@ prune__waits_for_an_open_session_and_fences_it_after_an_hour(void **state)
     assert_true(w.s.lists_adopted > 0);
     assert_int_equal(writer_session_commit(session, vv_span(NULL, 0), 0, &err), VV_EREFUSED);
     writer_session_free(session);
+    assert_int_equal(pw_sound(&w), 2);
+}
+
+/** How many marks of sessions the administrator's host has. */
+static size_t
+count_marks(void)
+{
+    const char *path;
+    DIR *listing;
+    const struct dirent *entry;
+    size_t count = 0;
+
+    (void)local_state_directory(repo_state(w.admin), &path);
+    listing = opendir(path);
+    assert_non_null(listing);
+    while ((entry = readdir(listing)) != NULL) {
+        count += strncmp(entry->d_name, "session-", 8) == 0;
+    }
+    (void)closedir(listing);
+    return count;
+}
+
+static void
+prune__ends_at_once_what_a_run_of_its_host_has_left_behind(void **state)
+{
+    struct writer_session *session = NULL;
+
+    (void)state;
+    pw_forget(&w, 0, 2);
+    pw_must(&w, writer_session_begin(w.admin, SESSION_BACKUP, &session, &w.err));
+    assert_int_equal(count_marks(), 1);
+    pw_prune(&w);
+    assert_int_equal(w.s.sessions_open, 1); /* it is at work */
+    assert_int_equal(w.s.lists_left, 1);
+    writer_session_free(session); /* without an end, as a process that is killed */
+    pw_must(&w, writer_session_begin(w.b.repo, SESSION_BACKUP, &session, &w.err));
+    writer_session_free(session);
+    assert_int_equal(count_marks(), 1);
+    pw_prune(&w);
+    assert_int_equal(w.s.sessions_fenced, 1);
+    assert_int_equal(bw_heard_count(&w.b, "session-fenced"), 1);
+    assert_int_equal(w.s.sessions_open, 1); /* of another host nothing is known */
+    assert_int_equal(count_marks(), 0);
+    vv_clock_manual_advance(&w.clock, HOUR_NS + 1);
+    pw_prune(&w);
+    assert_int_equal(w.s.sessions_fenced, 1);
+    assert_int_equal(w.s.lists_left, 0);
     assert_int_equal(pw_sound(&w), 2);
 }
 
@@ -518,6 +566,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(prune__waits_for_an_open_session_and_fences_it_after_an_hour),
+        CASE(prune__ends_at_once_what_a_run_of_its_host_has_left_behind),
         CASE(prune__is_not_held_up_by_readers_and_keeps_what_they_read),
         CASE(prune__leaves_what_a_verify_reads),
         CASE(prune__a_reader_that_cannot_register_reads_all_the_same),

@@ -191,17 +191,6 @@ begin_again(struct watch *w)
 
 /* ---- the thread ---- */
 
-static bool
-mounts_changed(struct watch *w)
-{
-    struct watch_mounts now = {0};
-    bool changed =
-        watch_mounts_read(w, &now, NULL) != VV_OK || !watch_mounts_equal(&now, &w->mounts);
-
-    watch_mounts_release(&now);
-    return changed;
-}
-
 static void
 watch_main(void *arg)
 {
@@ -226,7 +215,7 @@ watch_main(void *arg)
         if (p[3].revents != 0) {
             watch_inotify_read(w, w->inotify, &again);
         }
-        if (again || (p[1].revents != 0 && mounts_changed(w)) || look_at_roots(w)) {
+        if (again || (p[1].revents != 0 && watch_mounts_changed(w)) || look_at_roots(w)) {
             begin_again(w);
         }
     }

@@ -408,10 +408,16 @@ read_events(struct watch *w, struct watch_fanotify *f, bool *ret_again)
 void
 watch_fanotify_read(struct watch *w, struct watch_fanotify *f, bool *ret_again)
 {
+    const uint64_t moves = f->moves;
+
     if (open_mounts(f)) {
         read_events(w, f, ret_again);
     } else {
         *ret_again = true;
     }
     close_mounts(f);
+    if (f->moves != moves && w->mounts.count > 1 && watch_mounts_changed(w)) {
+        *ret_again =
+            true; /* a mount point went with a directory above, of which mountinfo tells nobody */
+    }
 }

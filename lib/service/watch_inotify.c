@@ -38,12 +38,67 @@ note_lost(struct watch_inotify *n, int sys)
     (void)vv_error_sys(&n->why, sys, "after %zu directories inotify can watch no more", n->count);
 }
 
+/** Is one of the places of that watch ${below}, or above it? */
+static bool
+is_above(const struct watch_inotify *n, int wd, const struct watched *below)
+{
+    struct watched *at = watched_find(n, wd);
+
+    while (at != NULL && !watched_is_above(at, below)) {
+        at = watched_again(at);
+    }
+    return at != NULL;
+}
+
+static void
+absolute_path(struct watch_inotify *n, const struct watched *node, struct vv_buf *out)
+{
+    struct vv_span path = watched_path(n, node);
+
+    vv_buf_put_u8(out, '/');
+    vv_buf_put(out, path.data, path.len);
+}
+
+/** Is the directory open at ${fd} there, too? */
+static bool
+is_there(struct watch_inotify *n, const struct watched *node, int fd)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    struct stat here;
+    struct stat there;
+
+    absolute_path(n, node, &path);
+    if (path.failed || n->path.failed) {
+        note_lost(n, ENOMEM);
+        return true;
+    }
+    return fstat(fd, &here) == 0 && lstat(vv_buf_text(&path), &there) == 0 &&
+           here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+/** Forget the places of a watch where its directory, open at ${fd}, is no more: it was moved, which is still to be
+ *  told.  It stays where it is bound.  True: nothing is left of the watch. */
+static bool
+drop_moved(struct watch_inotify *n, int wd, int fd)
+{
+    struct watched *at = watched_find(n, wd);
+    bool known = at != NULL;
+
+    while (at != NULL) {
+        struct watched *next = watched_again(at); /* none of them is below another */
+        if (!is_there(n, at, fd)) {
+            watched_drop(n, at);
+        }
+        at = next;
+    }
+    return known && watched_find(n, wd) == NULL;
+}
+
 /** A watch on the directory open at ${fd}, known as ${name} in ${parent}. */
 static struct watched *
 set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *name, size_t len)
 {
     struct watched *node = watched_new(n, parent, name, len);
-    struct watched *known;
     char link[64];
     int wd;
 
@@ -60,15 +115,12 @@ set_watch(struct watch_inotify *n, int fd, struct watched *parent, const char *n
         vv_free(node);
         return NULL;
     }
-    known = watched_find(n, wd);
-    if (known != NULL && watched_is_above(known, parent)) {
-        note_lost(n, ELOOP); /* bound into itself: one watch cannot tell of two places */
+    if (is_above(n, wd, parent)) {
+        note_lost(n, ELOOP); /* bound into itself: there is no end of places */
         vv_free(node);
         return NULL;
     }
-    if (known !=
-        NULL) { /* it was moved here, and its move is still to be told; or it is bound twice */
-        watched_drop(n, known);
+    if (drop_moved(n, wd, fd)) {
         wd = inotify_add_watch(n->fd, link, EVENTS | IN_ONLYDIR);
         if (wd < 0) {
             note_lost(n, errno);
@@ -274,8 +326,7 @@ arrive(struct watch *w, struct watch_inotify *n, struct watched *node, const cha
     if (before != NULL) {
         watched_drop(n, before);
     }
-    vv_buf_put_u8(&path, '/');
-    vv_buf_put(&path, watched_path(n, node).data, n->path.len);
+    absolute_path(n, node, &path);
     at = open(vv_buf_text(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (at < 0 && errno != ENOENT && errno != ENOTDIR && errno != EACCES) {
         note_lost(n, errno); /* gone, or closed to us, is all right: its own event is to come */
@@ -287,51 +338,83 @@ arrive(struct watch *w, struct watch_inotify *n, struct watched *node, const cha
     vv_fd_close(at);
 }
 
-static void
-take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event *e,
-           const char *name, bool *ret_again)
+/** A directory was made, moved, removed, or may be one that could not be read until now. */
+static bool
+is_of_tree(const struct watched *node, const struct inotify_event *e, const char *name)
 {
-    struct watched *node;
-    bool directory = (e->mask & IN_ISDIR) != 0;
-    bool comes = directory && (e->mask & (IN_CREATE | IN_MOVED_TO)) != 0;
-    bool opens = directory && e->len > 0 && (e->mask & IN_ATTRIB) != 0;
+    const uint32_t moves = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
 
-    if ((e->mask & IN_Q_OVERFLOW) != 0) {
-        *ret_again = true; /* directories may have come that nobody told of */
-        return;
-    }
-    node = watched_find(n, e->wd);
-    if (node == NULL) { /* of a watch that is no more */
-        return;
-    }
-    if ((e->mask & (IN_IGNORED | IN_UNMOUNT)) != 0) {
-        if (node->parent == NULL) {
-            *ret_again = true;
+    return (e->mask & IN_ISDIR) != 0 && e->len > 0 &&
+           ((e->mask & moves) != 0 ||
+            ((e->mask & IN_ATTRIB) != 0 && watched_child(node, name, strlen(name)) == NULL));
+}
+
+/** Directories come to one that is watched, and go. */
+static void
+change_tree(struct watch *w, struct watch_inotify *n, struct watched *node,
+            const struct inotify_event *e, const char *name)
+{
+    if ((e->mask & (IN_MOVED_FROM | IN_DELETE)) != 0) {
+        struct watched *gone = watched_child(node, name, strlen(name));
+        if (gone != NULL) {
+            watched_drop(n, gone);
         }
-        watched_drop(n, node);
         return;
     }
-    opens = opens && watched_child(node, name, strlen(name)) == NULL;
+    arrive(w, n, node, name);
+    /* Whoever has taken the note meanwhile may have looked there before it was watched (N1). */
+    (void)watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), true);
+}
+
+/** An event at one place of its directory. */
+static void
+take_event_at(struct watch *w, struct watch_inotify *n, struct watched *node,
+              const struct inotify_event *e, const char *name)
+{
+    bool of_tree = is_of_tree(node, e, name);
+    bool comes = of_tree && (e->mask & (IN_MOVED_FROM | IN_DELETE)) == 0;
+
     if (e->len == 0) { /* the directory itself, of which the one above hears, too */
         if (node->parent == NULL && !node->outside) {
             (void)watch_note(w, watched_path(n, node), vv_span("", 0), false);
         }
         return;
     }
-    if (!watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), comes || opens) ||
-        node->outside) {
+    if (watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), comes) &&
+        !node->outside && of_tree) {
+        change_tree(w, n, node, e, name);
+    }
+}
+
+static void
+take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event *e,
+           const char *name, bool *ret_again)
+{
+    struct watched *node = watched_find(n, e->wd);
+    bool only_one = node != NULL && watched_again(node) == NULL;
+
+    if ((e->mask & IN_Q_OVERFLOW) != 0) {
+        *ret_again = true; /* directories may have come that nobody told of */
         return;
     }
-    if (directory && (e->mask & (IN_MOVED_FROM | IN_DELETE)) != 0) {
-        struct watched *gone = watched_child(node, name, strlen(name));
-        if (gone != NULL) {
-            watched_drop(n, gone);
-        }
+    if (node == NULL) { /* of a watch that is no more */
+        return;
     }
-    if (comes || opens) {
-        arrive(w, n, node, name);
-        /* Whoever has taken the note meanwhile may have looked there before it was watched (N1). */
-        (void)watch_note(w, watched_path(n, node), vv_span(name, strlen(name)), true);
+    if ((e->mask & (IN_IGNORED | IN_UNMOUNT)) != 0) {
+        *ret_again = *ret_again || node->parent == NULL || !only_one;
+        watched_drop(n, node);
+        return;
+    }
+    if (!only_one && is_of_tree(node, e, name)) {
+        *ret_again =
+            true; /* at each of its places, of which some may be gone when others are looked at */
+        return;
+    }
+    for (; node != NULL; node = watched_again(node)) {
+        take_event_at(w, n, node, e, name);
+        if (only_one) {
+            break; /* it may be gone */
+        }
     }
     *ret_again = *ret_again || n->lost;
 }

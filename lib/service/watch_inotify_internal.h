@@ -14,7 +14,7 @@ struct watched {
     struct watched *parent; /* NULL: one of the paths, or where one of them is */
     struct watched *child;
     struct watched *next;
-    struct watched *same_place; /* in the table */
+    struct watched *same_place; /* in the table; several may be of one watch */
     uint16_t name_len;
     bool outside; /* where one of the paths is: only that name counts */
     char name[];  /* of a path: all of it */
@@ -36,10 +36,13 @@ struct watched *watched_new(struct watch_inotify *n, struct watched *parent, con
                             size_t len);
 /** watched_put(n, node, wd): into the tree, under its watch. */
 void watched_put(struct watch_inotify *n, struct watched *node, int wd);
-/** watched_find(n, wd), watched_child(parent, name, len): NULL if there is none. */
+/** watched_find(n, wd), watched_child(parent, name, len): NULL if there is none.  watched_again(node): the next
+ *  place of the same directory, which is bound there. */
 struct watched *watched_find(const struct watch_inotify *n, int wd);
+struct watched *watched_again(const struct watched *node);
 struct watched *watched_child(const struct watched *parent, const char *name, size_t len);
-/** watched_drop(n, node): it and all below it, with their watches. */
+/** watched_drop(n, node): it and all below it, with their watches, but for those of directories that are
+ *  elsewhere, too. */
 void watched_drop(struct watch_inotify *n, struct watched *node);
 /** watched_path(n, node): in n->path, until the next call. */
 struct vv_span watched_path(struct watch_inotify *n, const struct watched *node);

@@ -17,6 +17,17 @@ watched_find(const struct watch_inotify *n, int wd)
     return at;
 }
 
+struct watched *
+watched_again(const struct watched *node)
+{
+    struct watched *at = node->same_place;
+
+    while (at != NULL && at->wd != node->wd) {
+        at = at->same_place;
+    }
+    return at;
+}
+
 static bool
 grow(struct watch_inotify *n)
 {
@@ -84,7 +95,9 @@ watched_drop(struct watch_inotify *n, struct watched *node)
             up->child = node->next;
         }
         unlink_from_table(n, node);
-        (void)inotify_rm_watch(n->fd, node->wd); /* gone already, if the directory is */
+        if (watched_find(n, node->wd) == NULL) {
+            (void)inotify_rm_watch(n->fd, node->wd); /* gone already, if the directory is */
+        }
         vv_free(node);
         node = up;
     }

@@ -31,7 +31,8 @@ void watch_mounts_release(struct watch_mounts *m);
 /** watch_mounts_read(w, ret, err): as of now. */
 MUST_CHECK enum vv_rc watch_mounts_read(const struct watch *w, struct watch_mounts *ret,
                                         struct vv_error *err);
-bool watch_mounts_equal(const struct watch_mounts *a, const struct watch_mounts *b);
+/** watch_mounts_changed(w): are they others now than those in ${w}, or elsewhere?  (Or is that not known?) */
+bool watch_mounts_changed(const struct watch *w);
 
 /** What is known of one path that is watched. */
 struct watch_root {

@@ -22,21 +22,6 @@ watch_mounts_release(struct watch_mounts *m)
     *m = (struct watch_mounts){0};
 }
 
-/** A mount that is gone and another in its place have different ids. */
-bool
-watch_mounts_equal(const struct watch_mounts *a, const struct watch_mounts *b)
-{
-    if (a->count != b->count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        if (a->items[i].id != b->items[i].id || strcmp(a->items[i].point, b->items[i].point) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /** The mount that a path is on, or as much of it as there is. */
 static uint64_t
 mount_of(struct vv_span root)
@@ -158,4 +143,29 @@ watch_mounts_read(const struct watch *w, struct watch_mounts *ret, struct vv_err
     }
     *ret = m;
     return VV_OK;
+}
+
+/** A mount that is gone and another in its place have different ids. */
+static bool
+are_equal(const struct watch_mounts *a, const struct watch_mounts *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->items[i].id != b->items[i].id || strcmp(a->items[i].point, b->items[i].point) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+watch_mounts_changed(const struct watch *w)
+{
+    struct watch_mounts now = {0};
+    bool changed = watch_mounts_read(w, &now, NULL) != VV_OK || !are_equal(&now, &w->mounts);
+
+    watch_mounts_release(&now);
+    return changed;
 }

@@ -289,15 +289,77 @@ watch__a_mount_is_everything(void **state)
     scene_end(&s);
 }
 
-/* One watch cannot tell of two places: then nobody is told a wrong one, and everything is walked. */
+/** Bind ${from} at ${to}; false: no right to. */
+static bool
+bind_at(struct scene *s, const char *from, const char *to)
+{
+    if (mount(at(s, from), at(s, to), NULL, MS_BIND, NULL) != 0) {
+        print_message("no right to mount: %s\n", strerrorname_np(errno));
+        return false;
+    }
+    return true;
+}
+
+/* A directory that is seen at two places changes at both. */
+static void
+watch__a_directory_bound_twice_changes_twice(void **state)
+{
+    struct scene s;
+
+    scene_make(&s, state);
+    make_directory(&s, "src/a/second");
+    if (!bind_at(&s, "src/a/b", "src/a/second")) {
+        scene_end(&s);
+        skip();
+    }
+    scene_watch(&s);
+    make_file(&s, "src/a/b/c/file", "x");
+    expect(&s, "src/a/b/c", CHANGE_HERE);
+    expect(&s, "src/a/second/c", CHANGE_HERE);
+    assert_false(change_set_is_everything(s.seen));
+    make_directory(&s, "src/a/second/c/new");
+    expect(&s, "src/a/b/c/new", CHANGE_ALL);
+    expect(&s, "src/a/second/c/new", CHANGE_ALL);
+    fence(&s);
+    change_set_clear(s.seen);
+    make_file(&s, "src/a/second/c/new/file", "x");
+    expect(&s, "src/a/b/c/new", CHANGE_HERE);
+    expect(&s, "src/a/second/c/new", CHANGE_HERE);
+    assert_int_equal(umount2(at(&s, "src/a/second"), MNT_DETACH), 0);
+    scene_end(&s);
+}
+
+/* A mount goes where the directory goes that it is in. */
+static void
+watch__a_mount_may_be_moved_with_a_directory(void **state)
+{
+    struct scene s;
+
+    scene_make(&s, state);
+    if (mount("none", at(&s, "src/a/b"), "tmpfs", 0, "size=1m") != 0) {
+        print_message("no right to mount: %s\n", strerrorname_np(errno));
+        scene_end(&s);
+        skip();
+    }
+    scene_watch(&s);
+    assert_int_equal(rename(at(&s, "src/a"), at(&s, "src/moved")), 0);
+    expect(&s, "src/moved", CHANGE_ALL);
+    fence(&s);
+    change_set_clear(s.seen);
+    make_file(&s, "src/moved/b/file", "x");
+    expect(&s, "src/moved/b", CHANGE_HERE);
+    assert_int_equal(umount2(at(&s, "src/moved/b"), MNT_DETACH), 0);
+    scene_end(&s);
+}
+
+/* Paths without an end: then nobody is told a wrong one, and everything is walked. */
 static void
 inotify__is_blind_where_a_directory_is_bound_into_itself(void **state)
 {
     struct scene s;
     *state = (void *)(uintptr_t)&by_inotify;
     scene_begin(&s, state);
-    if (mount(at(&s, "src"), at(&s, "src/a"), NULL, MS_BIND, NULL) != 0) {
-        print_message("no right to mount: %s\n", strerrorname_np(errno));
+    if (!bind_at(&s, "src", "src/a")) {
         scene_end(&s);
         skip();
     }
@@ -327,6 +389,8 @@ main(void)
         BOTH(watch__too_many_changes_are_everything),
         BOTH(watch__an_overflow_is_everything),
         BOTH(watch__a_mount_is_everything),
+        BOTH(watch__a_directory_bound_twice_changes_twice),
+        BOTH(watch__a_mount_may_be_moved_with_a_directory),
         cmocka_unit_test(inotify__is_blind_where_a_directory_is_bound_into_itself),
     };
 

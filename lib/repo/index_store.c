@@ -41,7 +41,7 @@ write_and_map(const struct index_table *old, const struct index_table *new, int 
               struct index_table *ret, struct vv_error *err)
 {
     VV_TRY(table_merge(old, new, fd, err));
-    return table_map(fd, ret, err);
+    return table_map_written(fd, ret, err);
 }
 
 static enum vv_rc

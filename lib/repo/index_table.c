@@ -12,8 +12,6 @@
 #include "core/file.h"
 #include "repo/index_table_internal.h"
 
-static const char table_magic[8] = "vvindex2";
-
 _Static_assert(sizeof(struct table_header) == 64, "no padding");
 _Static_assert(sizeof(struct table_pack) == 80, "no padding");
 _Static_assert(sizeof(struct table_block) == 24, "no padding");
@@ -120,57 +118,7 @@ table_builder_view(const struct table_builder *b, struct index_table *ret)
     ret->metadata_count = b->metadata.len / sizeof(struct table_record);
 }
 
-/** Buffered output with a running place. */
-struct table_output {
-    int fd;
-    struct vv_buf buf;
-    struct vv_error *err;
-    enum vv_rc rc;
-};
-#define OUTPUT_BYTES (1u << 20)
-#define CHECK_PIECE (4u << 20)
 #define PAGE_BYTES 4096u
-
-static void
-write_out(struct table_output *o)
-{
-    if (o->rc == VV_OK) {
-        o->rc = vv_buf_check(&o->buf, o->err);
-    }
-    if (o->rc == VV_OK) {
-        o->rc = vv_fd_write_full(o->fd, o->buf.data, o->buf.len, "index cache", o->err);
-    }
-    vv_buf_reset(&o->buf);
-}
-
-static void
-out_put(struct table_output *o, const void *data, size_t len)
-{
-    if (o->rc != VV_OK) {
-        return;
-    }
-    if (o->buf.len + len > OUTPUT_BYTES) {
-        write_out(o);
-    }
-    if (o->rc == VV_OK && len > OUTPUT_BYTES) { /* whole arrays are not copied */
-        o->rc = vv_fd_write_full(o->fd, data, len, "index cache", o->err);
-    } else {
-        vv_buf_put(&o->buf, data, len);
-    }
-}
-
-static void
-merge_segments(struct table_output *o, const struct index_table *a, const struct index_table *b)
-{
-    uint64_t i = 0;
-    uint64_t j = 0;
-
-    while (i < a->segment_count || j < b->segment_count) {
-        bool first = j == b->segment_count ||
-                     (i < a->segment_count && compare_ids(&a->segments[i], &b->segments[j]) <= 0);
-        out_put(o, first ? &a->segments[i++] : &b->segments[j++], sizeof(struct vv_id));
-    }
-}
 
 void
 table_let_go(const void *from, size_t len)
@@ -183,116 +131,27 @@ table_let_go(const void *from, size_t len)
     }
 }
 
-/** Records sorted by id. */
-struct record_run {
-    const struct table_record *records;
-    uint64_t count;
-};
-
-/** Merge two runs; the block numbers of ${b} grow by ${shift}. */
-static void
-merge_records(struct table_output *o, struct record_run a, struct record_run b, uint64_t shift)
+void
+table_chain_piece(uint8_t chain[32], const void *piece, size_t len)
 {
-    uint64_t i = 0;
-    uint64_t j = 0;
-    uint64_t passed = 0;
-
-    while (i < a.count || j < b.count) {
-        bool first =
-            j == b.count || (i < a.count && memcmp(a.records[i].id.b, b.records[j].id.b, 32) <= 0);
-        struct table_record record = first ? a.records[i++] : b.records[j++];
-        if (!first) {
-            record.block += (uint32_t)shift;
-        }
-        out_put(o, &record, sizeof(record));
-        if (i - passed >= CHECK_PIECE / sizeof(record)) {
-            table_let_go(&a.records[passed], (i - passed) * sizeof(record));
-            passed = i;
-        }
-    }
+    vv_hash128(piece, len, chain + 16);
+    vv_hash128(chain, 32, chain);
 }
 
-static enum vv_rc
-flush_output(struct table_output *o)
-{
-    write_out(o);
-    vv_buf_release(&o->buf);
-    return o->rc;
-}
-
-/** The check of a mapped table file: of pieces, each let go of when it has been looked at, so that
+/** The check of a mapped table file, of which each piece is let go of when it has been looked at, so that
  *  a large index does not fill memory. */
 static void
 check_pieces(const uint8_t *map, size_t len, uint8_t out[16])
 {
-    uint8_t chain[32] = {0}; /* the check so far, the next piece's */
+    uint8_t chain[32] = {0};
 
     for (size_t at = sizeof(struct table_header); at < len;) {
-        size_t piece = len - at < CHECK_PIECE ? len - at : CHECK_PIECE;
-        vv_hash128(map + at, piece, chain + 16);
-        vv_hash128(chain, sizeof(chain), chain);
+        size_t piece = len - at < TABLE_PIECE ? len - at : TABLE_PIECE;
+        table_chain_piece(chain, map + at, piece);
         table_let_go(map + at, piece);
         at += piece;
     }
     memcpy(out, chain, 16);
-}
-
-/** Put the checksum into the header of a written file. */
-static enum vv_rc
-seal_file(int fd, struct table_header *h, struct vv_error *err)
-{
-    struct stat st;
-    size_t len;
-    uint8_t *map;
-
-    if (fstat(fd, &st) != 0) {
-        return vv_error_sys(err, errno, "cannot look at the index cache");
-    }
-    len = (size_t)st.st_size;
-    if (len > sizeof(*h)) {
-        map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED) {
-            return vv_error_sys(err, errno, "cannot map the index cache");
-        }
-        check_pieces(map, len, h->check);
-        (void)munmap(map, len);
-    }
-    return vv_fd_pwrite_full(fd, h, sizeof(*h), 0, "index cache", err);
-}
-
-enum vv_rc
-table_merge(const struct index_table *old, const struct index_table *new, int fd,
-            struct vv_error *err)
-{
-    static const struct index_table none;
-    const struct index_table *a = old != NULL ? old : &none;
-    struct table_header h = {.segments = a->segment_count + new->segment_count,
-                             .packs = a->pack_count + new->pack_count,
-                             .blocks = a->block_count + new->block_count,
-                             .records = a->record_count + new->record_count,
-                             .metadata = a->metadata_count + new->metadata_count};
-    struct table_output o = {.fd = fd, .err = err};
-
-    if (h.packs > UINT32_MAX || h.blocks > UINT32_MAX) {
-        return vv_error_set(err, VV_ELIMIT, "the index names too many packs");
-    }
-    memcpy(h.magic, table_magic, sizeof(h.magic));
-    out_put(&o, &h, sizeof(h));
-    merge_segments(&o, a, new);
-    out_put(&o, a->packs, a->pack_count * sizeof(*a->packs));
-    out_put(&o, new->packs, new->pack_count * sizeof(*new->packs));
-    out_put(&o, a->blocks, a->block_count * sizeof(*a->blocks));
-    for (uint64_t i = 0; i < new->block_count; i++) {
-        struct table_block block = new->blocks[i];
-        block.pack += (uint32_t)a->pack_count;
-        out_put(&o, &block, sizeof(block));
-    }
-    merge_records(&o, (struct record_run){a->records, a->record_count},
-                  (struct record_run){new->records, new->record_count}, a->block_count);
-    merge_records(&o, (struct record_run){a->metadata, a->metadata_count},
-                  (struct record_run){new->metadata, new->metadata_count}, a->block_count);
-    VV_TRY(flush_output(&o));
-    return seal_file(fd, &h, err);
 }
 
 static bool
@@ -309,7 +168,7 @@ check_fits(const uint8_t *map, size_t len, const struct table_header *h)
 }
 
 enum vv_rc
-table_map(int fd, struct index_table *ret, struct vv_error *err)
+table_map_written(int fd, struct index_table *ret, struct vv_error *err)
 {
     struct index_table t = {0};
     const struct table_header *h;
@@ -330,7 +189,7 @@ table_map(int fd, struct index_table *ret, struct vv_error *err)
     t.block_count = h->blocks;
     t.record_count = h->records;
     t.metadata_count = h->metadata;
-    if (memcmp(h->magic, table_magic, sizeof(h->magic)) == 0 && h->segments < (1u << 30) &&
+    if (memcmp(h->magic, TABLE_MAGIC, sizeof(h->magic)) == 0 && h->segments < (1u << 30) &&
         h->packs <= UINT32_MAX && h->blocks <= UINT32_MAX && h->records < (1ull << 40) &&
         h->metadata <= h->records) {
         want = sizeof(*h) + h->segments * 32 + h->packs * sizeof(*t.packs) +
@@ -341,11 +200,25 @@ table_map(int fd, struct index_table *ret, struct vv_error *err)
     t.blocks = (const void *)(t.packs + t.pack_count);
     t.records = (const void *)(t.blocks + t.block_count);
     t.metadata = t.records + t.record_count;
-    if (want != t.map_len || !check_fits(t.map, t.map_len, h)) {
+    if (want != t.map_len) {
         table_unmap(&t);
         return vv_error_set(err, VV_ECORRUPT, "index cache damaged");
     }
     (void)madvise(t.map, t.map_len, MADV_RANDOM);
+    *ret = t;
+    return VV_OK;
+}
+
+enum vv_rc
+table_map(int fd, struct index_table *ret, struct vv_error *err)
+{
+    struct index_table t = {0};
+
+    VV_TRY(table_map_written(fd, &t, err));
+    if (!check_fits(t.map, t.map_len, t.map)) {
+        table_unmap(&t);
+        return vv_error_set(err, VV_ECORRUPT, "index cache damaged");
+    }
     *ret = t;
     return VV_OK;
 }

@@ -13,6 +13,7 @@
  * Metadata: once more the records of chunks that are no file's data, in the same order.  Whoever reads
  * a tree looks there, so that what it touches does not grow with the number of files' chunks.
  */
+#define TABLE_MAGIC "vvindex2"
 struct table_header {
     char magic[8];
     uint64_t segments;
@@ -93,7 +94,9 @@ void table_builder_view(const struct table_builder *b, struct index_table *ret);
  *  shifted) to ${fd}; ${old} may be NULL. */
 MUST_CHECK enum vv_rc table_merge(const struct index_table *old, const struct index_table *new,
                                   int fd, struct vv_error *err);
-/** table_map(fd, ret, err): map and check a table file; VV_ECORRUPT if it is not whole. */
+/** table_map(fd, ret, err): map and check a table file; VV_ECORRUPT if it is not whole.
+ *  table_map_written: one that table_merge has just written; it is not read once more. */
+MUST_CHECK enum vv_rc table_map_written(int fd, struct index_table *ret, struct vv_error *err);
 MUST_CHECK enum vv_rc table_map(int fd, struct index_table *ret, struct vv_error *err);
 /** table_store(r, cached, old, new, ret, err): merge into a file and map it: the cache's table for
  *  later runs, if ${cached}, else an unnamed file.  A place that cannot be written to is told and done
@@ -102,6 +105,10 @@ MUST_CHECK enum vv_rc table_store(struct repo *r, bool cached, const struct inde
                                   const struct index_table *new, struct index_table *ret,
                                   struct vv_error *err);
 void table_unmap(struct index_table *t);
+/** table_chain_piece(chain, piece, len): the check of a table file is of pieces of TABLE_PIECE: the one so far
+ *  (16 bytes, first all 0) and the next piece's (16 bytes) make the next one. */
+#define TABLE_PIECE (4u << 20)
+void table_chain_piece(uint8_t chain[32], const void *piece, size_t len);
 /** table_pack_of(t, record): the pack a record lies in; NULL if the numbers lead nowhere (the file
  *  a table is mapped from may change under it). */
 const struct table_pack *table_pack_of(const struct index_table *t,

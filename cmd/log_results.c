@@ -39,11 +39,12 @@ log_replicate(struct app *app, const struct replicate_destination *d)
         event_number("snapshots_there", number(d->summary.snapshots_there)),
         event_number("snapshots_copied", number(d->summary.snapshots_copied)),
         event_number("bytes_copied", number(d->summary.bytes_copied)),
+        event_number("code", (int64_t)exit_code_of(d->rc, d->err.origin)),
     };
     bool good = d->rc == VV_OK;
 
     event_log_write(&app->log, good ? EVENT_INFO : EVENT_ERROR,
-                    good ? "replicate.done" : "replicate.failed", fields, VV_COUNT(fields));
+                    good ? "replicate.done" : "replicate.failed", fields, VV_COUNT(fields) - good);
 }
 
 void

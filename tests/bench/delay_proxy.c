@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES [SEED]]: a TCP proxy on loopback that hands
+ * delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES [SEED | once | end]]: a TCP proxy on loopback that hands
  * on every byte DELAY-MS later, each way, so that a round trip takes twice that.  No loss and no
  * window of its own (64 MiB a direction).  With CUT-BYTES all connections are cut (reset) whenever
  * that many bytes more have passed, both directions together; with SEED after a random number of
- * bytes between 0 and CUT-BYTES each time.  New connections are accepted at once.  LISTEN-PORT 0
+ * bytes between 0 and CUT-BYTES each time.  New connections are accepted at once.  "once": they are cut once,
+ * and never again; "end": they are cut once, and it ends, so that nobody listens there any more.  LISTEN-PORT 0
  * takes a free port; it prints "port N" when it is ready, and "passed BYTES in CUTS cuts" when it is
  * ended by SIGTERM; after each SIGUSR1 as well.
  */
@@ -57,6 +58,8 @@ static uint64_t delay_ns;
 static uint64_t cut_bytes; /* 0: never */
 static uint64_t cut_after; /* this time */
 static bool cut_randomly;
+static bool cut_once;
+static bool cut_ends;
 static uint64_t random_state;
 static uint64_t passed; /* since the last cut */
 static uint64_t passed_in_all;
@@ -242,6 +245,14 @@ draw_cut(void)
 }
 
 static void
+say_passed(void)
+{
+    (void)printf("passed %llu in %llu cuts\n", (unsigned long long)passed_in_all,
+                 (unsigned long long)cuts);
+    (void)fflush(stdout);
+}
+
+static void
 note_signal(int number)
 {
     asked = number;
@@ -257,9 +268,7 @@ answer_signal(void)
         return;
     }
     asked = 0;
-    (void)printf("passed %llu in %llu cuts\n", (unsigned long long)passed_in_all,
-                 (unsigned long long)cuts);
-    (void)fflush(stdout);
+    say_passed();
     if (number == SIGTERM) {
         exit(0);
     }
@@ -293,6 +302,11 @@ work(const struct pollfd *fds, nfds_t count)
                 drop(&connections[i], true);
             }
         }
+        cut_bytes = cut_once ? 0 : cut_bytes;
+        if (cut_ends) {
+            say_passed();
+            exit(0);
+        }
     }
 }
 
@@ -324,16 +338,18 @@ main(int argc, char **argv)
     int listener;
 
     if (argc < 4 || argc > 6) {
-        (void)fprintf(stderr,
-                      "usage: delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES [SEED]]\n");
+        (void)fprintf(stderr, "usage: delay_proxy LISTEN-PORT TARGET-PORT DELAY-MS [CUT-BYTES "
+                              "[SEED | once | end]]\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     target.sin_port = htons((uint16_t)strtoul(argv[2], NULL, 10));
     delay_ns = strtoul(argv[3], NULL, 10) * 1000000u;
     cut_bytes = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
-    cut_randomly = argc > 5;
-    random_state = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
+    cut_once = argc > 5 && strcmp(argv[5], "once") == 0;
+    cut_ends = argc > 5 && strcmp(argv[5], "end") == 0;
+    cut_randomly = argc > 5 && !cut_once && !cut_ends;
+    random_state = cut_randomly ? strtoull(argv[5], NULL, 10) : 0;
     draw_cut();
     (void)signal(SIGTERM, note_signal);
     (void)signal(SIGUSR1, note_signal);

@@ -3,7 +3,6 @@
 # Jobs with a site that is not there: the other site gets its copy, everybody is told, and the next run makes up
 # for it.
 # labels: slow
-# (Ten minutes of patience pass in seconds: the clock of these runs is a fast one.)
 need_command sshd ssh
 unset SSH_AUTH_SOCK
 cd "$WORK" || exit
@@ -13,13 +12,6 @@ closed=$(python3 -c 'import socket
 s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 login=sftp://$(id -un)@127.0.0.1
 lines=("path = $WORK/data" 'replicate-to = far' 'replicate-to = near' 'keep-last = 3')
-
-fast()
-{
-    varve() { faketime -f '+0 x100' "$VARVE" "$@"; }
-    "$@"
-    unset -f varve
-}
 
 # ---- nothing listens there ----
 far=$login:$SSHD_PORT$WORK/far

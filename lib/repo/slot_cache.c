@@ -36,6 +36,7 @@ struct slot_cache {
     struct vv_buf places; /* struct place, sorted by session */
     struct vv_buf noted;  /* entries that the file does not have */
     size_t begun;         /* where the one that is being noted begins */
+    bool noting;          /* one is */
     unsigned envelopes;
     bool worn; /* what the file has behind these cannot be read */
 };
@@ -68,6 +69,9 @@ cache_path(struct repo *r, struct vv_buf *out)
 static bool
 add_places(struct slot_cache *c, size_t at)
 {
+    if (c->entries.failed) {
+        return false;
+    }
     while (at < c->entries.len) {
         struct vv_reader in = vv_reader(c->entries.data + at, c->entries.len - at);
         struct place p = {.len = vv_get_u32(&in)};
@@ -126,7 +130,12 @@ slot_cache_load(struct repo *r)
         crypto_wipe(key, sizeof(key));
     }
     c->worn = c->worn || (rc != VV_OK && rc != VV_ENOTFOUND);
-    return c->entries.failed || !add_places(c, 0) ? NULL : TAKE(c);
+    if (!add_places(c, 0)) {
+        vv_buf_release(&c->entries);
+        vv_buf_release(&c->places);
+        c->worn = true;
+    }
+    return TAKE(c);
 }
 
 bool
@@ -165,6 +174,7 @@ void
 slot_cache_begin(struct slot_cache *c, const struct vv_uuid *session, struct vv_span object)
 {
     c->begun = c->noted.len;
+    c->noting = true;
     vv_buf_put_u32(&c->noted, 0);
     vv_buf_put(&c->noted, session->b, sizeof(session->b));
     vv_buf_put_u32(&c->noted, (uint32_t)object.len);
@@ -174,14 +184,17 @@ slot_cache_begin(struct slot_cache *c, const struct vv_uuid *session, struct vv_
 void
 slot_cache_note(struct slot_cache *c, const struct slot_proof *proof)
 {
-    vv_buf_put(&c->noted, proof->signer, sizeof(proof->signer));
-    vv_buf_put_u32(&c->noted, (uint32_t)proof->body.len);
-    vv_buf_put(&c->noted, proof->body.data, proof->body.len);
+    if (c->noting) {
+        vv_buf_put(&c->noted, proof->signer, sizeof(proof->signer));
+        vv_buf_put_u32(&c->noted, (uint32_t)proof->body.len);
+        vv_buf_put(&c->noted, proof->body.data, proof->body.len);
+    }
 }
 
 void
 slot_cache_end(struct slot_cache *c, bool keep)
 {
+    c->noting = false;
     if (c->noted.failed) {
         return; /* slot_cache_save throws them all away */
     }
@@ -293,7 +306,7 @@ slot_cache_save(struct repo *r, struct slot_cache *c)
     }
     vv_buf_release(&c->noted);
     c->noted = (struct vv_buf){0};
-    if (c->entries.failed || !add_places(c, at)) { /* without memory nothing is known */
+    if (!add_places(c, at)) { /* without memory nothing is known */
         vv_buf_reset(&c->places);
     }
 }

@@ -48,7 +48,7 @@ struct slot_proof {
 bool slot_cache_proof(struct vv_reader *proofs, struct slot_proof *ret);
 
 /** slot_cache_begin(c, session, object), slot_cache_note(c, proof) for each record, then slot_cache_end(c,
- *  keep): remember a slot that was read, or do not. */
+ *  keep): remember a slot that was read, or do not.  Proofs of slots that were not begun are not kept. */
 void slot_cache_begin(struct slot_cache *c, const struct vv_uuid *session, struct vv_span object);
 void slot_cache_note(struct slot_cache *c, const struct slot_proof *proof);
 void slot_cache_end(struct slot_cache *c, bool keep);

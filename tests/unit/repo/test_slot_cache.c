@@ -133,6 +133,7 @@ slot_cache__serves_the_commit(void **state)
 {
     struct world w;
     struct repo *repo;
+    struct seen seen;
 
     (void)state;
     begin(&w);
@@ -146,6 +147,16 @@ slot_cache__serves_the_commit(void **state)
     backup(repo, "b", NULL);
     assert_int_equal(reads, 0);
     assert_int_equal(look(repo, KNOWN_SLOTS_TRUSTED).reads, 1); /* its own */
+    backup_on(&w, "a", NULL);
+    repo = world_open(&w, "b");
+    repo_use_known_slots(repo, KNOWN_SLOTS_TRUSTED);
+    reads = 0;
+    backup(repo, "b", NULL); /* reads what is new, without opening it: that is kept by who does */
+    assert_int_equal(reads, 1);
+    assert_int_equal(look(repo, KNOWN_SLOTS_TRUSTED).reads, 2);
+    seen = look(world_open(&w, "b"), KNOWN_SLOTS_TRUSTED);
+    assert_int_equal(seen.reads, 0);
+    assert_int_equal(seen.bodies, 8);
     world_end(&w);
 }
 

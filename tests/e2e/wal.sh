@@ -102,7 +102,7 @@ wal_newest()
     pg_as touch "$dir/data/recovery.signal"
     pg_as sed -i '/synchronous_standby_names/d' "$dir/data/postgresql.auto.conf"
     pg_start "$dir"
-    wait_for 120 wal_in_production "$dir" || fail "recovery in $dir does not end"
+    wait_for 600 wal_in_production "$dir" || fail "recovery in $dir does not end"
 }
 
 wal_discard()

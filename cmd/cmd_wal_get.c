@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve wal get NAME FILE: one file of WAL out of the repository; PostgreSQL's restore_command. */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "engine/wal_fetch.h"
 #include "engine/wal_spool.h"
+#include "engine/wal_target.h"
 #include "format/wal.h"
 #include "wal_commands.h"
 
@@ -84,34 +82,19 @@ is_beside(uint64_t system, const char *name, const char *path, uint64_t size)
            page.start == number * page.segment_size;
 }
 
-/** Written beside, and put in place when it is whole. */
 static enum vv_rc
 deliver(struct app *app, struct wal_fetcher *f, uint64_t system, const char *name,
         const struct wal_found *found, const char *path)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf temporary = {0};
-    struct vv_error *err = &app->err;
-    const char *text;
-    int fd;
+    struct wal_target t;
     enum vv_rc rc;
 
-    vv_buf_printf(&temporary, "%s.varve-%ld", path, (long)getpid());
-    text = vv_buf_text(&temporary);
-    VV_TRY(vv_buf_check(&temporary, err));
-    fd = open(text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return vv_error_sys(err, errno, "cannot create '%s'", text);
+    VV_TRY(wal_target_open(path, &t, &app->err));
+    rc = wal_fetch_write(f, system, name, found, t.fd, path, &app->err);
+    if (rc == VV_OK) {
+        rc = wal_target_finish(&t, path, &app->err);
     }
-    rc = wal_fetch_write(f, system, name, found, fd, path, err);
-    if (close(fd) != 0 && rc == VV_OK) {
-        rc = vv_error_sys(err, errno, "cannot write '%s'", text);
-    }
-    if (rc == VV_OK && rename(text, path) != 0) {
-        rc = vv_error_sys(err, errno, "cannot put '%s' in place", path);
-    }
-    if (rc != VV_OK) {
-        (void)unlink(text);
-    }
+    wal_target_release(&t);
     return rc;
 }
 

@@ -3,7 +3,6 @@
 #include "engine/wal_spool.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "core/file.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
+#include "engine/wal_target.h"
 #include "format/wal.h"
 
 #define MAC_LEN 32u
@@ -39,32 +39,18 @@ seal(struct repo *r, const char *name, const uint8_t *data, size_t len, uint8_t 
     crypto_wipe(key, sizeof(key));
 }
 
-/** Written beside, and put in place when it is whole. */
 static enum vv_rc
 put_in_place(const char *path, const uint8_t *data, size_t len, struct vv_error *err)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf temporary = {0};
-    const char *text;
-    int fd;
+    struct wal_target t;
     enum vv_rc rc;
 
-    vv_buf_printf(&temporary, "%s.varve-%ld", path, (long)getpid());
-    text = vv_buf_text(&temporary);
-    VV_TRY(vv_buf_check(&temporary, err));
-    fd = open(text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return vv_error_sys(err, errno, "cannot create '%s'", text);
+    VV_TRY(wal_target_open(path, &t, err));
+    rc = vv_fd_write_full(t.fd, data, len, path, err);
+    if (rc == VV_OK) {
+        rc = wal_target_finish(&t, path, err);
     }
-    rc = vv_fd_write_full(fd, data, len, path, err);
-    if (close(fd) != 0 && rc == VV_OK) {
-        rc = vv_error_sys(err, errno, "cannot write '%s'", text);
-    }
-    if (rc == VV_OK && rename(text, path) != 0) {
-        rc = vv_error_sys(err, errno, "cannot put '%s' in place", path);
-    }
-    if (rc != VV_OK) {
-        (void)unlink(text);
-    }
+    wal_target_release(&t);
     return rc;
 }
 

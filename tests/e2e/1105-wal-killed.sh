@@ -125,6 +125,19 @@ kill -TERM $!
 code=0
 wait $! || code=$?
 never "interrupted while every ssh is killed"
+# Killed while it waits and the segment is half there: nothing is left of it.
+KILLED_AFTER=40000
+rm -f killed/[0-9]*
+(PATH=$PWD/killed:$PATH exec varve --ssh-transport ssh -r "$url" wal get --system "$SYSTEM" --no-prefetch \
+    "$second" pg_wal/RECOVERYXLOG >out 2>err) &
+child=$!
+writes() { find "/proc/$child/fd" -lname "$PWD/pg_wal/*" 2>/dev/null | grep -q .; }
+wait_for 60 writes || fail "$(cat err)"
+kill -KILL "$child"
+code=0
+wait "$child" || code=$?
+assert_eq "$code" 137
+never "killed while it wrote"
 killed -1 1000 "$none" # also the one that only tells the configuration
 never "every ssh killed"
 get "$second" --ssh-transport ssh -r "$url"

@@ -115,3 +115,14 @@ there new2 4
 absent new2 5
 push 5
 there new2 5
+
+# --- a configuration that is missing, names nothing, or something else
+unknown new2 4 --config "$PWD/none.conf" -r main
+printf '[repository main]\nurl = %s\nkey-file = %s\n' "$VARVE_REPO" "$VARVE_KEY_FILE" >conf
+key=$VARVE_KEY_FILE
+unset VARVE_REPO VARVE_KEY_FILE
+there new2 4 --config "$PWD/conf" -r main
+unknown new2 4 --config "$PWD/conf" -r man
+unknown new2 4 --config "$PWD/conf"
+sed -i "s,^key-file = .*,key-file = $key.gone," conf
+unknown new2 5 --config "$PWD/conf" -r main

@@ -54,7 +54,8 @@ static bool
 is_healed(const struct scrub *s, const struct vv_id *hash)
 {
     for (size_t i = 0; i < s->count; i++) {
-        if (s->items[i].healed && vv_id_equal(&s->items[i].pack.hash, hash)) {
+        if (s->items[i].healed && s->items[i].kind == SCRUB_PACK &&
+            vv_id_equal(&s->items[i].pack.hash, hash)) {
             return true;
         }
     }
@@ -140,6 +141,7 @@ release(struct scrub *s)
 {
     for (size_t i = 0; i < s->count; i++) {
         vv_free(s->items[i].name);
+        vv_free(s->items[i].lost);
     }
     vv_free(s->items);
     pack_names_release(&s->packs);

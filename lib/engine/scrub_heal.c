@@ -52,9 +52,9 @@ tell_superseded(struct scrub *s, struct scrub_item *item)
                                   : "damaged; another parity of that pack is right");
 }
 
-/** Why parity did not help. */
-static void
-tell_lost(struct scrub *s, struct scrub_item *item, const struct parity_outcome *outcome)
+/** Why parity did not help: that is told when no other instance can be healed either. */
+static enum vv_rc
+note_lost(struct scrub_item *item, const struct parity_outcome *outcome, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf text = {0};
 
@@ -64,10 +64,11 @@ tell_lost(struct scrub *s, struct scrub_item *item, const struct parity_outcome 
         vv_buf_put_text(&text, "damaged beyond what its parity can heal: ");
         pack_parity_describe(&outcome->lost, &text);
     }
-    tell(s, VV_EVENT_PROBLEM, "pack-damaged", item, vv_buf_text(&text));
+    item->lost = vv_strdup(vv_buf_text(&text));
+    return item->lost != NULL ? VV_OK : vv_error_nomem(err);
 }
 
-/** B3, one pack. */
+/** B3, one instance: healed, or noted why not. */
 static enum vv_rc
 heal_pack(struct scrub *s, struct pack_healer *h, struct scrub_item *item, struct vv_error *err)
 {
@@ -79,15 +80,11 @@ heal_pack(struct scrub *s, struct pack_healer *h, struct scrub_item *item, struc
 
     if (rc == VV_ENOTFOUND) {
         vv_error_clear(err);
-        tell_lost(s, item, NULL);
-        s->s.objects_unhealed++;
-        return VV_OK;
+        return note_lost(item, NULL, err);
     }
     VV_TRY(rc);
     if (!outcome.whole) {
-        tell_lost(s, item, &outcome);
-        s->s.objects_unhealed++;
-        return VV_OK;
+        return note_lost(item, &outcome, err);
     }
     VV_TRY(pack_healer_put(h, &item->pack.hash, vv_buf_span(&image), &name, err));
     pack_object_text(&name, object);
@@ -121,6 +118,7 @@ renew_parity(struct scrub *s, struct scrub_item *item, struct vv_error *err)
     VV_TRY(pack_parity_publish(s->repo, &pack->pack.hash, vv_buf_span(&bytes), &size, err));
     s->s.parity_added++;
     s->s.parity_added_bytes += size;
+    item->healed = true;
     tell(s, VV_EVENT_PROBLEM, "parity-damaged", item, "damaged; made again from the pack");
     return VV_OK;
 }
@@ -145,18 +143,44 @@ collect_wanted(struct scrub *s, struct vv_buf *hashes, struct vv_error *err)
     return vv_buf_check(hashes, err);
 }
 
-/** Was an earlier item of the same hash dealt with? */
+/** A damaged pack that nothing makes up for, and that nothing was tried with yet. */
 static bool
-is_second(const struct scrub *s, size_t at)
+is_waiting(const struct scrub_item *item)
 {
-    for (size_t i = 0; i < at; i++) {
-        if (s->items[i].kind == SCRUB_PACK && s->items[i].state == ITEM_BAD &&
-            !s->items[i].superseded &&
-            vv_id_equal(&s->items[i].pack.hash, &s->items[at].pack.hash)) {
-            return true;
+    return item->kind == SCRUB_PACK && item->state == ITEM_BAD && !item->superseded &&
+           !item->healed && item->lost == NULL;
+}
+
+/** B3, the instances of one content, from item number ${first} on: each may be damaged in another
+ *  place, and one that can be healed makes up for all. */
+static enum vv_rc
+heal_content(struct scrub *s, struct pack_healer *h, size_t first, struct vv_error *err)
+{
+    const struct vv_id *hash = &s->items[first].pack.hash;
+    bool healed = false;
+
+    for (size_t i = first; i < s->count && !healed; i++) {
+        struct scrub_item *item = &s->items[i];
+        if (is_waiting(item) && vv_id_equal(&item->pack.hash, hash) &&
+            !pack_healer_condemned(h, &item->pack)) {
+            VV_TRY(vv_cancel_check(repo_cancel(s->repo), err));
+            VV_TRY(heal_pack(s, h, item, err));
+            healed = item->healed;
         }
     }
-    return false;
+    for (size_t i = first; i < s->count; i++) {
+        struct scrub_item *item = &s->items[i];
+        if (item->kind != SCRUB_PACK || item->told || !vv_id_equal(&item->pack.hash, hash)) {
+            continue;
+        }
+        if (healed && item->state == ITEM_BAD) {
+            tell_superseded(s, item);
+        } else if (item->lost != NULL) {
+            tell(s, VV_EVENT_PROBLEM, "pack-damaged", item, item->lost);
+            s->s.objects_unhealed++;
+        }
+    }
+    return VV_OK;
 }
 
 static enum vv_rc
@@ -167,13 +191,9 @@ heal_packs(struct scrub *s, const struct vv_buf *hashes, struct vv_error *err)
     VV_TRY(pack_healer_begin(s->repo, (const struct vv_id *)(const void *)hashes->data,
                              hashes->len / 32, &h, err));
     for (size_t i = 0; i < s->count; i++) {
-        struct scrub_item *item = &s->items[i];
-        if (item->kind != SCRUB_PACK || item->state != ITEM_BAD || item->superseded ||
-            is_second(s, i) || pack_healer_condemned(h, &item->pack)) {
-            continue;
+        if (is_waiting(&s->items[i])) {
+            VV_TRY(heal_content(s, h, i, err));
         }
-        VV_TRY(vv_cancel_check(repo_cancel(s->repo), err));
-        VV_TRY(heal_pack(s, h, item, err));
     }
     return pack_healer_finish(h, err);
 }
@@ -234,6 +254,7 @@ scrub_heal(struct scrub *s, struct vv_error *err)
 void
 scrub_tell_rest(struct scrub *s)
 {
+    s->s.objects_unhealed = s->s.packs_missing;
     for (size_t i = 0; i < s->count; i++) {
         struct scrub_item *item = &s->items[i];
         if (item->state == ITEM_BAD && !item->told &&
@@ -241,7 +262,6 @@ scrub_tell_rest(struct scrub *s)
             tell(s, VV_EVENT_PROBLEM, item->kind == SCRUB_PACK ? "pack-damaged" : "parity-damaged",
                  item, "damaged; this run ended before anything could be done about it");
         }
+        s->s.objects_unhealed += item->state == ITEM_BAD && !item->superseded && !item->healed;
     }
-    s->s.objects_unhealed =
-        s->s.objects_damaged - s->s.superseded - s->s.packs_healed + s->s.packs_missing;
 }

@@ -21,6 +21,7 @@ struct scrub_item {
     bool superseded;
     bool healed;
     bool told;             /* what became of a damaged one */
+    char *lost;            /* why parity did not help; NULL: it was not tried, or it did */
     struct pack_name pack; /* SCRUB_PACK, SCRUB_PARITY */
 };
 

@@ -39,8 +39,11 @@ MUST_CHECK enum vv_rc repair_read_object(struct repo *r, const char *name, uint6
 MUST_CHECK enum vv_rc repair_note_aside(struct repair *x, const char *name, struct vv_error *err);
 MUST_CHECK enum vv_rc repair_clear_aside(struct repair *x, struct vv_error *err);
 
-/** repair_ends(rc): is it a failure that ends the run, not one of an object? */
+/** repair_ends(rc): is it a failure that ends the run, not one of an object?  So is a place that stopped
+ *  answering: what it holds is not lost. */
 bool repair_ends(enum vv_rc rc);
+/** repair_of_object(rc, err): a failure that is one of an object counts for nothing. */
+MUST_CHECK enum vv_rc repair_of_object(enum vv_rc rc, struct vv_error *err);
 bool repair_has_hash(const struct vv_buf *image, const struct vv_id *hash);
 /** repair_mix(x, hash, chunks, theirs, image, ret_good, err): the pack put together, in ${image}, out of
  *  its damaged instances here and elsewhere (${theirs}); ${ret_good}: it has its hash. */

@@ -22,16 +22,17 @@ read_here(struct repair *x, const struct vv_id *hash, struct vv_buf *image, stru
     if (l.count > 0) {
         struct parity_outcome outcome = {0};
         char object[PACK_OBJECT_TEXT];
-        rc = pack_parity_heal(x->repo, &l.names[0], image, &outcome, NULL);
+        rc = pack_parity_heal(x->repo, &l.names[0], image, &outcome, err);
         parity_outcome_release(&outcome);
-        if (rc != VV_OK) {
+        if (rc != VV_OK && !repair_ends(rc)) {
+            vv_error_clear(err);
             pack_object_text(&l.names[0], object);
             vv_buf_reset(image);
-            rc = storage_read_all(repo_storage(x->repo), object, LIMIT_PACK, image, NULL);
+            rc = storage_read_all(repo_storage(x->repo), object, LIMIT_PACK, image, err);
         }
     }
     pack_names_release(&l);
-    return repair_ends(rc) ? rc : VV_OK;
+    return repair_of_object(rc, err);
 }
 
 /** Where the blocks of a wanted pack lie, from the index. */

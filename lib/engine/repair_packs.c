@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Repair: packs out of other repositories, A2. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -76,7 +77,17 @@ repair_has_hash(const struct vv_buf *image, const struct vv_id *hash)
 bool
 repair_ends(enum vv_rc rc)
 {
-    return rc == VV_ENOMEM || rc == VV_ECANCELLED;
+    return rc == VV_ENOMEM || rc == VV_ECANCELLED || rc == VV_ETRANSIENT;
+}
+
+enum vv_rc
+repair_of_object(enum vv_rc rc, struct vv_error *err)
+{
+    if (rc == VV_OK || repair_ends(rc)) {
+        return rc;
+    }
+    vv_error_clear(err);
+    return VV_OK;
 }
 
 /** One instance elsewhere: as it is, or healed from the parity there. */
@@ -110,10 +121,9 @@ read_elsewhere(struct repo *other, const struct pack_name *name, struct vv_buf *
     }
     if (rc != VV_OK) { /* as it was */
         vv_buf_reset(image);
-        rc = storage_read_all(repo_storage(other), object, LIMIT_PACK, image, NULL);
-        return repair_ends(rc) ? rc : VV_OK;
+        rc = storage_read_all(repo_storage(other), object, LIMIT_PACK, image, err);
     }
-    return VV_OK;
+    return repair_of_object(rc, err);
 }
 
 static enum vv_rc
@@ -215,6 +225,31 @@ borrow_records(struct repair *x, struct pack_healer *healer, struct vv_error *er
     return VV_OK;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct vv_id));
+}
+
+/** Each hash once: several instances of a pack may be damaged. */
+static void
+make_set(struct vv_buf *hashes)
+{
+    struct vv_id *ids = (struct vv_id *)(void *)hashes->data;
+    size_t count = hashes->len / sizeof(*ids);
+    size_t kept = 0;
+
+    if (count > 0) {
+        qsort(ids, count, sizeof(*ids), compare_ids);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !vv_id_equal(&ids[kept - 1], &ids[i])) {
+            ids[kept++] = ids[i];
+        }
+    }
+    hashes->len = kept * sizeof(*ids);
+}
+
 /** Keep of the wanted hashes those that are still wanted. */
 static enum vv_rc
 heal_wanted(struct repair *x, struct pack_healer *healer, struct chunk_reader *chunks,
@@ -226,13 +261,6 @@ heal_wanted(struct repair *x, struct pack_healer *healer, struct chunk_reader *c
 
     for (size_t i = 0; i < count; i++) {
         struct wanted w = {.x = x, .healer = healer, .hash = &ids[i]};
-        bool repeated = false;
-        for (size_t k = 0; k < i; k++) {
-            repeated = repeated || vv_id_equal(&ids[k], &ids[i]);
-        }
-        if (repeated) {
-            continue;
-        }
         VV_TRY(vv_cancel_check(repo_cancel(x->repo), err));
         VV_TRY(look_elsewhere(&w, chunks, err));
         if (!w.done) {
@@ -250,6 +278,7 @@ repair_packs(struct repair *x, struct vv_error *err)
     VV_CLEANUP(chunk_index_freep) struct chunk_index *index = NULL;
     VV_CLEANUP(chunk_reader_freep) struct chunk_reader *chunks = NULL;
 
+    make_set(&x->wanted);
     if (x->wanted.len > 0 && x->other_count > 0) {
         VV_TRY(chunk_index_open(x->repo, &index, err));
         VV_TRY(chunk_reader_new(x->repo, index, 0, &chunks, err));

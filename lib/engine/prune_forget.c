@@ -111,6 +111,25 @@ compare_uuids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct vv_uuid));
 }
 
+/** Each id once, in their order: two administrators may have forgotten the same snapshot. */
+static void
+make_set(struct vv_buf *ids)
+{
+    struct vv_uuid *items = (struct vv_uuid *)(void *)ids->data;
+    size_t count = ids->len / sizeof(*items);
+    size_t kept = 0;
+
+    if (count > 0) {
+        qsort(items, count, sizeof(*items), compare_uuids);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !vv_uuid_equal(&items[kept - 1], &items[i])) {
+            items[kept++] = items[i];
+        }
+    }
+    ids->len = kept * sizeof(*items);
+}
+
 /** The snapshots of forgets that are carried out, and that are in no grave yet. */
 static enum vv_rc
 collect_gone(struct prune *p, const struct snapshot_list *l, const struct retention_marks *marks,
@@ -135,10 +154,7 @@ collect_gone(struct prune *p, const struct snapshot_list *l, const struct retent
         }
     }
     VV_TRY(vv_buf_check(gone, err));
-    if (gone->len > 0) {
-        qsort(gone->data, gone->len / sizeof(struct vv_uuid), sizeof(struct vv_uuid),
-              compare_uuids);
-    }
+    make_set(gone);
     return VV_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "repo/key_roles.h"
 #include "repo/open_sessions.h"
 #include "repo/pack_epochs.h"
+#include "repo/retention_publish.h"
 
 static struct prune_world w;
 
@@ -473,6 +474,28 @@ prune__deletes_nothing_once_its_list_is_gone(void **state)
     assert_int_equal(pw_sound(&w), 3);
 }
 
+/* Two administrators forget the same snapshot at once: it goes once, as a dry run says. */
+static void
+prune__buries_what_was_forgotten_twice_once(void **state)
+{
+    struct snapshot_list l;
+
+    (void)state;
+    pw_must(&w, snapshot_list_read(w.admin, &l, &w.err));
+    for (unsigned i = 0; i < 2; i++) {
+        pw_must(&w, forget_publish(w.admin, &l.snapshots[0].id, 1, 0, NULL, &w.err));
+    }
+    snapshot_list_release(&l);
+    w.options.dry_run = true;
+    pw_prune(&w);
+    assert_int_equal(w.s.snapshots_buried, 1);
+    w.options.dry_run = false;
+    pw_prune(&w);
+    assert_int_equal(w.s.forgets_carried_out, 2);
+    assert_int_equal(w.s.snapshots_buried, 1);
+    assert_int_equal(pw_sound(&w), 5);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -492,6 +515,7 @@ main(void)
         CASE(prune__stale_index_records_are_no_damage_and_go),
         CASE(prune__packs_that_are_needed_are_missed),
         CASE(prune__deletes_nothing_once_its_list_is_gone),
+        CASE(prune__buries_what_was_forgotten_twice_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

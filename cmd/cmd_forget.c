@@ -85,8 +85,8 @@ check_way(struct app *app, const struct forget_command_line *o, const struct arg
                                "what is to be kept? give --keep-... options, or name snapshots")
                    : VV_OK;
     }
-    if (!retention_policy_empty(policy) || o->host != NULL || o->tag != NULL ||
-        o->policy.group_by != NULL) {
+    if (!retention_policy_empty(policy) || policy->wal_within != 0 || o->host != NULL ||
+        o->tag != NULL || o->policy.group_by != NULL) {
         return app_usage(app, "either snapshots are named, or chosen by options");
     }
     return VV_OK;

@@ -88,6 +88,9 @@ assert_exit 0 varve undelete "${all[3]}" >/dev/null
 assert_eq "$(ids)" "${all[*]}"
 assert_exit 0 varve pin --unpin "${all[2]}" >/dev/null
 
+# --- a window beside a name is not passed over ---
+assert_exit 2 varve forget -n --keep-wal-days 7 latest 2>/dev/null
+
 # --- by id; backups go on behind it ---
 assert_exit 0 varve forget --grace 0 latest >/dev/null
 echo 6 >source/counter

@@ -65,6 +65,7 @@ replicate_run(struct repo *source, struct replicate_destination *destinations, s
         vv_free(d);
         return VV_ENOMEM;
     }
+    vv_mutex_init(&run.memory);
     for (size_t i = 0; i < count; i++) {
         init_destination(&d[i], &run, &destinations[i]);
     }
@@ -74,6 +75,7 @@ replicate_run(struct repo *source, struct replicate_destination *destinations, s
         destinations[i].err = d[i].err;
         vv_mutex_release(&d[i].lock);
     }
+    vv_mutex_release(&run.memory);
     if (progress != NULL) {
         atomic_store(&progress->phase, REPLICATE_DONE);
     }

@@ -24,6 +24,7 @@ struct replication {
     struct vv_cancel *cancel;
     struct vv_progress *progress; /* may be NULL */
     struct vv_rate_limit *rate;   /* NULL: none was asked for */
+    struct vv_mutex memory; /* what local state lends of the source is lent to one at a time */
 };
 
 /* --- packs at the site (R1) --- */

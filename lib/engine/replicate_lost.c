@@ -20,37 +20,40 @@ holds_other(const struct id_table *there, const struct id_table *explained)
     return false;
 }
 
-/** Has a person on this host accepted that it is missing? */
+/** Has a person on this host accepted that it is missing?  All destinations' threads may ask. */
 static bool
-is_accepted(struct repo *source, const struct vv_id *hash)
+is_accepted(struct replication *run, const struct vv_id *hash)
 {
+    struct local_state *state = repo_state(run->source);
     const struct site_memory *memory = NULL;
     struct vv_error ignored = {0};
+    bool accepted = false;
 
-    if (repo_state(source) == NULL || repo_is_keyless(source) ||
-        local_state_site(repo_state(source), &repo_site(source)->id, &memory, &ignored) != VV_OK ||
-        memory == NULL) {
+    if (state == NULL || repo_is_keyless(run->source)) {
         return false;
     }
-    for (size_t i = 0; i < memory->accepted_count; i++) {
-        if (vv_id_equal(&memory->accepted[i], hash)) {
-            return true;
+    vv_mutex_lock(&run->memory);
+    if (local_state_site(state, &repo_site(run->source)->id, &memory, &ignored) == VV_OK &&
+        memory != NULL) {
+        for (size_t i = 0; i < memory->accepted_count && !accepted; i++) {
+            accepted = vv_id_equal(&memory->accepted[i], hash);
         }
     }
-    return false;
+    vv_mutex_unlock(&run->memory);
+    return accepted;
 }
 
 static bool
-is_lost(struct repo *source, const struct record_scan *scan, const struct id_table *explained,
+is_lost(struct replication *run, const struct record_scan *scan, const struct id_table *explained,
         const struct snapshot *s)
 {
     static const struct vv_uuid no_session;
 
-    return vv_uuid_equal(&s->site, &repo_site(source)->id) &&
+    return vv_uuid_equal(&s->site, &repo_site(run->source)->id) &&
            id_table_find(explained, &s->hash) == NULL &&
            !admin_buried(&scan->admin, &no_session, &s->id) &&
            !admin_revoked(&scan->admin, &s->client, s->sequence) &&
-           admin_forgotten(&scan->admin, &s->id) == NULL && !is_accepted(source, &s->hash);
+           admin_forgotten(&scan->admin, &s->id) == NULL && !is_accepted(run, &s->hash);
 }
 
 static void
@@ -78,7 +81,7 @@ look_again(struct destination *d, struct record_scan *there, struct record_scan 
     VV_TRY(record_scan_read(source, here, err));
     VV_TRY(collect_explained(here, explained, err));
     for (size_t i = 0; here->list.damaged == 0 && i < there->list.count; i++) {
-        if (is_lost(source, here, explained, &there->list.snapshots[i])) {
+        if (is_lost(d->run, here, explained, &there->list.snapshots[i])) {
             tell_lost(d, &there->list.snapshots[i]);
         }
     }

@@ -307,6 +307,57 @@ two_destinations__one_that_stalls_does_not_hold_the_other(void **state)
     vv_cond_release(&gate.opened);
 }
 
+/* --- a loss that somebody has accepted --------------------------------------------------------- */
+
+/** Drop the newest slot of the source, and accept that on the host that replicates. */
+static void
+lose_and_accept(void)
+{
+    struct slot_secret key = {.type = KEY_SLOT_KEY_FILE,
+                              .secret = vv_span("0123456789abcdef0123456789abcdef", 32)};
+    struct repo_options options = {.state_dir = w.home, .accept_heads = true};
+    struct repo *r = rw_open(&w, w.b.memory, WITH_KEY);
+    struct snapshot_list l = {0};
+    char name[64] = "snapshots/";
+
+    rw_must(&w, snapshot_list_read(r, &l, &w.err)); /* it is seen, and remembered */
+    vv_uuid_text(&l.snapshots[l.count - 1].session, name + strlen(name));
+    snapshot_list_release(&l);
+    repo_free(r);
+    rw_must(&w, storage_memory_poke(w.b.memory, name, vv_span(NULL, 0), &w.err));
+    rw_must(&w, repo_open(w.b.memory, &key, &options, &r, &w.err));
+    rw_must(&w, snapshot_list_read(r, &l, &w.err));
+    assert_int_equal(l.freshness, FRESHNESS_OK);
+    snapshot_list_release(&l);
+    repo_free(r);
+}
+
+/** All destinations' threads look into the same memory. */
+static void
+loss_that_was_accepted__is_none_at_any_destination(void **state)
+{
+    struct repo_options options = {
+        .state_dir = w.home, .cache_dir = w.home, .clock = &w.clock.base};
+    struct replicate_destination to[2] = {{.storage = w.site}};
+    struct repo *source;
+
+    (void)state;
+    rw_must(&w, storage_memory_new(&to[1].storage, &w.err));
+    for (unsigned pass = 0; pass < 2; pass++) {
+        source = rw_open(&w, w.b.memory, WITH_KEY);
+        rw_must(&w, replicate_run(source, to, 2, &options, &w.options, NULL, &w.err));
+        repo_free(source);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(to[i].rc, VV_OK);
+            assert_false(to[i].summary.forged);
+        }
+        if (pass == 0) {
+            lose_and_accept();
+        }
+    }
+    storage_free(to[1].storage);
+}
+
 /* --- a prune at the source -------------------------------------------------------------------- */
 
 struct moving {
@@ -478,6 +529,7 @@ main(void)
         CASE(site_that_was_waited_for__is_not_waited_for_again),
         CASE(full_site__is_no_reason_to_wait),
         CASE(two_destinations__one_that_stalls_does_not_hold_the_other),
+        CASE(loss_that_was_accepted__is_none_at_any_destination),
         CASE(pack_that_moves_at_the_source__is_looked_for_again),
         CASE(fenced_session__publishes_nothing_and_begins_again),
         CASE(condemned_packs__are_not_relied_on),

@@ -155,7 +155,7 @@ app_expect_repository(struct app *app)
     return rc;
 }
 
-/** A key file says which repository it is for: say so if it is another one. */
+/** Which key file, and of what?  One says which repository it is for: say so if it is another one. */
 static void
 explain_key(struct app *app, const struct secret_value *v)
 {
@@ -163,13 +163,18 @@ explain_key(struct app *app, const struct secret_value *v)
     char id[VV_UUID_TEXT];
     size_t len = 0;
 
-    if (v->type != KEY_SLOT_KEY_FILE || vv_uuid_is_zero(&v->repository) ||
-        storage_read(app->storage, "config", 0, head, sizeof(head), &len, NULL) != VV_OK ||
-        len < sizeof(head) || memcmp(head + 8, v->repository.b, 16) == 0) {
+    if (v->type != KEY_SLOT_KEY_FILE || v->file == NULL) {
         return;
     }
-    vv_uuid_text(&v->repository, id);
-    (void)vv_error_prefix(&app->err, "this key file is for another repository (%s)", id);
+    if (!vv_uuid_is_zero(&v->repository) &&
+        storage_read(app->storage, "config", 0, head, sizeof(head), &len, NULL) == VV_OK &&
+        len == sizeof(head) && memcmp(head + 8, v->repository.b, 16) != 0) {
+        vv_uuid_text(&v->repository, id);
+        (void)vv_error_prefix(&app->err, "'%s': '%s' is for another repository (%s)",
+                              app->storage->url, v->file, id);
+    } else {
+        (void)vv_error_prefix(&app->err, "'%s': '%s'", app->storage->url, v->file);
+    }
 }
 
 /** Whose key it takes. */

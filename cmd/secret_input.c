@@ -157,6 +157,7 @@ from_key_file(const char *path, struct messages *m, struct secret_value *ret, st
     memcpy(secret_data(ret->bytes), file.secret, sizeof(file.secret));
     ret->len = sizeof(file.secret);
     ret->repository = file.repository;
+    ret->file = path;
     crypto_wipe(&file, sizeof(file));
     return VV_OK;
 }

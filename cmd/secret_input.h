@@ -34,6 +34,7 @@ struct secret_value {
     struct secret *bytes;
     size_t len;                /* of what is used of bytes */
     struct vv_uuid repository; /* key files: which one it is for; zero: not said */
+    const char *file;          /* key files: where it was read; NULL: nowhere */
     bool prompted;
 };
 void secret_value_release(struct secret_value *v);

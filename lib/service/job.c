@@ -2,6 +2,7 @@
 /* Running a job's commands and parts in order. */
 #include "service/job.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "core/alloc.h"
@@ -109,6 +110,27 @@ put_limit(const struct running *k, struct process_spec *spec)
     return true;
 }
 
+/* Of what ended by itself nothing is said; its exit code tells. */
+static const char *
+what_ended(const struct process_result *r)
+{
+    switch (r->signal) {
+    case 0:
+        return "";
+    case SIGKILL:
+        return "killed (SIGKILL): was there enough memory?";
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGABRT:
+    case SIGILL:
+    case SIGFPE:
+    case SIGSYS:
+        return "crashed";
+    default:
+        return "ended by a signal";
+    }
+}
+
 /* How it went. */
 static enum vv_rc
 judge_one(struct running *k, struct job_result *r, const struct process_spec *spec,
@@ -132,7 +154,7 @@ judge_one(struct running *k, struct job_result *r, const struct process_spec *sp
         r->why = "could not be started";
         return VV_OK;
     }
-    r->why = r->process.timed_out ? late : "";
+    r->why = r->process.timed_out ? late : what_ended(&r->process);
     r->state = r->process.timed_out                                     ? JOB_FAILED
                : r->process.code == 0                                   ? JOB_DONE
                : r->process.code == CODE_PROBLEMS && r->command == NULL ? JOB_PROBLEMS

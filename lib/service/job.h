@@ -60,7 +60,7 @@ struct job_result {
     const char *name;    /* of the part, or of the moment: "before" */
     const char *command; /* of a hook; NULL: a part */
     enum job_state state;
-    const char *why; /* JOB_LEFT_OUT, "timed out", JOB_OVERDUE; else "" */
+    const char *why; /* JOB_LEFT_OUT, "timed out", JOB_OVERDUE, what a signal did; else "" */
     struct process_result process;
 };
 struct job_report {

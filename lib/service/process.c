@@ -280,6 +280,7 @@ wait_for_end(pid_t pid, int *output, struct relay *relay, const struct process_s
         end_group(pid, ending);
     }
     ret->milliseconds = now_ms() - began;
+    ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return rc;
 }

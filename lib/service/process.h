@@ -23,7 +23,8 @@ struct process_spec {
     uint64_t limit_ms; /* end it after so long; 0: never */
 };
 struct process_result {
-    int code; /* exit code; 128 and the number of the signal that ended it */
+    int code;   /* exit code; 128 and the number of the signal that ended it */
+    int signal; /* that one; 0: it ended by itself */
     bool timed_out;
     uint64_t milliseconds;
     struct vv_buf

@@ -18,7 +18,7 @@ before=$(find repo/packs -type f | wc -l)
 run 11
 assert_eq "$(state backup replicate forget prune)" 'failed failed left-out left-out'
 assert_eq "$(find repo/packs -type f | wc -l)" "$before" packs
-assert_grep 'key' told
+assert_grep "^varve: '$WORK/repo': '$WORK/key' is for another repository" told
 status CRITICAL:run CRITICAL:reach:main CRITICAL:reach:near CRITICAL:reach:far
 mv -f key-kept key
 well
@@ -53,6 +53,7 @@ assert_grep '^recovery web' told
 conf "${lines[@]}" "exec = dump=kill -KILL \$PPID"
 run 1
 assert_eq "$(state backup replicate)" 'failed ok'
+assert_grep '^  backup +failed .*, killed .SIGKILL.: was there enough memory.$' told
 status CRITICAL:run
 assert_exit 0 varve -q -r main forget --grace 0 latest~1
 assert_exit 0 varve -r main prune --json --wait 0s --max-waste 0% >pruned.json 2>/dev/null

@@ -44,6 +44,17 @@ note_space(struct app *app)
     }
 }
 
+static void
+explain_space(struct app *app)
+{
+    if (app->err.hint[0] == '\0' && app->err.origin != VV_ORIGIN_LOCAL &&
+        app->err.origin != VV_ORIGIN_SOURCE) {
+        vv_error_hint(&app->err, "nothing is lost, and the next backup goes on with what this one "
+                                 "has stored; 'varve forget' and 'varve prune' make room, or a "
+                                 "larger disk; 'varve status' tells how fast it fills");
+    }
+}
+
 static enum exit_code
 run(struct app *app, int argc, char **argv)
 {
@@ -66,6 +77,9 @@ run(struct app *app, int argc, char **argv)
             struct vv_progress *progress = app_progress(app, phases, VV_COUNT(phases));
             rc = backup_run(app->repo, &plan.options, progress, &summary, &app->err);
             progress_stop(&app->progress);
+        }
+        if (rc == VV_ENOSPACE) {
+            explain_space(app);
         }
         if (rc == VV_OK) {
             report(app, &summary);

@@ -309,6 +309,12 @@ conclude(struct app *app, const struct replicate_command_line *o, const struct t
             local_state_add_replica(state, other, &why) != VV_OK) {
             messages_warning(&app->messages, "state-unusable", "%s", why.message);
         }
+        if (d->rc == VV_ENOSPACE && d->err.hint[0] == '\0' && d->err.origin != VV_ORIGIN_LOCAL) {
+            vv_error_hint(&d->err,
+                          "nothing is lost, and the next replication goes on with what is "
+                          "there; 'varve forget' and 'varve prune' of that repository make "
+                          "room, or a larger disk there");
+        }
         if (d->rc != VV_OK) {
             (void)vv_error_prefix(&d->err, "'%s'", d->storage->url);
             messages_error(&app->messages, &d->err);

@@ -4,6 +4,13 @@
 
 #include "engine/replicate_internal.h"
 
+/** Who looks on should know why nothing goes on, but not of each hiccup: the third attempt, the fifth, the ninth... */
+static bool
+is_worth_a_warning(unsigned attempts)
+{
+    return attempts >= 2 && (attempts & (attempts - 1)) == 0;
+}
+
 /** After a failure in passing: tell, wait, and go on with what is there. */
 static enum vv_rc
 try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
@@ -11,8 +18,9 @@ try_again(struct destination *d, enum vv_rc rc, struct vv_error *err)
     if (rc != VV_ETRANSIENT || err->exhausted) {
         return rc;
     }
-    vv_emit(d->run->events, VV_EVENT_NOTICE, "replica-retry", vv_span(NULL, 0),
-            "'%s': %s; trying again", d->storage->url, err->message);
+    vv_emit(d->run->events, is_worth_a_warning(d->attempts) ? VV_EVENT_WARNING : VV_EVENT_NOTICE,
+            "replica-retry", vv_span(NULL, 0), "'%s': %s; trying again, for ten minutes at most",
+            d->storage->url, err->message);
     d->s->retries++;
     d->catalog_valid = false;
     d->seen_site = false;

@@ -87,6 +87,24 @@ trimmed(const char *text)
     return (int)(len > 700 ? 700 : len);
 }
 
+/* libpq begins the further lines of a message with a tab, which would be told as "\t". */
+static void
+without_tabs(struct vv_error *err)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; err != NULL && err->message[i] != '\0'; i++) {
+        if (err->message[i] != '\t') {
+            err->message[at++] = err->message[i];
+        } else if (i > 0 && err->message[i - 1] != '\n') {
+            err->message[at++] = ' ';
+        }
+    }
+    if (err != NULL) {
+        err->message[at] = '\0';
+    }
+}
+
 enum vv_rc
 postgres_fail(struct postgres *p, const PGresult *result, const char *what, struct vv_error *err)
 {
@@ -103,6 +121,7 @@ postgres_fail(struct postgres *p, const PGresult *result, const char *what, stru
     memcpy(p->sqlstate, state, strnlen(state, sizeof(p->sqlstate) - 1));
     rc = postgres_category(p->sqlstate);
     (void)vv_error_set(err, rc, "%s from '%s': %.*s", what, p->name, trimmed(text), text);
+    without_tabs(err);
     if (hint != NULL) {
         vv_error_hint(err, "%s", hint);
     }
@@ -153,6 +172,7 @@ postgres_fail_connect(struct postgres *p, struct vv_error *err)
         len = (int)(location - text);
     }
     (void)vv_error_set(err, rc, "cannot connect to PostgreSQL at '%s': %.*s", p->name, len, text);
+    without_tabs(err);
     if (PQconnectionNeedsPassword(p->connection) && p->sqlstate[0] == '\0') {
         vv_error_hint(err, "put it into ~/.pgpass (mode 0600): HOST:PORT:DATABASE:ROLE:PASSWORD, "
                            "with 'replication' as DATABASE for backups");

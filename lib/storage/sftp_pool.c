@@ -193,9 +193,11 @@ open_needed(struct sftp *s, struct vv_error *err)
     }
     rc = open_channel(s, &c, &why);
     if (rc == VV_ETRANSIENT && p->reached) {
+        /* Not of each attempt: the log of ten minutes would have little else in it. */
+        bool tell = (p->failures & (p->failures - 1)) == 0;
         note_failure(s);
-        vv_emit(s->events, VV_EVENT_WARNING, "storage-retry", vv_span(NULL, 0), "%s; trying again",
-                why.message);
+        vv_emit(s->events, tell ? VV_EVENT_WARNING : VV_EVENT_NOTICE, "storage-retry",
+                vv_span(NULL, 0), "%s; trying again, for ten minutes at most", why.message);
         return check_patience(s, err); /* the caller comes again */
     }
     if (rc != VV_OK && err != NULL) {

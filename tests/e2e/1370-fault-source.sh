@@ -97,6 +97,7 @@ else
     run 13
     assert_eq "$(state backup replicate forget)" 'failed ok left-out'
     assert_grep '/nowhere' told
+    refute_grep '\\t' told
     assert_eq "$(snapshots main) $(newest near)" "$before $(newest main)"
     status CRITICAL:run
     conf "${good[@]}"

@@ -58,6 +58,7 @@ assert_eq "$(state backup replicate forget prune)" 'failed ok left-out ok'
 assert_eq "$(newest near) $(newest far)" "$(newest main) $(newest main)"
 assert_eq "$(snapshots main)" "$before" 'snapshots, of which none is given up'
 assert_grep '[Nn]o space left' told
+assert_grep '^hint: nothing is lost, and the next backup' told
 assert_eq "$(json out.json '[p["output"]["snapshots_deleted"] for p in d["jobs"][0]["parts"] if p["part"] == "prune"]')" '[1]'
 status CRITICAL:run OK:copy:near OK:copy:far
 rm "$WORK"/small/ballast*

@@ -109,6 +109,7 @@ if [ "$(id -u)" = 0 ]; then
     whole "$WORK/small/far"
     assert_grep "127.0.0.1:$sshd" told
     assert_grep '[Nn]o space left' told
+    assert_grep '^hint: nothing is lost, and the next replication' told
     logged replicate.done near 0
     logged replicate.failed far 15
     status CRITICAL:run CRITICAL:space:far OK:copy:near

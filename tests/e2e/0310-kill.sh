@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # kill -9 in the middle of a backup or a restore costs nothing but time: the same command again
 # completes, without any repair in between, and leaves nothing of the first attempt behind.
 new_repo

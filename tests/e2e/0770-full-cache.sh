@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # A cache that is full, read-only or damaged costs time: it is told, and backup and restore go on.
 need_root
 new_repo

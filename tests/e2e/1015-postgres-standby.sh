@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: long memory
+# labels: long memory slow
 # Backups from a standby, on a later timeline, beside a synchronous standby, and with much WAL.
 # shellcheck source=tests/e2e/postgres.sh
 . "$E2E/postgres.sh"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: long memory
+# labels: long memory slow
 # Rehearsals: clean ones find nothing; a row that a query returns, an index that lies, a byte that is wrong
 # and WAL that is missing are found; nothing is left behind, also after an interruption.
 # shellcheck source=tests/e2e/postgres.sh

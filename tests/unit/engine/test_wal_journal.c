@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* The journal of a receiver of WAL: what is told as safe is there after a kill at any moment, and
  * nothing is dropped. */
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* Key slots: each kind of secret alone opens; what is damaged, foreign or out of bounds. */
 #include "helper_repository.h"
 

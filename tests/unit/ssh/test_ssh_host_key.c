@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* Host keys of a real sshd, by both transports. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* Logging in to a real sshd, by both transports. */
 #include <setjmp.h>
 #include <stdarg.h>

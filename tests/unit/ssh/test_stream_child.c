@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: one-thread */
 /* A child as a byte stream. */
 #include <fcntl.h>
 #include <signal.h>

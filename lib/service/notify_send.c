@@ -158,16 +158,16 @@ keep_state(const char *file, const struct notify_state *before, const struct not
            struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf old = {0};
-    VV_CLEANUP(vv_buf_release) struct vv_buf new = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf now = {0};
     bool same;
 
     notify_state_print(before, &old);
-    notify_state_print(after, &new);
-    same = old.len == new.len &&memcmp(old.data, new.data, old.len) == 0;
-    if (vv_buf_check(&old, err) != VV_OK || vv_buf_check(&new, err) != VV_OK || same) {
+    notify_state_print(after, &now);
+    same = old.len == now.len && memcmp(old.data, now.data, old.len) == 0;
+    if (vv_buf_check(&old, err) != VV_OK || vv_buf_check(&now, err) != VV_OK || same) {
         return;
     }
-    if (vv_file_replace(AT_FDCWD, file, vv_buf_span(&new), 0600, err) != VV_OK) {
+    if (vv_file_replace(AT_FDCWD, file, vv_buf_span(&now), 0600, err) != VV_OK) {
         err->rc = err->rc != VV_OK ? err->rc : VV_EIO;
     }
 }
@@ -197,7 +197,7 @@ static void
 keep_told(const char *file, const struct notify_facts *f, const bool remember[NOTIFY_CHANNELS],
           struct vv_error *err)
 {
-    VV_CLEANUP(vv_fd_closep) int lock = lock_state(file);
+    int lock = lock_state(file);
     struct notify_state before = read_state(file, err);
     struct notify_state after = before;
 
@@ -207,6 +207,7 @@ keep_told(const char *file, const struct notify_facts *f, const bool remember[NO
         }
     }
     keep_state(file, &before, &after, err);
+    vv_fd_close(lock);
 }
 
 bool

@@ -6,6 +6,10 @@
 
 #include "config/settings_internal.h"
 
+#define LOST_HINT                                                                                  \
+    "is its disk mounted? if it is lost, put a copy of it back; "                                  \
+    "for a new repository 'varve init' makes a key file"
+
 static enum vv_rc
 check_required(struct settings *c, const struct settings_section *s, struct vv_error *err)
 {
@@ -84,9 +88,9 @@ check_secret(struct settings *c, const struct settings_value *v, struct vv_error
                                  "%s: '%s' is no absolute path", v->key->name, v->text);
     }
     if (stat(v->text, &st) != 0) {
-        return settings_complain(
-            c, v->place, errno == ENOENT ? "'varve init --key-file' makes a key file" : NULL, err,
-            "%s: cannot look at '%s': %s", v->key->name, v->text, strerrordesc_np(errno));
+        return settings_complain(c, v->place, errno == ENOENT ? LOST_HINT : NULL, err,
+                                 "%s: cannot look at '%s': %s", v->key->name, v->text,
+                                 strerrordesc_np(errno));
     }
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         vv_buf_printf(&hint, "chmod go= '%s'", v->text);

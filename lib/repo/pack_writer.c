@@ -42,7 +42,9 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
         VV_TRY(pack_uploaders_start(w, uploaders, err));
         w->images_max += far ? uploaders : 1; /* one is filled while two are published */
     }
-    VV_TRY(parity_wanted(r, &parity, err));
+    if (!o->dry_run) {
+        VV_TRY(parity_wanted(r, &parity, err));
+    }
     if (parity) {
         VV_TRY(parity_writer_new(r, &w->parity, err));
     }

@@ -452,9 +452,10 @@ bw_objects(struct backup_world *w)
     for (size_t i = 0; i < VV_COUNT(directories); i++) {
         bw_must(w, storage_list(w->memory, directories[i], count_object, &count, &w->err));
     }
-    for (unsigned shard = 0; shard < 256; shard++) {
+    for (unsigned shard = 0; shard < 2 * 256; shard++) {
         char directory[16];
-        (void)snprintf(directory, sizeof(directory), "packs/%02x", shard);
+        (void)snprintf(directory, sizeof(directory), "%s/%02x", shard < 256 ? "packs" : "parity",
+                       shard % 256);
         bw_must(w, storage_list(w->memory, directory, count_object, &count, &w->err));
     }
     return count;

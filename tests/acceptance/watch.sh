@@ -7,7 +7,8 @@
 #  - a snapshot of 10 changed files costs at most 100 ms of processor time (the watching thread's share of
 #    what others do on the file system is measured beside it, idle, and subtracted);
 #  - it reads none of the directories in which nothing has changed (by its system calls);
-#  - after a burst, whatever overflowed, the newest snapshot is the tree (restored, and compared by rsync).
+#  - after a burst, for whose second half the watch is stopped so that the kernel's queue overflows, the newest
+#    snapshot is the tree (restored, and compared by rsync).
 # Prints figures; ends with 1 if one is not met.  Works below ${TMPDIR:-/tmp}; needs some 5 GB for the full size.
 set -euo pipefail
 files=${1:-1000000}
@@ -124,11 +125,13 @@ fi
 # ---- a burst ----
 n=$(snapshots)
 echo "a burst of $burst changes"
-python3 - "$work/tree" "$burst" "$files" <<'END'
-import os, random, sys
-top, burst, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+python3 - "$work/tree" "$burst" "$files" "$watcher" <<'END'
+import os, random, signal, sys
+top, burst, n, watcher = sys.argv[1], *map(int, sys.argv[2:])
 r = random.Random(7)
 for k in range(burst):
+    if k == burst // 2:
+        os.kill(watcher, signal.SIGSTOP)
     d = r.randrange((n + 99) // 100)
     path = f"{top}/{d // 100:03d}/{d % 100:02d}"
     kind = k % 4
@@ -145,6 +148,8 @@ for k in range(burst):
     else:
         os.chmod(path, r.choice([0o755, 0o750]))
 END
+whole=$(grep -c 'all files looked at' "$work/out")
+kill -CONT "$watcher"
 began=$SECONDS
 same()
 {
@@ -159,6 +164,9 @@ else
     verdict 0 "the newest snapshot is not the tree"
 fi
 tail -n +$((n + 2)) "$work/out"
+if [ "$burst" -ge 100000 ]; then
+    verdict $(($(grep -c 'all files looked at' "$work/out") > whole)) "the queue overflowed: all files were looked at"
+fi
 echo "resident memory: $(awk '/VmHWM/ { print $2, $3 }' "/proc/$watcher/status") at most"
 kill -TERM "$watcher"
 code=0

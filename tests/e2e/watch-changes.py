@@ -76,4 +76,5 @@ def main():
         step(r, top)
 
 
-main()
+if __name__ == "__main__":
+    main()

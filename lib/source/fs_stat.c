@@ -117,6 +117,9 @@ fs_problem(struct source_problem *problem, int sys, const char *what)
     case ENXIO:
         text = "something else is in its place now";
         break;
+    case EIO:
+        text = "input/output error: its disk may be failing, see 'dmesg'";
+        break;
     default:
         break;
     }

@@ -129,7 +129,7 @@ echo newest >data/newest
 run 3
 assert_eq "$(state backup replicate forget)" 'problems ok ok'
 assert_grep "disk/second'.*input/output error" problems
-assert_grep 'input/output error' told
+assert_grep "input/output error: its disk may be failing, see 'dmesg'" told
 assert_eq "$(json out.json '[p["output"]["skipped"] for p in d["jobs"][0]["parts"] if p["part"] == "backup"]')" '[1]'
 assert_exit 0 varve -r main cat "latest:$WORK/data/newest" >out
 assert_eq "$(newest far)" "$(newest main)"

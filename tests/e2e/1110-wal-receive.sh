@@ -131,10 +131,11 @@ if [ "$(id -u)" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=5m tmpfs 
     export VARVE_STATE_DIR=$WORK/small
     assert_exit 0 varve wal receive --once --slot small "$URL" >/dev/null
     rm -f "$WORK/orders" "$WORK/receiver.log"
+    mv "$WORK/repo" "$WORK/away" # before: who has it open would publish into it wherever it is
     wal_start "$URL" --slot small
     wait_for 60 wal_connected "$WORK/one"
-    mv "$WORK/repo" "$WORK/away"
     pg_load "$WORK/one" "$WORK/orders" --clients 4 --first $((first * 102))
+    wait_for 60 grep -q 'WAL stays in the journal' "$WORK/receiver.log"
     # A transaction of its own fills the disk; synchronous_standby_names holds back what is not here.
     pg_sql "$WORK/one" "set synchronous_commit = off" \
         "create table much as select generate_series(1, 300000) n" >/dev/null

@@ -70,7 +70,8 @@ count() { varve snapshots --json | python3 -c 'import json, sys; print(len(json.
 before=$(count)
 varve backup --limit 2M "$(pg_url standby)" >/dev/null 2>problems &
 child=$!
-varve backup --limit 2M --database-files "files=$(pg_url standby postgres)" >/dev/null 2>problems-files &
+# --full: what has not changed would not be read.
+varve backup --full --limit 2M --database-files "files=$(pg_url standby postgres)" >/dev/null 2>problems-files &
 child_files=$!
 streams() { [ "$(pg_sql standby "select count(*) from pg_stat_progress_basebackup where backup_streamed > 1000000")" = 1 ]; }
 wait_for 30 streams

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # A child of 'varve wal get' is killed, or the command itself: a server is told the truth or nothing, never
-# that a segment is not there; and no half of a segment lies where it looks.
+# that a segment is not there; and no half of a segment lies where it looks.  (Slow, since a sanitizer takes SIGSEGV
+# for a fault of ours.)
 need_command sshd ssh python3
 unset SSH_AUTH_SOCK
 SYSTEM=7777777777

@@ -159,12 +159,13 @@ size_t
 rw_told(const struct replicate_world *w, const char *event)
 {
     const char *at = (const char *)w->ear.names.data;
-    const char *end = at + w->ear.names.len;
+    size_t left = w->ear.names.len;
     size_t len = strlen(event);
     size_t count = 0;
 
-    while (at != NULL && at < end) {
-        const char *line = memchr(at, '\n', (size_t)(end - at));
+    while (left > 0) {
+        const char *line = memchr(at, '\n', left);
+        left -= (size_t)(line - at) + 1;
         count += (size_t)(line - at) == len && memcmp(at, event, len) == 0;
         at = line + 1;
     }

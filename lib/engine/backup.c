@@ -349,6 +349,9 @@ run(struct backup *b, struct snapshot_body *body, struct backup_summary *ret, st
     enum vv_rc rc;
 
     VV_TRY(chunk_index_open(b->repo, &b->index, err));
+    if (b->options->changes != NULL) {
+        chunk_index_often(b->index);
+    }
     VV_TRY(chunk_reader_new(b->repo, b->index, PARENT_CACHE, &b->reader, err));
     if (!b->options->dry_run) {
         VV_TRY(prepare_writing(b, err));

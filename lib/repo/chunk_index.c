@@ -69,10 +69,17 @@ chunk_index_free(struct chunk_index *x)
     }
     vv_thread_join(&x->ahead);
     live_table_put(x->table);
+    live_table_put(x->recent);
     live_table_put(x->orphans);
     index_forget_shards(x);
     vv_mutex_release(&x->lock);
     vv_free(x);
+}
+
+void
+chunk_index_often(struct chunk_index *x)
+{
+    x->often = true;
 }
 
 struct repo *
@@ -91,8 +98,11 @@ index_view_open(struct chunk_index *x, struct index_view *ret, struct vv_error *
         rc = index_load(x, err);
     }
     if (rc == VV_OK) {
-        *ret = (struct index_view){x->table, x->orphans, x->generation};
+        *ret = (struct index_view){x->table, x->recent, x->orphans, x->generation};
         ret->table->users++;
+        if (ret->recent != NULL) {
+            ret->recent->users++;
+        }
         if (ret->orphans != NULL) {
             ret->orphans->users++;
         }
@@ -106,6 +116,7 @@ index_view_close(struct chunk_index *x, struct index_view *v)
 {
     vv_mutex_lock(&x->lock);
     live_table_put(v->table);
+    live_table_put(v->recent);
     live_table_put(v->orphans);
     vv_mutex_unlock(&x->lock);
     memset(v, 0, sizeof(*v));
@@ -202,6 +213,7 @@ index_view_pick(const struct index_view *v, enum chunk_type type, const struct v
 
     for (unsigned rank = 0; rank < RANKS; rank++) {
         if (pick_ranked(v->table, rank, type, id, &left, ret) ||
+            (v->recent != NULL && pick_ranked(v->recent, rank, type, id, &left, ret)) ||
             (v->orphans != NULL && pick_ranked(v->orphans, rank, type, id, &left, ret))) {
             return true;
         }

@@ -32,7 +32,9 @@ struct chunk_index {
     struct repo *repo;
     struct vv_mutex lock;       /* guards all below but the members for writing */
     struct live_table *table;   /* NULL: not loaded */
+    struct live_table *recent;  /* little that came after it, on the heap; NULL: it is merged */
     struct live_table *orphans; /* packs no segment names; NULL: not looked for */
+    bool often;                 /* chunk_index_often */
     uint64_t generation;        /* counts what was read: 0 nothing yet */
     bool widened;               /* X4, since the slots were listed for the widened_at-th time: */
     bool widened_orphans;       /* segments read again; orphans looked for */
@@ -55,6 +57,7 @@ void index_forget_shards(struct chunk_index *x);
 /** The index as one look-up sees it. */
 struct index_view {
     struct live_table *table;
+    struct live_table *recent; /* NULL: there is none */
     struct live_table *orphans;
     uint64_t generation;
 };

@@ -19,6 +19,9 @@
 #define COLLECT_MIN (4u << 20)
 #define COLLECT_MAX (64u << 20)
 #define COLLECT_SHARE 8u
+/* What may stay on the heap for one that is loaded often: so many segments are read each time. */
+#define RECENT_SEGMENTS 32u
+#define RECENT_SHARE 16u
 
 void
 live_table_put(struct live_table *t)
@@ -220,6 +223,7 @@ struct loading {
     struct vv_buf segments;
     struct admin_records admin;
     struct live_table *base;
+    struct live_table *recent;
     struct wanted_segments wanted;
     struct object_ahead *ahead;
     struct vv_buf *strangers; /* struct vv_id of segments in the base: see index_segment_collect */
@@ -233,6 +237,7 @@ loading_release(struct loading *l)
     object_ahead_free(l->ahead); /* before the names it uses */
     wanted_release(&l->wanted);
     live_table_put(l->base);
+    live_table_put(l->recent);
     admin_records_release(&l->admin);
     vv_buf_release(&l->segments);
 }
@@ -280,6 +285,33 @@ fetch_admin(void *ctx, struct vv_error *err)
     return admin_records_read_once(l->x->repo, &l->admin, err);
 }
 
+/** Is what was collected so little that it need not be merged?  Not where each segment is a round trip. */
+static bool
+may_stay(const struct loading *l, const struct table_builder *b)
+{
+    return l->x->often && l->base != NULL && l->wanted.count <= RECENT_SEGMENTS &&
+           b->records.len <= l->base->t.map_len / RECENT_SHARE &&
+           storage_parallel(repo_storage(l->x->repo)) <= 1;
+}
+
+/** What was collected as a table of its own; ${b} is emptied. */
+static enum vv_rc
+keep_recent(struct loading *l, struct table_builder *b, struct vv_error *err)
+{
+    struct live_table *made = vv_alloc_array(1, sizeof(*made));
+
+    if (made == NULL) {
+        return vv_error_nomem(err);
+    }
+    made->users = 1;
+    table_builder_sort(b);
+    made->data = *b;
+    *b = (struct table_builder){0};
+    table_builder_view(&made->data, &made->t);
+    l->recent = made;
+    return VV_OK;
+}
+
 /** Read the segments that the base does not have into it.  VV_ENOTFOUND: one vanished. */
 static enum vv_rc
 add_segments(struct loading *l, struct vv_error *err)
@@ -295,7 +327,7 @@ add_segments(struct loading *l, struct vv_error *err)
         }
     }
     if (rc == VV_OK && (l->base == NULL || b.segments.len > 0 || b.packs.len > 0)) {
-        rc = merge_collected(l->x, &b, &l->base, err);
+        rc = may_stay(l, &b) ? keep_recent(l, &b, err) : merge_collected(l->x, &b, &l->base, err);
     }
     table_builder_release(&b);
     return rc;
@@ -365,10 +397,33 @@ try_load(struct loading *l, bool *ret_again, struct vv_error *err)
     return VV_OK;
 }
 
+/** Give the tables made what is known of suspect packs, which they take or copy. */
+static enum vv_rc
+tell_suspects(struct admin_records *admin, struct live_table *recent, struct live_table *made,
+              struct vv_error *err)
+{
+    size_t size = admin->suspect_count * sizeof(*admin->suspects);
+
+    if (recent != NULL && size > 0) {
+        recent->suspects = vv_alloc(size);
+        if (recent->suspects == NULL) {
+            return vv_error_nomem(err);
+        }
+        memcpy(recent->suspects, admin->suspects, size);
+        recent->suspect_count = admin->suspect_count;
+    }
+    if (made != NULL) {
+        made->suspects = TAKE(admin->suspects);
+        made->suspect_count = admin->suspect_count;
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 index_load(struct chunk_index *x, struct vv_error *err)
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf strangers = {0};
+    struct live_table *recent = NULL;
     struct live_table *base = x->table;
     bool again = true;
     enum vv_rc rc = VV_OK;
@@ -382,9 +437,9 @@ index_load(struct chunk_index *x, struct vv_error *err)
         vv_error_clear(err);
         rc = try_load(&l, &again, err);
         base = TAKE(l.base);
-        if (rc == VV_OK && !again && base != x->table) {
-            base->suspects = TAKE(l.admin.suspects);
-            base->suspect_count = l.admin.suspect_count;
+        if (rc == VV_OK && !again) {
+            recent = TAKE(l.recent);
+            rc = tell_suspects(&l.admin, recent, base != x->table ? base : NULL, err);
         }
     }
     if (again && rc == VV_OK) {
@@ -396,6 +451,11 @@ index_load(struct chunk_index *x, struct vv_error *err)
         x->table = TAKE(base);
     }
     live_table_put(base);
+    if (rc == VV_OK) {
+        live_table_put(x->recent);
+        x->recent = TAKE(recent);
+    }
+    live_table_put(recent);
     VV_TRY(rc);
     index_tell_strangers(x->repo, &strangers);
     index_forget_shards(x); /* X1: listings must be younger than the segments */

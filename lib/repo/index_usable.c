@@ -220,26 +220,36 @@ is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_
     return rc;
 }
 
+/** X1 and X2 of one table. */
+static enum vv_rc
+is_usable_in(struct chunk_index *x, const struct index_table *t, enum chunk_type type,
+             const struct vv_id *id, bool *ret, struct vv_error *err)
+{
+    uint64_t count;
+    const struct table_record *records = table_records_of(t, type, id, &count);
+
+    for (uint64_t i = 0; !*ret && i < count; i++) {
+        const struct table_pack *p = table_pack_of(t, &records[i]);
+        if (p != NULL && records[i].type == type && is_trusted(x, p)) {
+            VV_TRY(is_live(x, p, ret, err));
+        }
+    }
+    return VV_OK;
+}
+
 enum vv_rc
 chunk_index_usable(struct chunk_index *x, enum chunk_type type, const struct vv_id *id, bool *ret,
                    struct vv_error *err)
 {
-    const struct index_table *t;
-    const struct table_record *records;
-    uint64_t count;
     struct index_view v;
     bool live = false;
-    enum vv_rc rc = VV_OK;
+    enum vv_rc rc;
 
     assert(x->condemned != NULL && x->admin != NULL); /* chunk_index_for_writing */
     VV_TRY(index_view_open(x, &v, err));
-    t = &v.table->t;
-    records = table_records_of(t, type, id, &count);
-    for (uint64_t i = 0; rc == VV_OK && !live && i < count; i++) {
-        const struct table_pack *p = table_pack_of(t, &records[i]);
-        if (p != NULL && records[i].type == type && is_trusted(x, p)) {
-            rc = is_live(x, p, &live, err);
-        }
+    rc = is_usable_in(x, &v.table->t, type, id, &live, err);
+    if (rc == VV_OK && !live && v.recent != NULL) {
+        rc = is_usable_in(x, &v.recent->t, type, id, &live, err);
     }
     index_view_close(x, &v);
     VV_TRY(rc);

@@ -14,6 +14,7 @@ mv repo data/inside/repo
 mkdir -p data/tree/{a,b}/{c,d}
 mkdir -p data/quiet/{a,b,c}/{d,e,f} data/busy/{x,y}
 for directory in data/quiet/*/*; do echo q >"$directory/quiet-file"; done
+for ((i = 0; i < 600; i++)); do echo "$i" >"data/quiet/a/d/$i"; done
 echo b >data/busy/x/file
 watch_configuration 'watch-quiet = 200ms' 'watch-delay = 1s' 'may-change = *.log'
 sed -i "s|^url = .*|url = $WORK/data/inside/repo|" varve.conf
@@ -65,3 +66,19 @@ for way in "${ways[@]}"; do
         "directories of the tree that were listed"
     watch_stop
 done
+
+# ---- a little that is new is not the whole index written anew ----
+saved=0
+echo x >>data/tree/once-more
+watch_start
+saves
+echo 0 >>data/busy/x/file
+saves
+index=$(stat -c %i-%y data/inside/cache/*/index)
+for i in 1 2 3; do
+    echo "$i" >>data/busy/x/file
+    saves
+done
+assert_eq "$(stat -c %i-%y data/inside/cache/*/index)" "$index" "the cached index after small snapshots"
+watch_stop
+assert_exit 0 varve -r main verify --data >/dev/null

@@ -261,7 +261,6 @@ limit_of(const struct settings_section *job, const char *key, uint64_t otherwise
 static enum vv_rc
 plan_hooks(struct planning *k, struct vv_error *err)
 {
-
     for (enum job_moment m = JOB_BEFORE; m < JOB_MOMENTS; m++) {
         struct word_list w = {.arena = &k->plan->arena};
         put_arguments(&w, k->section, job_moment_name(m));

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Prune, P1: carrying out forgets whose grace is over. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/alloc.h"
 #include "engine/prune_internal.h"
 #include "repo/bury.h"
+#include "repo/record_array.h"
 #include "repo/retention_publish.h"
 
 /** Does a reader that is at work need the snapshot? */
@@ -105,31 +105,6 @@ end_forget(struct prune *p, const struct forget_run *f, bool *ret_ours, struct v
     return rc;
 }
 
-static int
-compare_uuids(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct vv_uuid));
-}
-
-/** Each id once, in their order: two administrators may have forgotten the same snapshot. */
-static void
-make_set(struct vv_buf *ids)
-{
-    struct vv_uuid *items = (struct vv_uuid *)(void *)ids->data;
-    size_t count = ids->len / sizeof(*items);
-    size_t kept = 0;
-
-    if (count > 0) {
-        qsort(items, count, sizeof(*items), compare_uuids);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || !vv_uuid_equal(&items[kept - 1], &items[i])) {
-            items[kept++] = items[i];
-        }
-    }
-    ids->len = kept * sizeof(*items);
-}
-
 /** The snapshots of forgets that are carried out, and that are in no grave yet. */
 static enum vv_rc
 collect_gone(struct prune *p, const struct snapshot_list *l, const struct retention_marks *marks,
@@ -154,7 +129,10 @@ collect_gone(struct prune *p, const struct snapshot_list *l, const struct retent
         }
     }
     VV_TRY(vv_buf_check(gone, err));
-    make_set(gone);
+    /* Two administrators may have forgotten the same one. */
+    gone->len = record_array_set(gone->data, gone->len / sizeof(struct vv_uuid),
+                                 sizeof(struct vv_uuid), record_compare_ids) *
+                sizeof(struct vv_uuid);
     return VV_OK;
 }
 

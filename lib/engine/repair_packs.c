@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Repair: packs out of other repositories, A2. */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -10,6 +9,7 @@
 #include "repo/index_records.h"
 #include "repo/pack_parity.h"
 #include "repo/pack_reader.h"
+#include "repo/record_array.h"
 
 static enum vv_rc
 note_damage(void *ctx, const struct scrub_damage *d, struct vv_error *err)
@@ -231,25 +231,6 @@ compare_ids(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct vv_id));
 }
 
-/** Each hash once: several instances of a pack may be damaged. */
-static void
-make_set(struct vv_buf *hashes)
-{
-    struct vv_id *ids = (struct vv_id *)(void *)hashes->data;
-    size_t count = hashes->len / sizeof(*ids);
-    size_t kept = 0;
-
-    if (count > 0) {
-        qsort(ids, count, sizeof(*ids), compare_ids);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || !vv_id_equal(&ids[kept - 1], &ids[i])) {
-            ids[kept++] = ids[i];
-        }
-    }
-    hashes->len = kept * sizeof(*ids);
-}
-
 /** Keep of the wanted hashes those that are still wanted. */
 static enum vv_rc
 heal_wanted(struct repair *x, struct pack_healer *healer, struct chunk_reader *chunks,
@@ -278,7 +259,10 @@ repair_packs(struct repair *x, struct vv_error *err)
     VV_CLEANUP(chunk_index_freep) struct chunk_index *index = NULL;
     VV_CLEANUP(chunk_reader_freep) struct chunk_reader *chunks = NULL;
 
-    make_set(&x->wanted);
+    /* Several instances of a pack may be damaged. */
+    x->wanted.len = record_array_set(x->wanted.data, x->wanted.len / sizeof(struct vv_id),
+                                     sizeof(struct vv_id), compare_ids) *
+                    sizeof(struct vv_id);
     if (x->wanted.len > 0 && x->other_count > 0) {
         VV_TRY(chunk_index_open(x->repo, &index, err));
         VV_TRY(chunk_reader_new(x->repo, index, 0, &chunks, err));

@@ -10,6 +10,7 @@
 
 #include "core/alloc.h"
 #include "core/file.h"
+#include "engine/closure_internal.h"
 #include "engine/wal_fetch.h"
 #include "format/wal.h"
 
@@ -159,14 +160,6 @@ open_file(struct pushing *p, struct vv_error *err)
                : check_other(p, err);
 }
 
-/** Is what was published damaged or lost by now?  Then it is published again. */
-static bool
-is_damage(enum vv_rc rc)
-{
-    return rc == VV_ECORRUPT || rc == VV_ENOTFOUND || rc == VV_EIO || rc == VV_EUNSUPPORTED ||
-           rc == VV_ELIMIT;
-}
-
 /** Is it there, and the same?  What is kept of slots serves to find it: only that it is there must not be
  *  believed from memory, since the server then throws its own away. */
 static enum vv_rc
@@ -205,7 +198,7 @@ look_for_it(struct repo *r, const struct pushing *p, struct wal_push_summary *re
         rc = snapshot_confirm(r, found.snapshot, &why);
         ret->already = rc == VV_OK;
     }
-    if (rc != VV_OK && !is_damage(rc)) {
+    if (rc != VV_OK && !damage_found(rc, &why)) { /* else it is published again */
         *err = why;
         return rc;
     }

@@ -79,7 +79,7 @@ chunk_index_free(struct chunk_index *x)
 void
 chunk_index_often(struct chunk_index *x)
 {
-    x->often = true;
+    atomic_store(&x->often, true);
 }
 
 struct repo *

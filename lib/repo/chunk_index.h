@@ -54,9 +54,9 @@ VV_DEFINE_CLEANUP(struct chunk_index, chunk_index_free);
 /** chunk_index_load(x, err): read all segments now (done lazily by the first look-up otherwise).
  *  A damaged segment is reported (event "index-damaged") and left out. */
 MUST_CHECK enum vv_rc chunk_index_load(struct chunk_index *x, struct vv_error *err);
-/** chunk_index_often(x): before it is loaded: this is done again and again, and a little that is new stays in memory,
- *  to be read from its segments the next time, rather than that the cached file is written anew for it.  For
- *  look-ups alone: not for index_marks. */
+/** chunk_index_often(x): before it is loaded: this is done again and again, and a little that is new stays in
+ *  memory, to be read from its segments the next time, rather than that the cached file is written anew for
+ *  it.  For look-ups alone: not for index_marks. */
 void chunk_index_often(struct chunk_index *x);
 /** chunk_index_reload(x, err): look for new segments, and forget which packs are there (something
  *  vanished). */

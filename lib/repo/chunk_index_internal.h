@@ -34,7 +34,7 @@ struct chunk_index {
     struct live_table *table;   /* NULL: not loaded */
     struct live_table *recent;  /* little that came after it, on the heap; NULL: it is merged */
     struct live_table *orphans; /* packs no segment names; NULL: not looked for */
-    bool often;                 /* chunk_index_often */
+    _Atomic bool often;         /* chunk_index_often, maybe while it is loaded ahead */
     uint64_t generation;        /* counts what was read: 0 nothing yet */
     bool widened;               /* X4, since the slots were listed for the widened_at-th time: */
     bool widened_orphans;       /* segments read again; orphans looked for */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Records of graves: publishing and merging them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "repo/bury_internal.h"
+#include "repo/record_array.h"
 
 #define GRAVES_A_RECORD 100000u /* keeps a record far below LIMIT_ADMIN */
 
@@ -107,23 +107,13 @@ compare_graves(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct grave));
 }
 
-/** Sort, and drop repetitions. */
+/** Sorted, each once. */
 static void
 arrange_graves(struct vv_buf *b)
 {
-    struct grave *graves = (struct grave *)(void *)b->data;
-    size_t count = b->len / sizeof(*graves);
-    size_t kept = 0;
-
-    if (count > 0) {
-        qsort(graves, count, sizeof(*graves), compare_graves);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || compare_graves(&graves[kept - 1], &graves[i]) != 0) {
-            graves[kept++] = graves[i];
-        }
-    }
-    b->len = kept * sizeof(*graves);
+    b->len = record_array_set(b->data, b->len / sizeof(struct grave), sizeof(struct grave),
+                              compare_graves) *
+             sizeof(struct grave);
 }
 
 static enum vv_rc

@@ -289,7 +289,7 @@ fetch_admin(void *ctx, struct vv_error *err)
 static bool
 may_stay(const struct loading *l, const struct table_builder *b)
 {
-    return l->x->often && l->base != NULL && l->wanted.count <= RECENT_SEGMENTS &&
+    return atomic_load(&l->x->often) && l->base != NULL && l->wanted.count <= RECENT_SEGMENTS &&
            b->records.len <= l->base->t.map_len / RECENT_SHARE &&
            storage_parallel(repo_storage(l->x->repo)) <= 1;
 }

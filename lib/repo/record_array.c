@@ -27,6 +27,21 @@ record_array_sort(void *array, size_t count, size_t size,
     }
 }
 
+size_t
+record_array_set(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    uint8_t *items = array;
+    size_t kept = 0;
+
+    record_array_sort(array, count, size, compare);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || compare(items + (kept - 1) * size, items + i * size) != 0) {
+            memmove(items + kept++ * size, items + i * size, size);
+        }
+    }
+    return kept;
+}
+
 int
 record_compare_ids(const void *a, const void *b)
 {

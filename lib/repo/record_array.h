@@ -15,6 +15,9 @@ void *record_array_grow(void *array, size_t have, size_t more, size_t size, stru
 /** record_array_sort(array, count, size, compare): qsort, and nothing for an array that may be NULL. */
 void record_array_sort(void *array, size_t count, size_t size,
                        int (*compare)(const void *, const void *));
+/** record_array_set(array, count, size, compare): likewise sorted, and each once: how many are left. */
+size_t record_array_set(void *array, size_t count, size_t size,
+                        int (*compare)(const void *, const void *));
 /** record_compare_ids(a, b): by the first 16 bytes. */
 int record_compare_ids(const void *a, const void *b);
 /** record_array_first(array, count, size, id): of a sorted one, the first of the elements that begin

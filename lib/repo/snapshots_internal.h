@@ -25,8 +25,7 @@ struct slot_scan {
     size_t seen_count;
     struct vv_buf records;     /* bytes of the records, if wanted; see struct snapshot */
     struct vv_buf passed_over; /* struct passed_over */
-    struct vv_buf
-        strangers; /* names of slots with records of nobody certified, each ended by NUL */
+    struct vv_buf strangers; /* slots with records of nobody certified: names, each ended by NUL */
     struct admin_records admin;
     struct slot_memory *memory; /* SLOT_SCAN_KNOWN; NULL: none */
     struct slot_cache *cache;   /* NULL: none */

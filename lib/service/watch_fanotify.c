@@ -417,7 +417,7 @@ watch_fanotify_read(struct watch *w, struct watch_fanotify *f, bool *ret_again)
     }
     close_mounts(f);
     if (f->moves != moves && w->mounts.count > 1 && watch_mounts_changed(w)) {
-        *ret_again =
-            true; /* a mount point went with a directory above, of which mountinfo tells nobody */
+        /* A mount point went with a directory above, of which mountinfo tells nobody. */
+        *ret_again = true;
     }
 }

@@ -406,8 +406,8 @@ take_event(struct watch *w, struct watch_inotify *n, const struct inotify_event 
         return;
     }
     if (!only_one && is_of_tree(node, e, name)) {
-        *ret_again =
-            true; /* at each of its places, of which some may be gone when others are looked at */
+        /* At each of its places, of which some may be gone when others are looked at. */
+        *ret_again = true;
         return;
     }
     for (; node != NULL; node = watched_again(node)) {

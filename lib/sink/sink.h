@@ -39,8 +39,7 @@ struct sink_fs_options {
     enum sink_overwrite overwrite;
     enum sink_owner owner;
     bool dry_run; /* touch nothing */
-    bool
-        inert; /* nothing that gives rights: device nodes and set-id bits are left off, as no refusals */
+    bool inert;   /* device nodes and set-id bits are left off, and are no refusals */
     struct vv_events *events;
     struct vv_cancel *cancel;
 };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Source directories: files out of a small set of contents, so that snapshots share and lose chunks. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "core/alloc.h"
 #include "simulation/world.h"
+#include "unit/remove_tree.h"
 
 #define LENGTH_MAX 120000u
 
@@ -121,17 +121,8 @@ source_matches(const char *directory, const struct content *files, char ret_what
     return good;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 source_remove(const char *directory)
 {
-    (void)nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_tree(directory);
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "remove_tree.h"
 #include "repo/key_roles.h"
 
 /* --- what the engine learns from the kernel --------------------------------------------------- */
@@ -189,15 +189,6 @@ bw_reopen(struct backup_world *w)
     bw_must(w, repo_open(w->fault, &key, &o, &w->repo, &w->err));
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 bw_end(struct backup_world *w)
 {
@@ -208,7 +199,7 @@ bw_end(struct backup_world *w)
     storage_free(w->fault);
     storage_free(w->memory);
     vv_buf_release(&w->ear.lines);
-    (void)nftw(w->base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_tree(w->base);
 }
 
 enum vv_rc

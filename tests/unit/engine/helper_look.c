@@ -3,7 +3,6 @@
 #include "helper_look.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "remove_tree.h"
 
 static const uint8_t secret_bytes[] = "0123456789abcdef0123456789abcdef";
 
@@ -59,15 +59,6 @@ lw_open(struct look_world *w, struct storage *st, bool with_state, struct repo *
     return repo_open(st, &secret, &options, ret, &w->err);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 lw_end(struct look_world *w)
 {
@@ -75,7 +66,7 @@ lw_end(struct look_world *w)
     repo_free(w->repo);
     storage_free(w->storage);
     vv_buf_release(&w->events.lines);
-    (void)nftw(w->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(w->base);
 }
 
 void

@@ -4,12 +4,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "remove_tree.h"
 #include "repo/tree.h"
 
 #define must(g, call)                                                                              \
@@ -77,15 +77,6 @@ rig_begin(struct rig *g)
     must(g, repo_init(g->storage, &init, &options, &g->repo, &g->err));
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 rig_end(struct rig *g)
 {
@@ -93,7 +84,7 @@ rig_end(struct rig *g)
     repo_free(g->repo);
     storage_free(g->storage);
     free(g->seen);
-    (void)nftw(g->top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_tree(g->top);
 }
 
 void

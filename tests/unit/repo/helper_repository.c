@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "helper_repository.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "core/alloc.h"
 #include "core/random.h"
 #include "format/slot.h"
+#include "remove_tree.h"
 
 struct vv_error world_err;
 
@@ -81,21 +81,12 @@ world_begin(struct world *w)
     repo_free(repo);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 world_end(struct world *w)
 {
     storage_free(w->storage);
     storage_free(w->memory);
-    (void)nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    remove_tree(w->dir);
 }
 
 struct repo *

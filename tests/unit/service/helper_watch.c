@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 
 #include "core/alloc.h"
 #include "core/clock.h"
+#include "remove_tree.h"
 #include "service/helper_watch.h"
 
 static bool is_alone;
@@ -89,15 +89,6 @@ scene_make(struct scene *s, void **state)
     assert_int_equal(change_set_new(1u << 20, &s->seen, NULL), VV_OK);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 void
 scene_end(struct scene *s)
 {
@@ -106,7 +97,7 @@ scene_end(struct scene *s)
     if (is_alone) {
         (void)umount2(s->base, MNT_DETACH);
     }
-    (void)nftw(s->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(s->base);
 }
 
 void

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "helper_server.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "remove_tree.h"
 #include "ssh/stream_child.h"
 
 const char *
@@ -52,15 +52,6 @@ served_setup(void **state)
     return 0;
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st;
-    (void)kind;
-    (void)where;
-    return remove(path);
-}
-
 int
 served_teardown(void **state)
 {
@@ -68,7 +59,7 @@ served_teardown(void **state)
 
     if (s != NULL) {
         sftp_client_free(s->client);
-        nftw(s->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        remove_tree(s->directory);
         free(s);
     }
     return 0;

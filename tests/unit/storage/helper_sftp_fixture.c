@@ -9,13 +9,13 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "remove_tree.h"
 #include "ssh/stream_child.h"
 
 enum { STALL_MS = 20000 };
@@ -179,18 +179,9 @@ sftp_fixture_begin(struct sftp_fixture *f)
     f->s = sftp_fixture_storage(f, f->root);
 }
 
-static int
-remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 void
 sftp_fixture_end(struct sftp_fixture *f)
 {
     storage_free(f->s);
-    nftw(f->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(f->directory);
 }

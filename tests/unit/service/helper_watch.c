@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "core/alloc.h"
 #include "core/clock.h"
 #include "remove_tree.h"
@@ -26,7 +26,7 @@ static bool is_alone;
 void
 watch_tests_alone(void)
 {
-    is_alone = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    is_alone = tests_alone();
 }
 
 const char *

@@ -79,6 +79,13 @@ for i in 1 2 3; do
     echo "$i" >>data/busy/x/file
     saves
 done
+# What they added is known all the same: the same content is not stored once more.
+head -c 300000 /dev/urandom >data/busy/x/file
+saves
+cp data/busy/x/file data/busy/y/copy
+saves
 assert_eq "$(stat -c %i-%y data/inside/cache/*/index)" "$index" "the cached index after small snapshots"
 watch_stop
+assert_le "$(varve -r main snapshots --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["snapshots"][-1]["statistics"]["bytes_stored"])')" \
+    100000 "bytes stored for a copy"
 assert_exit 0 varve -r main verify --data >/dev/null

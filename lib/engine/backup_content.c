@@ -13,9 +13,8 @@ struct reading {
     struct stream_writer *stream;
     size_t page; /* fixed chunk size, 0: content-defined */
     enum block_kind kind;
-    uint64_t offset; /* next byte to read */
-    uint8_t *carry;  /* bytes behind the last cut */
-    size_t carry_len;
+    uint64_t offset;  /* next byte to read */
+    size_t carry_len; /* bytes behind the last cut, in the worker's memory */
     bool at_end;
     struct segment *waiting[8]; /* offered, in file order */
     unsigned first;
@@ -52,16 +51,27 @@ content_is_paged(struct vv_span path, struct vv_span head, uint64_t size)
     return false;
 }
 
+/** The largest chunk this content may have. */
+static size_t
+largest_chunk(const struct reading *g)
+{
+    size_t most = g->page != 0 ? g->page : keyring_chunker(repo_keyring(g->w->b->repo))->max;
+
+    return most < SEGMENT_BYTES ? most : SEGMENT_BYTES;
+}
+
 static enum vv_rc take_back_oldest(struct reading *g, struct vv_error *err);
 
-/** A free segment of the worker: a new one, or the oldest waiting one when it is done. */
+/** A free segment of the worker: those done already are taken back first, since their memory is what
+ *  the processor's caches hold; a new one only when others are at work on all there are. */
 static enum vv_rc
 free_segment(struct reading *g, struct segment **ret, struct vv_error *err)
 {
     struct worker *w = g->w;
     struct segment *s;
 
-    if (g->count == VV_COUNT(g->waiting)) {
+    while (g->count > 0 &&
+           (g->count == VV_COUNT(g->waiting) || pool_is_segment_done(w->b, g->waiting[g->first]))) {
         VV_TRY(take_back_oldest(g, err));
     }
     for (unsigned i = 0; i < w->segment_count; i++) {
@@ -120,18 +130,21 @@ abandon(struct reading *g)
 static enum source_status
 fill(struct reading *g, struct segment *s, struct source_problem *problem)
 {
+    bool small = largest_chunk(g) <= SEGMENT_READ / 2 && g->carry_len <= SEGMENT_READ / 2;
+    size_t room = small ? SEGMENT_READ : SEGMENT_BYTES;
     size_t got = 0;
     enum source_status status;
 
-    memcpy(s->buffer, g->carry, g->carry_len);
+    if (g->carry_len > 0) {
+        memcpy(s->buffer, g->w->carry, g->carry_len);
+    }
     s->len = g->carry_len;
     g->carry_len = 0;
-    status =
-        source_read(g->file, g->offset, s->buffer + s->len, SEGMENT_BYTES - s->len, &got, problem);
+    status = source_read(g->file, g->offset, s->buffer + s->len, room - s->len, &got, problem);
     if (status != SOURCE_OK) {
         return status;
     }
-    g->at_end = got < SEGMENT_BYTES - s->len;
+    g->at_end = got < room - s->len;
     s->len += got;
     g->offset += got;
     atomic_fetch_add_explicit(&g->w->b->progress->bytes_done, got, memory_order_relaxed);
@@ -144,12 +157,9 @@ static void
 cut(struct reading *g, struct segment *s)
 {
     const struct chunker *chunker = keyring_chunker(repo_keyring(g->w->b->repo));
-    size_t most = g->page != 0 ? g->page : chunker->max;
+    size_t most = largest_chunk(g);
     size_t at = 0;
 
-    if (most > SEGMENT_BYTES) {
-        most = SEGMENT_BYTES; /* no chunk is larger than the buffer */
-    }
     s->chunks = 0;
     while (at < s->len && s->chunks < SEGMENT_CHUNKS) {
         size_t left = s->len - at;
@@ -166,7 +176,9 @@ cut(struct reading *g, struct segment *s)
         at += len;
     }
     g->carry_len = s->len - at;
-    memcpy(g->carry, s->buffer + at, g->carry_len);
+    if (g->carry_len > 0) {
+        memcpy(g->w->carry, s->buffer + at, g->carry_len);
+    }
 }
 
 /** Read, cut, and give away or do each segment until the end of the file. */
@@ -222,13 +234,11 @@ content_read_large(struct worker *w, struct source_file *f, struct entry *e, str
     enum vv_rc rc;
 
     *ret_status = SOURCE_OK;
-    g.carry = vv_alloc(SEGMENT_BYTES);
-    if (g.carry == NULL) {
+    if (w->carry == NULL && (w->carry = vv_alloc(SEGMENT_BYTES)) == NULL) {
         return vv_error_nomem(err);
     }
     rc = read_segments(&g, e, ret_status, ret_problem, err);
     abandon(&g);
-    vv_free(g.carry);
     if (rc == VV_OK) { /* also after trouble of the source: the stream writer must be empty again */
         rc = stream_writer_finish(g.stream, arena, &e->content, err);
         e->flags |= ENTRY_HAS_CONTENT;

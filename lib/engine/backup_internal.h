@@ -13,7 +13,8 @@
 #define WINDOW_ITEMS 512u           /* entries in a window at most */
 #define WINDOW_BYTES (4u << 20)     /* file bytes to read in a window, unless one file is larger */
 #define LARGE_FILE (1u << 20)       /* larger files are read segment by segment */
-#define SEGMENT_BYTES (4u << 20)    /* a segment's buffer */
+#define SEGMENT_BYTES (4u << 20)    /* a segment's buffer: no chunk is larger */
+#define SEGMENT_READ (1u << 20)     /* read at once, where chunks are not almost as large */
 #define LISTED_BYTES (16u << 20)    /* content behind lists that may wait in an open block */
 #define IN_FLIGHT_BYTES (48u << 20) /* content in windows between walk and tree */
 #define SEGMENT_CHUNKS 512u         /* chunks in a segment at most */
@@ -149,6 +150,7 @@ struct worker {
     uint8_t *buffer;             /* WINDOW_BYTES + LARGE_FILE: small files of a window */
     struct segment *segments[8]; /* of large files; made when first needed */
     unsigned segment_count;
+    uint8_t *carry;        /* SEGMENT_BYTES: behind the last cut of the file that is read */
     uint64_t listed_bytes; /* content whose lists are in the open block */
     struct vv_thread thread;
 };
@@ -236,6 +238,8 @@ void pool_window_done(struct backup *b, struct window *w);
 /** pool_offer_segment(b, s): let an idle worker have it; false: nobody is idle, do it yourself. */
 MUST_CHECK bool pool_offer_segment(struct backup *b, struct segment *s);
 void pool_segment_done(struct backup *b, struct segment *s);
+/** pool_is_segment_done(b, s): has whoever took it ended? */
+bool pool_is_segment_done(struct backup *b, const struct segment *s);
 /** pool_wait_segment(b, s): until it is done; takes it back if nobody has begun (then false). */
 MUST_CHECK bool pool_wait_segment(struct backup *b, struct segment *s);
 void pool_free(struct backup *b);

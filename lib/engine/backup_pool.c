@@ -242,6 +242,17 @@ pool_segment_done(struct backup *b, struct segment *s)
 }
 
 bool
+pool_is_segment_done(struct backup *b, const struct segment *s)
+{
+    bool done;
+
+    vv_mutex_lock(&b->lock);
+    done = s->done;
+    vv_mutex_unlock(&b->lock);
+    return done;
+}
+
+bool
 pool_wait_segment(struct backup *b, struct segment *s)
 {
     bool done = true;

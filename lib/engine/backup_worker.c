@@ -28,6 +28,7 @@ worker_close(struct worker *w)
     stream_writer_free(w->pages);
     block_builder_free(w->builder);
     vv_free(w->buffer);
+    vv_free(w->carry);
     for (unsigned i = 0; i < w->segment_count; i++) {
         vv_free(w->segments[i]->buffer);
         vv_free(w->segments[i]);

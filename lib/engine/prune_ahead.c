@@ -109,19 +109,13 @@ read_block(struct prune_ahead *a, struct pack_reader *reader, size_t pack,
                                  .block_stored = block->stored_len,
                                  .block_plain = block->plain_len,
                                  .block_flags = block->flags};
-    struct vv_span content;
 
     vv_buf_reset(&b->plain);
-    vv_buf_reset(&b->frame);
     VV_TRY(vv_buf_reserve(&b->plain, block->plain_len, err));
-    VV_TRY(pack_read_content(reader, &loc, b->plain.data, &content, err));
+    VV_TRY(pack_read_content(reader, &loc, b->plain.data, &b->frame, &b->proof, err));
+    block_proof_entries(&b->proof, block, d->chunks + block->first_chunk); /* M1 */
     b->plain.len = block->plain_len;
-    b->content = vv_buf_span(&b->plain);
-    if ((block->flags & BLOCK_ZSTD) != 0) { /* the reader's next call writes over it */
-        vv_buf_put(&b->frame, content.data, content.len);
-        VV_TRY(vv_buf_check(&b->frame, err));
-        b->content = vv_buf_span(&b->frame);
-    }
+    b->content = vv_buf_span((block->flags & BLOCK_ZSTD) != 0 ? &b->frame : &b->plain);
     return hash_chunks(a, d, number, b, err);
 }
 

@@ -20,7 +20,8 @@ struct prune_block {
     struct vv_buf plain;    /* its chunks, one behind the other */
     struct vv_buf frame;    /* its zstd frame, unless it was stored without compression */
     struct vv_span content; /* what was encrypted: one of both */
-    struct hash_job *jobs;  /* by chunk: their recomputed ids */
+    struct block_proof proof;
+    struct hash_job *jobs; /* by chunk: their recomputed ids */
     uint32_t job_room;
 };
 

@@ -268,7 +268,7 @@ copy_block(struct copying *c, size_t pack, const struct pack_directory *d, uint3
     count_copied(c, pack, block, needed);
     if (block_moves(block->plain_len, needed, c->round->p->moved_dead) &&
         is_whole(b, chunks, block->chunk_count)) {
-        return block_builder_move(c->builder, block, b->content, chunks, err);
+        return block_builder_move(c->builder, block, b->content, chunks, &b->proof, err);
     }
     return put_needed(c, pack, block, chunks, b, err);
 }

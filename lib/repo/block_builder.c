@@ -264,7 +264,8 @@ block_builder_put(struct block_builder *b, enum block_kind kind, enum chunk_type
 
 enum vv_rc
 block_builder_move(struct block_builder *b, const struct pack_block *block, struct vv_span content,
-                   const struct pack_chunk *chunks, struct vv_error *err)
+                   const struct pack_chunk *chunks, const struct block_proof *proof,
+                   struct vv_error *err)
 {
     struct pack_writer *w = b->writer;
     struct block_draft draft = {.kind = (enum block_kind)block->kind,
@@ -272,7 +273,8 @@ block_builder_move(struct block_builder *b, const struct pack_block *block, stru
                                 .plain_len = block->plain_len,
                                 .content = content,
                                 .chunks = chunks,
-                                .chunk_count = block->chunk_count};
+                                .chunk_count = block->chunk_count,
+                                .proof = proof};
     bool is_new;
 
     VV_TRY(pack_writer_check(w, err));

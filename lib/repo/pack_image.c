@@ -164,6 +164,7 @@ pack_image_free(struct pack_image *image, struct image_memory *keep)
     secret_free(image->key);
     secret_free(image->ephemeral);
     pack_directory_release(&image->directory);
+    vv_free(image->proofs);
     vv_free(image);
 }
 
@@ -183,10 +184,16 @@ grow_directory(struct pack_image *image, uint32_t chunks, struct vv_error *err)
     if (d->block_count == image->block_room) {
         uint32_t room = image->block_room == 0 ? 16 : image->block_room * 2;
         struct pack_block *blocks = vv_realloc_array(d->blocks, room, sizeof(*blocks));
+        struct block_proof *proofs;
         if (blocks == NULL) {
             return vv_error_nomem(err);
         }
         d->blocks = blocks;
+        proofs = vv_realloc_array(image->proofs, room, sizeof(*proofs));
+        if (proofs == NULL) {
+            return vv_error_nomem(err);
+        }
+        image->proofs = proofs;
         image->block_room = room;
     }
     if (image->chunk_room - d->chunk_count < chunks) {
@@ -218,6 +225,8 @@ pack_image_reserve(struct pack_image *image, const struct block_draft *draft,
         .first_chunk = d->chunk_count,
         .chunk_count = draft->chunk_count,
     };
+    image->proofs[d->block_count] =
+        draft->proof != NULL ? *draft->proof : (struct block_proof){.given = false};
     memcpy(d->chunks + d->chunk_count, draft->chunks, draft->chunk_count * sizeof(*d->chunks));
     ret->image = image;
     ret->number = d->block_count;

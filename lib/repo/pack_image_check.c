@@ -19,18 +19,15 @@ struct image_checker {
     uint32_t job_chunk[BATCH_JOBS];
 };
 
-/** The image being checked, and what is known of it.  Its buffers take megabytes: with the checker every
- *  thread that has ever published would keep some. */
+/** The image being checked, and what is known of it. */
 struct opened_image {
     const struct keyring *keyring;
-    const uint8_t *ephemeral;
-    struct vv_span bytes;
+    const struct finished_image *image;
     struct pack_header header;
     struct vv_id id;
     struct pack_footer footer;
     struct pack_directory directory;
-    struct vv_buf frame; /* a decrypted record */
-    struct vv_buf plain; /* decoded blocks, one behind the other */
+    struct check_memory *memory;
 };
 
 enum vv_rc
@@ -59,6 +56,13 @@ image_checker_free(struct image_checker *c)
     vv_free(c);
 }
 
+void
+check_memory_release(struct check_memory *m)
+{
+    vv_buf_release(&m->frame);
+    vv_buf_release(&m->plain);
+}
+
 /** Decrypt one record to ${out}. */
 static enum vv_rc
 open_record(struct image_checker *c, const struct opened_image *o, enum pack_record type,
@@ -71,35 +75,36 @@ open_record(struct image_checker *c, const struct opened_image *o, enum pack_rec
     pack_nonce(number, nonce);
     pack_aad(aad, &o->id, type, number, stored, plain_len, flags);
     return aead_open(c->aead, nonce, vv_span(aad, sizeof(aad)),
-                     vv_span(o->bytes.data + offset, stored), out, err);
+                     vv_span(o->image->bytes.data + offset, stored), out, err);
 }
 
 /** Derive the key from the header and read footer and directory. */
 static enum vv_rc
 open_image(struct image_checker *c, struct opened_image *o, uint8_t key[32], struct vv_error *err)
 {
-    const uint8_t *tail = o->bytes.data + o->bytes.len - PACK_TAIL_LEN;
-    struct vv_span header = vv_span(o->bytes.data, PACK_HEADER_LEN);
+    const uint8_t *tail = o->image->bytes.data + o->image->bytes.len - PACK_TAIL_LEN;
+    struct vv_span header = vv_span(o->image->bytes.data, PACK_HEADER_LEN);
     uint8_t footer[PACK_FOOTER_PLAIN];
 
-    VV_TRY(o->ephemeral == NULL
+    VV_TRY(o->image->ephemeral == NULL
                ? keyring_open_pack(o->keyring, header.data, &o->header, key, err)
-               : keyring_reopen_pack(o->keyring, header.data, o->ephemeral, &o->header, key, err));
+               : keyring_reopen_pack(o->keyring, header.data, o->image->ephemeral, &o->header, key,
+                                     err));
     blake2b_256(NULL, 0, &header, 1, o->id.b);
     if (memcmp(tail, header.data, header.len) != 0) {
         return vv_error_set(err, VV_ECORRUPT, "the copy of the header differs");
     }
     VV_TRY(aead_rekey(c->aead, (uint8_t)o->header.suite, key, err));
     VV_TRY(open_record(c, o, PACK_RECORD_FOOTER, PACK_NUMBER_FOOTER, 0, PACK_FOOTER_PLAIN,
-                       o->bytes.len - PACK_FOOTER_LEN, PACK_FOOTER_LEN, footer, err));
-    VV_TRY(pack_footer_decode(footer, o->bytes.len, &o->footer, err));
-    vv_buf_reset(&o->frame);
-    VV_TRY(vv_buf_reserve(&o->frame, o->footer.directory_plain, err));
+                       o->image->bytes.len - PACK_FOOTER_LEN, PACK_FOOTER_LEN, footer, err));
+    VV_TRY(pack_footer_decode(footer, o->image->bytes.len, &o->footer, err));
+    vv_buf_reset(&o->memory->frame);
+    VV_TRY(vv_buf_reserve(&o->memory->frame, o->footer.directory_plain, err));
     VV_TRY(open_record(c, o, PACK_RECORD_DIRECTORY, PACK_NUMBER_DIRECTORY, 0,
                        o->footer.directory_plain, o->footer.directory_offset,
-                       o->footer.directory_stored, o->frame.data, err));
-    VV_TRY(pack_directory_decode(vv_span(o->frame.data, o->footer.directory_plain), o->bytes.len,
-                                 &o->directory, err));
+                       o->footer.directory_stored, o->memory->frame.data, err));
+    VV_TRY(pack_directory_decode(vv_span(o->memory->frame.data, o->footer.directory_plain),
+                                 o->image->bytes.len, &o->directory, err));
     if (o->directory.block_count != o->footer.block_count ||
         o->directory.chunk_count != o->footer.chunk_count) {
         return vv_error_set(err, VV_ECORRUPT, "footer and directory disagree");
@@ -113,20 +118,20 @@ decode_block(struct image_checker *c, struct opened_image *o, uint32_t number, s
 {
     const struct pack_block *b = &o->directory.blocks[number];
     uint32_t len = b->stored_len - PACK_TAG_LEN;
-    uint8_t *out = o->plain.data + o->plain.len;
+    uint8_t *out = o->memory->plain.data + o->memory->plain.len;
 
     if ((b->flags & BLOCK_ZSTD) == 0) {
         VV_TRY(open_record(c, o, PACK_RECORD_BLOCK, number, b->flags, b->plain_len, b->offset,
                            b->stored_len, out, err));
     } else {
-        vv_buf_reset(&o->frame);
-        VV_TRY(vv_buf_reserve(&o->frame, len, err));
+        vv_buf_reset(&o->memory->frame);
+        VV_TRY(vv_buf_reserve(&o->memory->frame, len, err));
         VV_TRY(open_record(c, o, PACK_RECORD_BLOCK, number, b->flags, b->plain_len, b->offset,
-                           b->stored_len, o->frame.data, err));
-        VV_TRY(
-            decompress_block(c->decompressor, vv_span(o->frame.data, len), out, b->plain_len, err));
+                           b->stored_len, o->memory->frame.data, err));
+        VV_TRY(decompress_block(c->decompressor, vv_span(o->memory->frame.data, len), out,
+                                b->plain_len, err));
     }
-    o->plain.len += b->plain_len;
+    o->memory->plain.len += b->plain_len;
     return VV_OK;
 }
 
@@ -152,7 +157,7 @@ compare_chunks(struct image_checker *c, const struct opened_image *o, uint32_t f
                struct vv_error *err)
 {
     for (unsigned type = CHUNK_DATA; type <= CHUNK_RECORD; type++) {
-        const uint8_t *at = o->plain.data;
+        const uint8_t *at = o->memory->plain.data;
         uint32_t count = 0;
         for (uint32_t i = from; i < to; i++) {
             const struct pack_chunk *chunk = &o->directory.chunks[i];
@@ -172,29 +177,81 @@ compare_chunks(struct image_checker *c, const struct opened_image *o, uint32_t f
     return VV_OK;
 }
 
+/** Did the block move as it is (M1)? */
+static bool
+is_moved(const struct opened_image *o, uint32_t number)
+{
+    return number < o->image->proof_count && o->image->proofs[number].given;
+}
+
+/** M1: a block that was decoded when it was read. */
+static enum vv_rc
+check_moved(struct image_checker *c, struct opened_image *o, uint32_t number, struct vv_error *err)
+{
+    const struct pack_block *b = &o->directory.blocks[number];
+    struct vv_buf *content = &o->memory->frame;
+
+    vv_buf_reset(content);
+    VV_TRY(vv_buf_reserve(content, b->stored_len, err));
+    VV_TRY(open_record(c, o, PACK_RECORD_BLOCK, number, b->flags, b->plain_len, b->offset,
+                       b->stored_len, content->data, err));
+    content->len = b->stored_len - PACK_TAG_LEN;
+    if (!block_proof_holds(&o->image->proofs[number], b, o->directory.chunks + b->first_chunk,
+                           vv_buf_span(content))) {
+        return vv_error_set(err, VV_ECORRUPT, "a block is not the one that was read");
+    }
+    return VV_OK;
+}
+
+/** From block number ${from} on: those that are decoded at once; the number of the first that is not. */
+static uint32_t
+end_of_batch(const struct opened_image *o, uint32_t from)
+{
+    const struct pack_directory *d = &o->directory;
+    size_t bytes = 0;
+    uint32_t end = from;
+
+    while (end < d->block_count && !is_moved(o, end) &&
+           (end == from || bytes + d->blocks[end].plain_len <= BATCH_BYTES)) {
+        bytes += d->blocks[end++].plain_len;
+    }
+    return end;
+}
+
+static enum vv_rc
+check_batch(struct image_checker *c, struct opened_image *o, uint32_t from, uint32_t end,
+            struct vv_error *err)
+{
+    const struct pack_directory *d = &o->directory;
+    const struct pack_block *last = &d->blocks[end - 1];
+    size_t bytes = 0;
+
+    for (uint32_t i = from; i < end; i++) {
+        bytes += d->blocks[i].plain_len;
+    }
+    vv_buf_reset(&o->memory->plain);
+    VV_TRY(vv_buf_reserve(&o->memory->plain, bytes, err));
+    for (uint32_t i = from; i < end; i++) {
+        VV_TRY(decode_block(c, o, i, err));
+    }
+    return compare_chunks(c, o, d->blocks[from].first_chunk, last->first_chunk + last->chunk_count,
+                          err);
+}
+
 static enum vv_rc
 check_blocks(struct image_checker *c, struct opened_image *o, struct vv_error *err)
 {
-    const struct pack_directory *d = &o->directory;
     uint32_t block = 0;
 
-    while (block < d->block_count) {
-        uint32_t first_chunk = d->blocks[block].first_chunk;
-        uint32_t end = block;
-        uint32_t end_chunk = first_chunk;
-        size_t bytes = 0;
-        while (end < d->block_count &&
-               (end == block || bytes + d->blocks[end].plain_len <= BATCH_BYTES)) {
-            bytes += d->blocks[end].plain_len;
-            end_chunk += d->blocks[end].chunk_count;
+    while (block < o->directory.block_count) {
+        uint32_t end = end_of_batch(o, block);
+        if (end == block) {
+            VV_TRY(check_moved(c, o, block, err));
             end++;
+        } else {
+            VV_TRY(check_batch(c, o, block, end, err));
         }
-        vv_buf_reset(&o->plain);
-        VV_TRY(vv_buf_reserve(&o->plain, bytes, err));
-        for (; block < end; block++) {
-            VV_TRY(decode_block(c, o, block, err));
-        }
-        VV_TRY(compare_chunks(c, o, first_chunk, end_chunk, err));
+        block = end;
     }
     return VV_OK;
 }
@@ -211,10 +268,10 @@ check_padding(struct opened_image *o, const uint8_t key[32], struct vv_error *er
         from = (uint64_t)last->offset + last->stored_len;
     }
     len = (size_t)(o->footer.directory_offset - from);
-    vv_buf_reset(&o->frame);
-    VV_TRY(vv_buf_reserve(&o->frame, len, err));
-    pack_padding(key, o->frame.data, len);
-    if (len > 0 && memcmp(o->frame.data, o->bytes.data + from, len) != 0) {
+    vv_buf_reset(&o->memory->frame);
+    VV_TRY(vv_buf_reserve(&o->memory->frame, len, err));
+    pack_padding(key, o->memory->frame.data, len);
+    if (len > 0 && memcmp(o->memory->frame.data, o->image->bytes.data + from, len) != 0) {
         return vv_error_set(err, VV_ECORRUPT, "the padding is wrong");
     }
     return VV_OK;
@@ -232,15 +289,15 @@ is_damaged(struct vv_error *err)
 }
 
 enum vv_rc
-image_check(struct image_checker *c, const struct keyring *k, const uint8_t *ephemeral,
-            struct vv_span image, struct pack_directory *ret, struct vv_error *err)
+image_check(struct image_checker *c, struct check_memory *memory, const struct keyring *k,
+            const struct finished_image *image, struct pack_directory *ret, struct vv_error *err)
 {
-    struct opened_image o = {.keyring = k, .ephemeral = ephemeral, .bytes = image};
+    struct opened_image o = {.memory = memory, .keyring = k, .image = image};
     uint8_t key[32];
     enum vv_rc rc;
 
-    if (image.len < PACK_HEADER_LEN + PACK_TAIL_LEN) {
-        return vv_error_set(err, VV_ECORRUPT, "a pack of %zu bytes", image.len);
+    if (image->bytes.len < PACK_HEADER_LEN + PACK_TAIL_LEN) {
+        return vv_error_set(err, VV_ECORRUPT, "a pack of %zu bytes", image->bytes.len);
     }
     rc = open_image(c, &o, key, err);
     if (rc == VV_OK) {
@@ -250,8 +307,6 @@ image_check(struct image_checker *c, const struct keyring *k, const uint8_t *eph
         rc = check_padding(&o, key, err);
     }
     crypto_wipe(key, sizeof(key));
-    vv_buf_release(&o.frame);
-    vv_buf_release(&o.plain);
     if (rc != VV_OK) {
         pack_directory_release(&o.directory);
         return rc == VV_ENOMEM || rc == VV_EKEY ? rc : is_damaged(err);

@@ -28,6 +28,36 @@ same_content(const struct pack_directory *a, const struct pack_directory *b)
     return true;
 }
 
+/** Memory to look at an image with: what somebody else has kept, or none yet. */
+static struct check_memory
+borrow_memory(struct pack_writer *w)
+{
+    struct check_memory memory = {0};
+
+    vv_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < SPARE_CHECKS && memory.plain.data == NULL; i++) {
+        memory = w->spare_check[i];
+        w->spare_check[i] = (struct check_memory){0};
+    }
+    vv_mutex_unlock(&w->lock);
+    return memory;
+}
+
+static void
+return_memory(struct pack_writer *w, struct check_memory *memory)
+{
+    vv_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < SPARE_CHECKS; i++) {
+        if (w->spare_check[i].plain.data == NULL) {
+            w->spare_check[i] = *memory;
+            *memory = (struct check_memory){0};
+            break;
+        }
+    }
+    vv_mutex_unlock(&w->lock);
+    check_memory_release(memory);
+}
+
 /** P3, P4: name and check a finished image.  The name comes first: bytes that change after the
  *  check then no longer fit it. */
 static enum vv_rc
@@ -36,13 +66,18 @@ name_and_check(struct pack_writer *w, const struct pack_image *image, struct ima
                struct vv_error *err)
 {
     struct vv_span bytes = vv_span(image->memory.data, image->len);
+    struct check_memory memory = borrow_memory(w);
+    struct finished_image finished = {
+        .bytes = bytes,
+        .ephemeral = image->ephemeral != NULL ? secret_data(image->ephemeral) : NULL,
+        .proofs = image->proofs,
+        .proof_count = image->directory.block_count};
     enum vv_rc rc;
 
     sha256(bytes.data, bytes.len, ret_name->hash.b);
     vv_random(ret_name->suffix.b, sizeof(ret_name->suffix.b));
-    rc = image_check(checker, repo_keyring(w->repo),
-                     image->ephemeral != NULL ? secret_data(image->ephemeral) : NULL, bytes,
-                     ret_directory, err);
+    rc = image_check(checker, &memory, repo_keyring(w->repo), &finished, ret_directory, err);
+    return_memory(w, &memory);
     if (rc == VV_ECORRUPT) {
         (void)vv_error_prefix(err, "a finished pack does not decode to what it was made from");
         vv_error_hint(err, "nothing of it was stored; test this machine's memory");
@@ -54,18 +89,14 @@ name_and_check(struct pack_writer *w, const struct pack_image *image, struct ima
     return VV_OK;
 }
 
-/** Does the storage have what was published? */
+/** Does the storage have what was published?  Piece by piece, to memory for so many bytes. */
 static enum vv_rc
-read_back(struct pack_writer *w, const struct pack_image *image, const char *object,
-          struct vv_error *err)
+compare_stored(struct pack_writer *w, const struct pack_image *image, const char *object,
+               uint8_t *piece, struct vv_error *err)
 {
     struct storage *st = repo_storage(w->repo);
-    VV_CLEANUP(vv_freep) uint8_t *piece = vv_alloc(READ_BACK_BYTES);
     size_t at = 0;
 
-    if (piece == NULL) {
-        return vv_error_nomem(err);
-    }
     storage_uncache(st, object);
     while (at < image->len) {
         size_t want = image->len - at < READ_BACK_BYTES ? image->len - at : READ_BACK_BYTES;
@@ -78,6 +109,22 @@ read_back(struct pack_writer *w, const struct pack_image *image, const char *obj
         at += want;
     }
     return VV_OK;
+}
+
+static enum vv_rc
+read_back(struct pack_writer *w, const struct pack_image *image, const char *object,
+          struct vv_error *err)
+{
+    struct check_memory memory = borrow_memory(w);
+    enum vv_rc rc;
+
+    vv_buf_reset(&memory.plain);
+    rc = vv_buf_reserve(&memory.plain, READ_BACK_BYTES, err);
+    if (rc == VV_OK) {
+        rc = compare_stored(w, image, object, memory.plain.data, err);
+    }
+    return_memory(w, &memory);
+    return rc;
 }
 
 static enum vv_rc

@@ -25,6 +25,7 @@ struct pack_reader {
     struct vv_buf stored;
     struct vv_buf frame;
     struct image_checker *checker; /* made when first needed */
+    struct check_memory check_memory;
 };
 
 enum vv_rc
@@ -54,6 +55,7 @@ pack_reader_free(struct pack_reader *p)
     vv_buf_release(&p->stored);
     vv_buf_release(&p->frame);
     image_checker_free(p->checker);
+    check_memory_release(&p->check_memory);
     vv_free(p);
 }
 
@@ -114,29 +116,45 @@ read_exactly(struct pack_reader *p, const struct pack_name *name, uint64_t offse
     return VV_OK;
 }
 
+/** Where a block goes: its plaintext, and what was encrypted on the way. */
+struct block_target {
+    uint8_t *plain;
+    struct vv_buf *frame;      /* its zstd frame, if it is one */
+    struct block_proof *proof; /* of the content; NULL: not wanted */
+};
+
 /** Authenticate and decompress the record in p->stored. */
 static enum vv_rc
-open_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
+open_block(struct pack_reader *p, const struct chunk_location *loc, const struct block_target *t,
            struct vv_error *err)
 {
+    bool is_frame = (loc->block_flags & BLOCK_ZSTD) != 0;
     uint8_t nonce[12];
     uint8_t aad[PACK_AAD_LEN];
     struct vv_span sealed = vv_buf_span(&p->stored);
+    struct vv_span content;
 
     pack_nonce(loc->block_number, nonce);
     pack_aad(aad, &p->pack_id, PACK_RECORD_BLOCK, loc->block_number, loc->block_stored,
              loc->block_plain, loc->block_flags);
-    if ((loc->block_flags & BLOCK_ZSTD) == 0) {
-        if (loc->block_plain + PACK_TAG_LEN != loc->block_stored) {
-            return vv_error_set(err, VV_ECORRUPT, "lengths do not agree");
-        }
-        return aead_open(p->aead, nonce, vv_span(aad, sizeof(aad)), sealed, out, err);
+    if (!is_frame && loc->block_plain + PACK_TAG_LEN != loc->block_stored) {
+        return vv_error_set(err, VV_ECORRUPT, "lengths do not agree");
     }
-    vv_buf_reset(&p->frame);
-    VV_TRY(vv_buf_reserve(&p->frame, sealed.len, err));
-    VV_TRY(aead_open(p->aead, nonce, vv_span(aad, sizeof(aad)), sealed, p->frame.data, err));
-    return decompress_block(p->decompressor, vv_span(p->frame.data, sealed.len - PACK_TAG_LEN), out,
-                            loc->block_plain, err);
+    vv_buf_reset(t->frame);
+    if (is_frame) {
+        VV_TRY(vv_buf_reserve(t->frame, sealed.len, err));
+    }
+    VV_TRY(aead_open(p->aead, nonce, vv_span(aad, sizeof(aad)), sealed,
+                     is_frame ? t->frame->data : t->plain, err));
+    content = vv_span(is_frame ? t->frame->data : t->plain, sealed.len - PACK_TAG_LEN);
+    if (t->proof != NULL) {
+        block_proof_content(t->proof, content); /* M1 */
+    }
+    if (!is_frame) {
+        return VV_OK;
+    }
+    t->frame->len = content.len;
+    return decompress_block(p->decompressor, content, t->plain, loc->block_plain, err);
 }
 
 /* The pack's header, for its key, and the block's bytes. */
@@ -173,16 +191,34 @@ read_key_and_block(struct pack_reader *p, const struct chunk_location *loc, stru
     return vv_parallel_run(jobs, VV_COUNT(jobs), threads, err);
 }
 
-enum vv_rc
-pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
-                struct vv_error *err)
+static enum vv_rc
+read_to(struct pack_reader *p, const struct chunk_location *loc, const struct block_target *t,
+        struct vv_error *err)
 {
     if (loc->block_stored < PACK_TAG_LEN || loc->block_plain > LIMIT_BLOCK_PLAIN ||
         loc->block_stored > LIMIT_BLOCK_PLAIN + (1u << 20)) {
         return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
     }
     VV_TRY(read_key_and_block(p, loc, err));
-    return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
+    return in_pack(&loc->pack, loc->block_number, open_block(p, loc, t, err), err);
+}
+
+enum vv_rc
+pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
+                struct vv_error *err)
+{
+    struct block_target target = {.plain = out, .frame = &p->frame};
+
+    return read_to(p, loc, &target, err);
+}
+
+enum vv_rc
+pack_read_content(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
+                  struct vv_buf *frame, struct block_proof *ret_proof, struct vv_error *err)
+{
+    struct block_target target = {.plain = out, .frame = frame, .proof = ret_proof};
+
+    return read_to(p, loc, &target, err);
 }
 
 /** The key of a pack in memory, from either of its headers; not kept for the next call. */
@@ -215,6 +251,8 @@ enum vv_rc
 pack_read_block_from(struct pack_reader *p, struct vv_span image, const struct chunk_location *loc,
                      uint8_t *out, struct vv_error *err)
 {
+    struct block_target target = {.plain = out, .frame = &p->frame};
+
     if (loc->block_stored < PACK_TAG_LEN || loc->block_plain > LIMIT_BLOCK_PLAIN ||
         loc->block_offset > image.len || loc->block_stored > image.len - loc->block_offset) {
         return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");
@@ -223,18 +261,7 @@ pack_read_block_from(struct pack_reader *p, struct vv_span image, const struct c
     vv_buf_reset(&p->stored);
     vv_buf_put(&p->stored, image.data + loc->block_offset, loc->block_stored);
     VV_TRY(vv_buf_check(&p->stored, err));
-    return in_pack(&loc->pack, loc->block_number, open_block(p, loc, out, err), err);
-}
-
-enum vv_rc
-pack_read_content(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
-                  struct vv_span *ret_content, struct vv_error *err)
-{
-    VV_TRY(pack_read_block(p, loc, out, err));
-    *ret_content = (loc->block_flags & BLOCK_ZSTD) == 0
-                       ? vv_span(out, loc->block_plain)
-                       : vv_span(p->frame.data, loc->block_stored - PACK_TAG_LEN);
-    return VV_OK;
+    return in_pack(&loc->pack, loc->block_number, open_block(p, loc, &target, err), err);
 }
 
 /** Footer of the pack whose last bytes are in p->stored. */
@@ -324,6 +351,7 @@ enum vv_rc
 pack_check_directory(struct pack_reader *p, const struct pack_name *name, struct vv_span image,
                      struct pack_directory *ret, enum pack_class *ret_class, struct vv_error *err)
 {
+    struct finished_image finished = {.bytes = image};
     struct pack_header header;
     struct vv_id hash;
 
@@ -334,7 +362,8 @@ pack_check_directory(struct pack_reader *p, const struct pack_name *name, struct
     if (p->checker == NULL) {
         VV_TRY(image_checker_new(&p->checker, err));
     }
-    VV_TRY(image_check(p->checker, repo_keyring(pack_keys_repo(p->keys)), NULL, image, ret, err));
+    VV_TRY(image_check(p->checker, &p->check_memory, repo_keyring(pack_keys_repo(p->keys)),
+                       &finished, ret, err));
     /* The check has compared both copies of the header and its commitment. */
     if (pack_header_decode(image.data, repo_id(pack_keys_repo(p->keys)), &header, err) != VV_OK) {
         pack_directory_release(ret);

@@ -2,6 +2,7 @@
 #ifndef VARVE_REPO_PACK_READER_H
 #define VARVE_REPO_PACK_READER_H
 
+#include "repo/block_proof.h"
 #include "repo/chunk_index.h"
 #include "repo/repo.h"
 
@@ -34,11 +35,12 @@ MUST_CHECK enum vv_rc pack_read_block_from(struct pack_reader *p, struct vv_span
                                            const struct chunk_location *loc, uint8_t *out,
                                            struct vv_error *err);
 
-/** pack_read_content(p, loc, out, ret_content, err): the same, and *ret_content is what was
- *  encrypted: the block's zstd frame, or ${out} itself; borrowed until ${p} is used again. */
+/** pack_read_content(p, loc, out, frame, ret_proof, err): as pack_read_block, and ${frame} gets the
+ *  block's zstd frame, if it was stored as one (else it is emptied), ${ret_proof} the sum of what was
+ *  encrypted. */
 MUST_CHECK enum vv_rc pack_read_content(struct pack_reader *p, const struct chunk_location *loc,
-                                        uint8_t *out, struct vv_span *ret_content,
-                                        struct vv_error *err);
+                                        uint8_t *out, struct vv_buf *frame,
+                                        struct block_proof *ret_proof, struct vv_error *err);
 
 /** pack_read_directory(p, name, file_size, ret, ret_header, err): through the footer; the header is
  *  the authenticated one (one of its two places may be damaged). */

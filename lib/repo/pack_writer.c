@@ -79,6 +79,9 @@ pack_writer_free(struct pack_writer *w)
     for (unsigned i = 0; i < SPARE_MEMORIES; i++) {
         vv_free(w->spare[i].data);
     }
+    for (unsigned i = 0; i < SPARE_CHECKS; i++) {
+        check_memory_release(&w->spare_check[i]);
+    }
     index_writer_free(w->index_writer);
     claim_table_free(w->claims);
     vv_cond_release(&w->room);

@@ -2,6 +2,7 @@
 #ifndef VARVE_REPO_PACK_WRITER_H
 #define VARVE_REPO_PACK_WRITER_H
 
+#include "repo/block_proof.h"
 #include "repo/chunk_index.h"
 #include "repo/writer_session.h"
 
@@ -16,7 +17,8 @@
  * P2  a pack's secret is 32 fresh random bytes mixed with session, counter, time and its first
  *     chunk id.
  * P3  before publication every block is decoded from the finished image with keys derived anew from
- *     the header, and its chunk ids are recomputed and compared with the directory.
+ *     the header, and its chunk ids are recomputed and compared with the directory; one that moved as
+ *     it is, and was decoded when it was read, is decrypted and compared with that (block_proof.h).
  * P4  name = SHA-256 of the image and a suffix drawn at publication.
  * P5  the index record is added only after publication returned VV_OK.
  * P6  a chunk is claimed by exactly one builder; whoever meets it later refers to it.  If
@@ -86,12 +88,13 @@ VV_DEFINE_CLEANUP(struct block_builder, block_builder_free);
 MUST_CHECK enum vv_rc block_builder_put(struct block_builder *b, enum block_kind kind,
                                         enum chunk_type type, const struct vv_id *id,
                                         struct vv_span data, bool *ret_new, struct vv_error *err);
-/** block_builder_move(b, block, content, chunks, err): store a block of another pack as it is,
+/** block_builder_move(b, block, content, chunks, proof, err): store a block of another pack as it is,
  *  compressed as it was: ${block}'s kind, flags, plaintext length and number of chunks count, and
- *  ${content} is what was encrypted.  All its chunks are known from then on. */
+ *  ${content} is what was encrypted.  It was decoded, and its chunks have their ids: ${proof} is of
+ *  then (M1).  All its chunks are known from then on. */
 MUST_CHECK enum vv_rc block_builder_move(struct block_builder *b, const struct pack_block *block,
                                          struct vv_span content, const struct pack_chunk *chunks,
-                                         struct vv_error *err);
+                                         const struct block_proof *proof, struct vv_error *err);
 /** pack_writer_knows(w, type, id, ret, err): would put refer to it?  (For entries taken over.) */
 MUST_CHECK enum vv_rc pack_writer_knows(struct pack_writer *w, enum chunk_type type,
                                         const struct vv_id *id, bool *ret, struct vv_error *err);

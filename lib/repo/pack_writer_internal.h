@@ -46,6 +46,7 @@ struct pack_image {
     struct image_memory memory;
     size_t len; /* header and the blocks handed out; when finished, all of it */
     struct pack_directory directory;
+    struct block_proof *proofs; /* by block */
     uint32_t block_room;
     uint32_t chunk_room;
     uint64_t target;
@@ -78,6 +79,7 @@ struct block_draft {
     struct vv_span content; /* what is encrypted: plaintext or its zstd frame */
     const struct pack_chunk *chunks;
     uint32_t chunk_count;
+    const struct block_proof *proof; /* NULL: not moved, but made */
 };
 struct block_place {
     struct pack_image *image;
@@ -120,17 +122,34 @@ struct image_checker;
 MUST_CHECK enum vv_rc image_checker_new(struct image_checker **ret, struct vv_error *err);
 void image_checker_free(struct image_checker *c);
 VV_DEFINE_CLEANUP(struct image_checker, image_checker_free);
-/** image_check(c, keyring, ephemeral, image, ret, err): decode everything from the bytes alone, with
- *  keys derived from the header, and recompute all chunk ids.  ${ephemeral}: what the image's secret
- *  was sealed with, for a key that cannot open packs; else NULL.  ${ret}: the directory that was
- *  found.  VV_ECORRUPT if anything is not as it must be. */
-MUST_CHECK enum vv_rc image_check(struct image_checker *c, const struct keyring *k,
-                                  const uint8_t *ephemeral, struct vv_span image,
+/** What is decoded while an image is looked at: megabytes, which come from the system page by page if
+ *  they are not kept for the next image.  {0} is empty; a checker of its own for every thread that
+ *  publishes now and then would keep as many of them. */
+struct check_memory {
+    struct vv_buf frame; /* a decrypted record */
+    struct vv_buf plain; /* decoded blocks, one behind the other */
+};
+void check_memory_release(struct check_memory *m);
+
+/** A finished pack in memory, and what whoever made it knows beside its bytes. */
+struct finished_image {
+    struct vv_span bytes;
+    const uint8_t *ephemeral; /* what its secret was sealed with; NULL: the key opens packs */
+    const struct block_proof *proofs; /* of its blocks; NULL: a stranger's */
+    uint32_t proof_count;
+};
+/** image_check(c, memory, keyring, image, ret, err): decode everything from the bytes alone, with keys
+ *  derived from the header, and recompute all chunk ids; of blocks that moved as they are (M1), decrypt
+ *  everything, and compare.  ${ret}: the directory that was found.  VV_ECORRUPT if anything is not as
+ *  it must be. */
+MUST_CHECK enum vv_rc image_check(struct image_checker *c, struct check_memory *memory,
+                                  const struct keyring *k, const struct finished_image *image,
                                   struct pack_directory *ret, struct vv_error *err);
 
 /* --- the state builders share ----------------------------------------------------------------- */
 
-#define SPARE_MEMORIES 1u
+#define SPARE_MEMORIES 4u
+#define SPARE_CHECKS 2u
 
 struct pack_writer {
     struct repo *repo;
@@ -156,12 +175,13 @@ struct pack_writer {
     unsigned images;
     unsigned images_peak;
     uint64_t serial;
-    uint64_t stored[PACK_CLASSES]; /* sizes of closed images */
-    struct image_memory spare[SPARE_MEMORIES];
-    struct pack_image *finished; /* first of those no uploader has taken yet */
-    uint64_t handed;             /* to uploaders so far */
-    uint64_t indexed;            /* of these, in order */
-    bool closing;                /* the uploaders end when that is empty */
+    uint64_t stored[PACK_CLASSES];                 /* sizes of closed images */
+    struct image_memory spare[SPARE_MEMORIES];     /* within images_max */
+    struct check_memory spare_check[SPARE_CHECKS]; /* however many threads publish */
+    struct pack_image *finished;                   /* first of those no uploader has taken yet */
+    uint64_t handed;                               /* to uploaders so far */
+    uint64_t indexed;                              /* of these, in order */
+    bool closing;                                  /* the uploaders end when that is empty */
     enum vv_rc failure_rc;
     struct vv_error failure;
     /* Set before anybody else uses the writer: */

@@ -156,6 +156,7 @@ fixture_packs(struct fixture *f)
 {
     struct stored_packs all = {0};
     struct image_checker *checker = NULL;
+    struct check_memory memory = {0};
     struct pack_keys *keys = NULL;
     struct pack_reader *reader = NULL;
 
@@ -183,7 +184,8 @@ fixture_packs(struct fixture *f)
             sha256(bytes.data, bytes.len, digest);
             assert_memory_equal(digest, p->name.hash.b, 32);
             must(keyring_open_pack(repo_keyring(f->repo), bytes.data, &p->header, p->key, E));
-            must(image_check(checker, repo_keyring(f->repo), NULL, bytes, &p->directory, E));
+            must(image_check(checker, &memory, repo_keyring(f->repo),
+                             &(struct finished_image){.bytes = bytes}, &p->directory, E));
             must(pack_check(reader, &p->name, bytes, E));
             p->size = bytes.len;
             at += strlen(text) + 1;
@@ -191,6 +193,7 @@ fixture_packs(struct fixture *f)
         vv_buf_release(&names);
     }
     image_checker_free(checker);
+    check_memory_release(&memory);
     pack_reader_free(reader);
     pack_keys_free(keys);
     return all;

@@ -8,8 +8,9 @@
 #include "core/alloc.h"
 #include "core/file.h"
 
-#define KEYS_MIN 1024u     /* collected before anything is sorted */
-#define RUN_KEYS_MIN 1024u /* read at once from each run */
+#define KEYS_MIN 1024u       /* collected before anything is sorted */
+#define RUN_KEYS_MIN 1024u   /* read at once from each run */
+#define SEEN_KEYS (1u << 16) /* 1 MiB */
 #define TEMP_NAME "temporary file"
 
 /** A sorted part of the temporary file. */
@@ -34,6 +35,8 @@ struct live_chunks {
     size_t count;
     size_t room;
     size_t room_max;
+    struct live_key
+        *seen; /* some of those added, by their bits: snapshots share most of what they need */
     struct run *runs;
     size_t run_count;
     uint64_t spilled; /* keys in the file */
@@ -74,6 +77,11 @@ live_chunks_new(const char *temp_dir, size_t memory, struct live_chunks **ret, s
     if (l == NULL) {
         return vv_error_nomem(err);
     }
+    l->seen = vv_alloc_array(SEEN_KEYS, sizeof(*l->seen));
+    if (l->seen == NULL) {
+        vv_free(l);
+        return vv_error_nomem(err);
+    }
     l->temp_dir = temp_dir;
     l->fd = -1;
     l->room_max = memory / sizeof(*l->keys);
@@ -92,6 +100,7 @@ live_chunks_free(struct live_chunks *l)
     }
     vv_fd_close(l->fd);
     vv_free(l->keys);
+    vv_free(l->seen);
     vv_free(l->runs);
     vv_free(l);
 }
@@ -170,10 +179,18 @@ make_room(struct live_chunks *l, struct vv_error *err)
 enum vv_rc
 live_chunks_add(struct live_chunks *l, const struct vv_id *id, struct vv_error *err)
 {
+    struct live_key key = live_key_of(id);
+    struct live_key *seen = &l->seen[key.low % SEEN_KEYS];
+
+    if (live_key_compare(seen, &key) == 0 &&
+        (key.high | key.low) != 0) { /* zeros: nothing seen yet */
+        return VV_OK;
+    }
     if (l->count == l->room) {
         VV_TRY(make_room(l, err));
     }
-    l->keys[l->count++] = live_key_of(id);
+    l->keys[l->count++] = key;
+    *seen = key;
     return VV_OK;
 }
 

@@ -23,7 +23,7 @@ struct live_key live_key_of(const struct vv_id *id);
 int live_key_compare(const struct live_key *a, const struct live_key *b);
 
 /** live_chunks_new(temp_dir, memory, ret, err): ${memory} bytes at most are used for sorting, and
- *  as much again while the chunks are handed out. */
+ *  as much again while the chunks are handed out; and 1 MiB to pass over what was added before. */
 MUST_CHECK enum vv_rc live_chunks_new(const char *temp_dir, size_t memory, struct live_chunks **ret,
                                       struct vv_error *err);
 void live_chunks_free(struct live_chunks *l);

@@ -32,21 +32,65 @@ is_listed(const struct name_list *l, const char *name)
     return false;
 }
 
-/** Publish one; a name that is taken by something else is told, and no reason to stop. */
+/** A record of the administrator's at ${path}, read into ${object}.  *ret_usable false: what lies there
+ *  is none that counts. */
 static enum vv_rc
-publish_one(struct copying *c, const char *path, struct vv_span object, struct vv_error *err)
+read_record(struct repo *r, const char *path, struct vv_buf *object, struct admin_record *ret,
+            bool *ret_usable, struct vv_error *err)
 {
+    struct vv_reader body;
+    enum vv_rc rc = repo_read_object(r, path, FORMAT_ADMIN, LIMIT_ADMIN, object, &body, err);
+
+    if (rc == VV_OK) {
+        rc = admin_decode(vv_buf_span(object), repo_id(r), ret, err);
+    }
+    if (rc == VV_ETRANSIENT || rc == VV_ENOMEM || rc == VV_ECANCELLED) {
+        return rc;
+    }
+    vv_error_clear(err); /* admin_records_read tells what is wrong with it */
+    *ret_usable = rc == VV_OK && keyring_admin_verify_object(repo_keyring(r), vv_buf_span(object));
+    return VV_OK;
+}
+
+/** Does what took the name of a record say the same?  Whoever signs again what holds everywhere, a
+ *  certificate above all, gets the same record but for its time and random bytes. */
+static enum vv_rc
+says_the_same(struct copying *c, const char *path, const struct admin_record *record, bool *ret,
+              struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    struct admin_record there;
+    bool usable = false;
+
+    VV_TRY(read_record(c->site, path, &object, &there, &usable, err));
+    *ret = usable && there.type == record->type && vv_uuid_equal(&there.site, &record->site) &&
+           there.payload.len == record->payload.len &&
+           memcmp(there.payload.data, record->payload.data, record->payload.len) == 0;
+    return VV_OK;
+}
+
+/** Publish one, of ${record} unless that is NULL; a name that is taken by something else is told, and no
+ *  reason to stop. */
+static enum vv_rc
+publish_one(struct copying *c, const char *path, struct vv_span object,
+            const struct admin_record *record, struct vv_error *err)
+{
+    bool same = false;
     enum vv_rc rc = publish_same(repo_storage(c->site), path, object, err);
 
-    if (rc == VV_EEXISTS) {
-        vv_error_clear(err);
+    if (rc != VV_EEXISTS) {
+        c->sum->copied += rc == VV_OK;
+        return rc;
+    }
+    vv_error_clear(err);
+    if (record != NULL) {
+        VV_TRY(says_the_same(c, path, record, &same, err));
+    }
+    if (!same) {
         repo_report(c->site, "object-differs", path,
                     "something else lies there under the name of an object of the source");
         c->sum->refused++;
-        return VV_OK;
     }
-    VV_TRY(rc);
-    c->sum->copied++;
     return VV_OK;
 }
 
@@ -102,8 +146,7 @@ copy_admin(struct copying *c, const char *file, struct vv_buf *object, struct vv
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
     struct admin_record record;
-    struct vv_reader body;
-    enum vv_rc rc;
+    bool usable = false;
 
     if (!may_travel(file) || is_listed(&c->there, file)) {
         return VV_OK;
@@ -111,20 +154,11 @@ copy_admin(struct copying *c, const char *file, struct vv_buf *object, struct vv
     vv_buf_printf(&path, "admin/%s", file);
     (void)vv_buf_text(&path);
     VV_TRY(vv_buf_check(&path, err));
-    rc = repo_read_object(c->source, vv_buf_text(&path), FORMAT_ADMIN, LIMIT_ADMIN, object, &body,
-                          err);
-    if (rc == VV_OK) {
-        rc = admin_decode(vv_buf_span(object), repo_id(c->source), &record, err);
-    }
-    if (rc == VV_ETRANSIENT || rc == VV_ENOMEM || rc == VV_ECANCELLED) {
-        return rc;
-    }
-    if (rc != VV_OK || !record_travels(&record) ||
-        !keyring_admin_verify_object(repo_keyring(c->source), vv_buf_span(object))) {
-        vv_error_clear(err); /* admin_records_read has told what is wrong with it */
+    VV_TRY(read_record(c->source, vv_buf_text(&path), object, &record, &usable, err));
+    if (!usable || !record_travels(&record)) {
         return VV_OK;
     }
-    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), err);
+    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), &record, err);
 }
 
 static enum vv_rc
@@ -151,7 +185,7 @@ copy_key(struct copying *c, const char *file, uint64_t size, struct vv_buf *obje
     }
     VV_TRY(rc);
     c->sum->key_slots++;
-    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), err);
+    return publish_one(c, vv_buf_text(&path), vv_buf_span(object), NULL, err);
 }
 
 static enum vv_rc

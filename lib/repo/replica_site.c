@@ -22,19 +22,43 @@ struct place {
     bool objects; /* something beside packs */
 };
 
+/** Are these bytes what lies there?  An error if that cannot be said now. */
+static enum vv_rc
+is_there(struct storage *st, const char *name, struct vv_span object, bool *ret,
+         struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf found = {0};
+    enum vv_rc rc = storage_read_all(st, name, object.len, &found, err);
+
+    if (rc == VV_ETRANSIENT || rc == VV_ENOMEM || rc == VV_ECANCELLED) {
+        return rc;
+    }
+    vv_error_clear(err);
+    *ret = rc == VV_OK && found.len == object.len &&
+           (object.len == 0 || memcmp(found.data, object.data, object.len) == 0);
+    return VV_OK;
+}
+
 enum vv_rc
 publish_same(struct storage *st, const char *name, struct vv_span object, struct vv_error *err)
 {
-    struct vv_buf found = {0};
+    struct vv_error why = {0};
+    bool same = false;
     enum vv_rc rc = storage_publish(st, name, object, err);
 
-    if ((rc == VV_EEXISTS || rc == VV_ETRANSIENT) &&
-        storage_read_all(st, name, object.len, &found, NULL) == VV_OK && found.len == object.len &&
-        (object.len == 0 || memcmp(found.data, object.data, object.len) == 0)) {
-        vv_error_clear(err);
-        rc = VV_OK;
+    if (rc == VV_EEXISTS || rc == VV_ETRANSIENT) {
+        enum vv_rc look = is_there(st, name, object, &same, &why);
+        if (same) {
+            vv_error_clear(err);
+            return VV_OK;
+        }
+        if (rc == VV_EEXISTS && look != VV_OK) {
+            if (err != NULL) {
+                *err = why;
+            }
+            return look;
+        }
     }
-    vv_buf_release(&found);
     return rc;
 }
 

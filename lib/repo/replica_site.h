@@ -29,7 +29,7 @@ struct replica_small_objects {
     uint64_t copied;      /* admin records and key slots' objects published */
     uint64_t key_slots;   /* of those, objects of key slots */
     uint64_t slots_extra; /* key slots at the site that the source has removed */
-    uint64_t refused;     /* names taken there by something else (events "object-differs") */
+    uint64_t refused;     /* names taken there by what says something else ("object-differs") */
 };
 /** repo_open_replica(r, st, events, ret, err): the same repository at another storage, with the
  *  keys of ${r} and a cache of its own. */
@@ -38,13 +38,15 @@ MUST_CHECK enum vv_rc repo_open_replica(struct repo *r, struct storage *st,
                                         struct vv_error *err);
 
 /** replica_copy_small(source, admin, site, ret, err): key slots and Y3, ${admin} as read from the
- *  source. */
+ *  source.  A name may be taken meanwhile by a record of the administrator's that says the same: a
+ *  client that backs up there, too, was certified there. */
 MUST_CHECK enum vv_rc replica_copy_small(struct repo *source, const struct admin_records *admin,
                                          struct repo *site, struct replica_small_objects *ret,
                                          struct vv_error *err);
 
 /** publish_same(st, name, object, err): publish; where the name is taken, or the reply was lost,
- *  the same bytes there are as good.  VV_EEXISTS if they are others. */
+ *  the same bytes there are as good.  VV_EEXISTS if they are others; VV_ETRANSIENT if that cannot be
+ *  said now. */
 MUST_CHECK enum vv_rc publish_same(struct storage *st, const char *name, struct vv_span object,
                                    struct vv_error *err);
 

@@ -137,6 +137,99 @@ replication__brings_the_certificates_of_what_it_brings(void **state)
     repo_free(site);
 }
 
+/* --- the same client signs itself at the site while its certificate is on the way there -------- */
+
+/** What happens when the certificate is about to be published at the site, and then when it is read
+ *  there. */
+static struct {
+    void (*before)(const char *name);
+    enum fault_verdict read;
+} meeting;
+
+/** The source's own host backs up to the replica: the client is certified there, too. */
+static void
+host_backs_up_to_site(const char *name)
+{
+    struct storage *own = w.b.memory;
+
+    (void)name;
+    w.b.memory = w.memory;
+    bw_reopen(&w.b);
+    rw_backup(&w, 101);
+    w.b.memory = own;
+    bw_reopen(&w.b);
+}
+
+static void
+something_else_is_put_there(const char *name)
+{
+    rw_must(&w, storage_publish(w.memory, name, vv_span("something else", 14), &w.err));
+}
+
+static enum fault_verdict
+meet_at_site(void *ctx, enum storage_op op, const char *name)
+{
+    enum fault_verdict verdict = FAULT_PASS;
+
+    (void)ctx;
+    if (strncmp(name, "admin/certificate-", 18) != 0) {
+        return FAULT_PASS;
+    }
+    if (op == STORAGE_PUBLISH && meeting.before != NULL) {
+        meeting.before(name);
+        meeting.before = NULL;
+    } else if (op == STORAGE_READ) {
+        verdict = meeting.read;
+        meeting.read = FAULT_PASS;
+    }
+    return verdict;
+}
+
+static const struct replicate_summary *
+replicate_meeting(void (*before)(const char *name), enum fault_verdict read)
+{
+    w.hook = meet_at_site;
+    meeting.before = before;
+    meeting.read = read;
+    rw_must_run(&w, KEYLESS);
+    assert_null(meeting.before);
+    assert_int_equal(meeting.read, FAULT_PASS);
+    return &w.to.summary;
+}
+
+/** Both certificates are the administrator's and say the same, though signed at different times. */
+static void
+replication__knows_a_certificate_that_was_signed_there_meanwhile(void **state)
+{
+    const struct replicate_summary *s = replicate_meeting(host_backs_up_to_site, FAULT_PASS);
+
+    (void)state;
+    assert_int_equal(rw_told(&w, "object-differs"), 0);
+    assert_int_equal(s->objects_refused, 0);
+    assert_int_equal(rw_sound(&w, w.memory), 3);
+}
+
+static void
+replication__looks_again_when_what_lies_there_cannot_be_read(void **state)
+{
+    const struct replicate_summary *s = replicate_meeting(host_backs_up_to_site, FAULT_TRANSIENT);
+
+    (void)state;
+    assert_int_equal(rw_told(&w, "object-differs"), 0);
+    assert_int_equal(s->objects_refused, 0);
+    assert_int_equal(s->retries, 1);
+}
+
+static void
+replication__tells_what_else_lies_under_the_name_of_a_certificate(void **state)
+{
+    const struct replicate_summary *s = replicate_meeting(something_else_is_put_there, FAULT_PASS);
+
+    (void)state;
+    assert_int_equal(rw_told(&w, "object-differs"), 1);
+    assert_int_equal(s->objects_refused, 1);
+}
+
 int
 main(void)
 {
@@ -148,6 +241,12 @@ main(void)
         cmocka_unit_test_setup_teardown(verify__knows_who_was_certified_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(replication__brings_the_certificates_of_what_it_brings,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            replication__knows_a_certificate_that_was_signed_there_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            replication__looks_again_when_what_lies_there_cannot_be_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            replication__tells_what_else_lies_under_the_name_of_a_certificate, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,8 +161,22 @@ MUST_CHECK enum vv_rc rate_settle(struct destination *d, struct vv_error *err);
 /** rate_of(rates, count, minute): the limit at a minute of the day; 0: none. */
 uint64_t rate_of(const struct replicate_rate *rates, size_t count, unsigned minute);
 
+/* replicate_site_index.c */
+#define SITE_READ_ATTEMPTS 10
+/** site_index_read(d, ret_segments, ret_names, err): ids of the segments (32 bytes each, sorted) and the
+ *  full names in them (sorted, some repeated), from the journal where it knows them. */
+MUST_CHECK enum vv_rc site_index_read(struct destination *d, struct vv_buf *ret_segments,
+                                      struct vv_buf *ret_names, struct vv_error *err);
+/** site_index_lost_any(d, segments, ret, err): is one of them gone by now?  A prune drops those that
+ *  name a pack before it deletes the pack. */
+MUST_CHECK enum vv_rc site_index_lost_any(struct destination *d, const struct vv_buf *segments,
+                                          bool *ret, struct vv_error *err);
+/** site_index_restless(err): VV_ETRANSIENT: it was other at each of SITE_READ_ATTEMPTS looks. */
+enum vv_rc site_index_restless(struct vv_error *err);
+
 /* replicate_site.c */
-/** site_catalog_fetch(d, ret, err): index segments, then the listing: names and sizes only. */
+/** site_catalog_fetch(d, ret, err): index segments, then the listing: names and sizes only.  If a pack
+ *  is missing and segments are gone that were read, all of it again: a prune was faster. */
 MUST_CHECK enum vv_rc site_catalog_fetch(struct destination *d, struct site_catalog *ret,
                                          struct vv_error *err);
 /** site_catalog_judge(d, condemned, admin, c, err): what is condemned, suspect, of a wrong size.  What

@@ -6,8 +6,6 @@
 #include "core/alloc.h"
 #include "engine/replicate_internal.h"
 
-#define READ_ATTEMPTS 10
-
 static int
 compare_names(const void *a, const void *b)
 {
@@ -71,91 +69,6 @@ site_is_intact(const struct site_catalog *c, const struct pack_name *name)
         c->count == 0 ? NULL : bsearch(&wanted, c->packs, c->count, sizeof(wanted), compare_packs);
 
     return p != NULL && p->flags == (SITE_INDEXED | SITE_LISTED);
-}
-
-/* --- index segments --- */
-
-static enum vv_rc
-add_name(void *ctx, const struct index_record *record, struct vv_error *err)
-{
-    struct vv_buf *names = ctx;
-
-    vv_buf_put(names, &record->name, sizeof(record->name));
-    return vv_buf_check(names, err);
-}
-
-/** Full names in the segments that the journal does not know; it will (J1). */
-static enum vv_rc
-read_segments(struct destination *d, const struct vv_buf *unknown, struct vv_buf *all,
-              struct vv_error *err)
-{
-    VV_CLEANUP(index_segment_reader_freep) struct index_segment_reader *reader = NULL;
-    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
-
-    VV_TRY(index_segment_reader_new(d->site, vv_buf_span(unknown), &reader, err));
-    for (size_t at = 0; at < unknown->len; at += sizeof(struct vv_id)) {
-        struct vv_id id;
-        bool damaged = false;
-        memcpy(id.b, unknown->data + at, sizeof(id.b));
-        vv_buf_reset(&names);
-        VV_TRY(index_segment_next_each(reader, add_name, &names, &damaged, err));
-        vv_buf_put(all, names.data, names.len);
-        VV_TRY(vv_buf_check(all, err));
-        if (!damaged) {
-            VV_TRY(replica_journal_note_segment(d->journal, &id,
-                                                (const struct pack_name *)(const void *)names.data,
-                                                names.len / sizeof(struct pack_name), err));
-        }
-    }
-    return VV_OK;
-}
-
-/** Full names in the segments, from the journal if it knows them. */
-static enum vv_rc
-segment_names(struct destination *d, const struct vv_buf *segments, struct vv_buf *all,
-              struct vv_error *err)
-{
-    VV_CLEANUP(vv_buf_release) struct vv_buf unknown = {0};
-
-    for (size_t at = 0; at < segments->len; at += sizeof(struct vv_id)) {
-        struct vv_id id;
-        const struct pack_name *known;
-        size_t count;
-        memcpy(id.b, segments->data + at, sizeof(id.b));
-        if (replica_journal_segment(d->journal, &id, &known, &count)) {
-            vv_buf_put(all, known, count * sizeof(*known));
-        } else {
-            vv_buf_put(&unknown, &id, sizeof(id));
-        }
-    }
-    VV_TRY(vv_buf_check(all, err));
-    VV_TRY(vv_buf_check(&unknown, err));
-    return unknown.len > 0 ? read_segments(d, &unknown, all, err) : VV_OK;
-}
-
-static enum vv_rc
-indexed_names(struct destination *d, struct vv_buf *ret, struct vv_error *err)
-{
-    struct vv_buf segments = {0};
-    enum vv_rc rc = VV_ENOTFOUND;
-
-    for (int attempt = 0; rc == VV_ENOTFOUND; attempt++) { /* one vanished: merged meanwhile */
-        vv_error_clear(err);
-        vv_buf_reset(&segments);
-        vv_buf_reset(ret);
-        rc = attempt < READ_ATTEMPTS
-                 ? index_segments_list(d->site, &segments, err)
-                 : vv_error_set(err, VV_ETRANSIENT, "the index there keeps changing");
-        if (rc == VV_OK) {
-            rc = segment_names(d, &segments, ret, err);
-        }
-    }
-    vv_buf_release(&segments);
-    if (rc == VV_OK && ret->len > 0) {
-        qsort(ret->data, ret->len / sizeof(struct pack_name), sizeof(struct pack_name),
-              compare_names);
-    }
-    return rc;
 }
 
 /* --- the listing --- */
@@ -334,22 +247,45 @@ judge_all(struct destination *d, const struct condemned_set *condemned,
     return rc;
 }
 
+/** Does the index name what is not listed? */
+static bool
+misses_any(const struct site_catalog *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if ((c->packs[i].flags & SITE_LISTED) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** *ret_stale: the index that was read is not the index any more, and names what is not listed. */
+static enum vv_rc
+fetch_once(struct destination *d, struct site_catalog *ret, bool *ret_stale, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf segments = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf names = {0};
+    VV_CLEANUP(vv_buf_release) struct vv_buf packs = {0};
+
+    VV_TRY(site_index_read(d, &segments, &names, err));
+    VV_TRY(storage_list_shards(d->storage, "packs", add_listed, &packs, err));
+    VV_TRY(join(&packs, &names, ret, err));
+    return misses_any(ret) ? site_index_lost_any(d, &segments, ret_stale, err) : VV_OK;
+}
+
 enum vv_rc
 site_catalog_fetch(struct destination *d, struct site_catalog *ret, struct vv_error *err)
 {
-    struct vv_buf names = {0};
-    struct vv_buf packs = {0};
     struct site_catalog c = {0};
-    enum vv_rc rc = indexed_names(d, &names, err);
+    bool stale = true;
+    enum vv_rc rc = VV_OK;
 
-    if (rc == VV_OK) {
-        rc = storage_list_shards(d->storage, "packs", add_listed, &packs, err);
+    for (int attempt = 0; rc == VV_OK && stale; attempt++) {
+        stale = false;
+        site_catalog_release(&c);
+        rc = attempt < SITE_READ_ATTEMPTS ? fetch_once(d, &c, &stale, err)
+                                          : site_index_restless(err);
     }
-    if (rc == VV_OK) {
-        rc = join(&packs, &names, &c, err);
-    }
-    vv_buf_release(&names);
-    vv_buf_release(&packs);
     if (rc != VV_OK) {
         site_catalog_release(&c);
         return rc;

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A replica is pruned while replication looks at it: between any two looks.  What the index named a moment
+ * ago and the prune has deleted since is no damage. */
+#include <string.h>
+
+#include "engine/helper_replicate.h"
+#include "engine/prune.h"
+#include "repo/retention_publish.h"
+
+static struct replicate_world w;
+static unsigned lists; /* of the site, since the run began */
+static unsigned at;    /* before which of them somebody prunes; 0: before none */
+
+static void
+forget_and_prune(struct storage *st)
+{
+    struct prune_options o = {.budget = UINT64_MAX, .grace_ns = INT64_MAX, .level = 3};
+    struct repo *admin = rw_open(&w, st, WITH_KEY);
+    struct prune_summary sum = {0};
+    struct snapshot_list l = {0};
+
+    rw_must(&w, snapshot_list_read(admin, &l, &w.err));
+    for (size_t i = 0; i + 1 < l.count; i++) {
+        rw_must(&w, forget_publish(admin, &l.snapshots[i].id, 1, 0, NULL, &w.err));
+    }
+    rw_must(&w, prune_run(admin, &o, NULL, &sum, &w.err));
+    snapshot_list_release(&l);
+    repo_free(admin);
+}
+
+/** Of the listings of single shards two stand for all. */
+static bool
+counts(const char *name)
+{
+    return strncmp(name, "packs/", 6) != 0 || strcmp(name, "packs/00") == 0 ||
+           strcmp(name, "packs/80") == 0;
+}
+
+static enum fault_verdict
+prune_before_listing(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_LIST && counts(name) && ++lists == at) {
+        forget_and_prune(w.memory);
+    }
+    return FAULT_PASS;
+}
+
+/** A replica of all but the newest snapshot, in which a prune finds something to do. */
+static void
+make_replica(void)
+{
+    rw_new_site(&w);
+    rw_must_run(&w, WITH_KEY);
+    rw_backup(&w, 2);
+}
+
+/** A prune before each of the listings in turn. */
+static void
+prune_at_every_look(enum with_key how)
+{
+    at = 0;
+    do {
+        at++;
+        lists = 0;
+        w.hook = NULL;
+        make_replica();
+        w.hook = prune_before_listing;
+        rw_must_run(&w, how);
+        if (rw_told(&w, "replica-pack-damaged") > 0) {
+            fail_msg("false alarm when pruned before listing %u", at);
+        }
+        assert_int_equal(w.to.summary.packs_damaged, 0);
+        w.hook = NULL;
+        assert_true(rw_sound(&w, w.memory) >= 1);
+    } while (lists >= at);
+    assert_true(at > 10);
+}
+
+static void
+prune_between_looks__is_no_damage_without_a_key(void **state)
+{
+    (void)state;
+    prune_at_every_look(KEYLESS);
+}
+
+static void
+prune_between_looks__is_no_damage_with_a_key(void **state)
+{
+    (void)state;
+    prune_at_every_look(WITH_KEY);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    rw_begin(&w, 2);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    rw_end(&w);
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(prune_between_looks__is_no_damage_without_a_key, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(prune_between_looks__is_no_damage_with_a_key, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

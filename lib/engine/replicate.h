@@ -22,8 +22,10 @@
  * R5  nothing is deleted or replaced at the destination, and no deletion travels: what is buried or
  *     forgotten here, or buried there, is not copied;
  * R6  without a key closures cannot be known: records are published when every pack the source's
- *     index names is there; one that cannot be read holds all of them back.  With a key the newest
- *     snapshot comes first, then older ones in batches that double;
+ *     index names is there; one that cannot be read holds all of them back.  What was forgotten at
+ *     the source by the time its index had been read is left out: a prune may have taken its packs
+ *     out of the index.  With a key the newest snapshot comes first, then older ones in batches that
+ *     double;
  * R7  what is there already is looked at again, as if it were to be brought, if the caller asks for
  *     it, or if the destination's index does not name packs that lie there and that the source's
  *     names, or names none at all;
@@ -33,8 +35,8 @@
  *     intact by R1, and the administrator's signature stands for that: where a prune has put it, at
  *     either end.  Without a key packs that hold it travel again.
  *
- * Order of reading the source: slots, index, listing of packs; if a pack vanished, the batch starts
- * again.
+ * Order of reading the source: slots, index, listing of packs, the administrator's records; if a pack
+ * vanished, the batch starts again.
  */
 enum replicate_phase { REPLICATE_LOOKING, REPLICATE_COPYING, REPLICATE_READING, REPLICATE_DONE };
 

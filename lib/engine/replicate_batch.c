@@ -109,9 +109,33 @@ check_needed(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
-/** R3: records may be of clients that were certified at the source since this batch looked there. */
+/** Q1, by what the administrator has said meanwhile. */
+static bool
+is_visible(const struct admin_records *now, const struct snapshot *s)
+{
+    return !admin_buried(now, &s->session, &s->id) && admin_forgotten(now, &s->id) == NULL &&
+           !admin_revoked(now, &s->client, s->sequence);
+}
+
+static void
+drop_hidden(struct batch *b, const struct admin_records *now)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->chosen_count; i++) {
+        if (is_visible(now, b->chosen[i])) {
+            b->chosen[kept++] = b->chosen[i];
+        }
+    }
+    b->d->s->snapshots_source -= b->chosen_count - kept;
+    b->chosen_count = kept;
+}
+
+/** What the administrator has said at the source since this batch looked there, asked when its index has
+ *  been read.  R3: records in it may be of clients that were certified since.  R6: a prune may have taken
+ *  out of it what a chosen snapshot needs; by then that one is forgotten. */
 static enum vv_rc
-bring_certificates(struct batch *b, struct vv_error *err)
+catch_up(struct batch *b, struct vv_error *err)
 {
     struct destination *d = b->d;
     struct repo *source = d->run->source;
@@ -126,6 +150,7 @@ bring_certificates(struct batch *b, struct vv_error *err)
     }
     VV_TRY(admin_records_read(source, &now, err));
     rc = replica_copy_small(source, &now, d->site, &small, err);
+    drop_hidden(b, &now);
     admin_records_release(&now);
     d->s->objects_copied += small.copied;
     d->s->objects_refused += small.refused;
@@ -157,7 +182,7 @@ bring_packs(struct batch *b, struct vv_error *err)
         }
     }
     VV_TRY(source_read_index(b, err));
-    VV_TRY(bring_certificates(b, err));
+    VV_TRY(catch_up(b, err));
     d->s->source_unindexed = b->source.unindexed;
     VV_TRY(check_needed(b, err));
     b->lost = b->lost || (keyless && b->source.damaged);

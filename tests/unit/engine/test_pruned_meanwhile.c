@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A replica is pruned while replication looks at it: between any two looks.  What the index named a moment
- * ago and the prune has deleted since is no damage. */
+/* The source or the replica is pruned while replication looks at it: between any two looks.  What the index
+ * named a moment ago and the prune has deleted since is no damage, and what was forgotten meanwhile does not
+ * come to the replica without its content. */
 #include <string.h>
 
 #include "engine/helper_replicate.h"
@@ -8,7 +9,7 @@
 #include "repo/retention_publish.h"
 
 static struct replicate_world w;
-static unsigned lists; /* of the site, since the run began */
+static unsigned lists; /* of the one that is pruned, since the run began */
 static unsigned at;    /* before which of them somebody prunes; 0: before none */
 
 static void
@@ -36,13 +37,27 @@ counts(const char *name)
            strcmp(name, "packs/80") == 0;
 }
 
+static void
+prune_at(enum storage_op op, const char *name, struct storage *st)
+{
+    if (op == STORAGE_LIST && counts(name) && ++lists == at) {
+        forget_and_prune(st);
+    }
+}
+
 static enum fault_verdict
-prune_before_listing(void *ctx, enum storage_op op, const char *name)
+prune_site(void *ctx, enum storage_op op, const char *name)
 {
     (void)ctx;
-    if (op == STORAGE_LIST && counts(name) && ++lists == at) {
-        forget_and_prune(w.memory);
-    }
+    prune_at(op, name, w.memory);
+    return FAULT_PASS;
+}
+
+static enum fault_verdict
+prune_source(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    prune_at(op, name, w.b.memory);
     return FAULT_PASS;
 }
 
@@ -65,7 +80,7 @@ prune_at_every_look(enum with_key how)
         lists = 0;
         w.hook = NULL;
         make_replica();
-        w.hook = prune_before_listing;
+        w.hook = prune_site;
         rw_must_run(&w, how);
         if (rw_told(&w, "replica-pack-damaged") > 0) {
             fail_msg("false alarm when pruned before listing %u", at);
@@ -74,7 +89,53 @@ prune_at_every_look(enum with_key how)
         w.hook = NULL;
         assert_true(rw_sound(&w, w.memory) >= 1);
     } while (lists >= at);
-    assert_true(at > 10);
+    assert_true(at > 8);
+}
+
+/** Is all well with a replica whose source was pruned while it was made? */
+static void
+assert_whole(void)
+{
+    static const char *const alarms[] = {"snapshot-incomplete", "snapshots-held-back",
+                                         "pack-missing", "source-lost-snapshot"};
+
+    for (size_t i = 0; i < VV_COUNT(alarms); i++) {
+        if (rw_told(&w, alarms[i]) > 0) {
+            fail_msg("'%s' when pruned before listing %u", alarms[i], at);
+        }
+    }
+    assert_in_range(rw_sound(&w, w.memory), 1, 2);
+}
+
+/** A prune of the source before each of the listings there in turn. */
+static void
+prune_source_at_every_look(enum with_key how)
+{
+    at = 0;
+    do {
+        at++;
+        rw_end(&w);
+        rw_begin(&w, 2);
+        lists = 0;
+        w.source_hook = prune_source;
+        rw_must_run(&w, how);
+        assert_whole();
+    } while (lists >= at);
+    assert_true(at > 8);
+}
+
+static void
+prune_of_the_source__leaves_the_replica_whole_without_a_key(void **state)
+{
+    (void)state;
+    prune_source_at_every_look(KEYLESS);
+}
+
+static void
+prune_of_the_source__leaves_the_replica_whole_with_a_key(void **state)
+{
+    (void)state;
+    prune_source_at_every_look(WITH_KEY);
 }
 
 static void
@@ -115,6 +176,10 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(prune_between_looks__is_no_damage_with_a_key, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(prune_of_the_source__leaves_the_replica_whole_without_a_key,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(prune_of_the_source__leaves_the_replica_whole_with_a_key,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ judge(struct destination *d, const struct site_pack *pack, const struct storage_
       bool *ret_bad, struct vv_error *err)
 {
     struct replica_pack known = {.name = pack->name, .size = pack->size};
-    bool right = true;
+    bool bad = false;
 
     if (item->told && memcmp(item->sha256, pack->name.hash.b, 32) == 0) {
         known.verified_at = -d->run->clock->realtime(d->run->clock);
@@ -37,11 +37,8 @@ judge(struct destination *d, const struct site_pack *pack, const struct storage_
         vv_mutex_unlock(&d->lock);
         return replica_journal_note_pack(d->journal, &known, err);
     }
-    VV_TRY(pack_read_back(d, &pack->name, pack->size, &right, err));
-    if (!right) {
-        site_tell_bad(d, pack, "read back, its bytes do not have the hash in its name", false);
-        *ret_bad = true;
-    }
+    VV_TRY(read_back_one(d, pack, &bad, err));
+    *ret_bad = *ret_bad || bad;
     return VV_OK;
 }
 

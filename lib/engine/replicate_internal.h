@@ -256,10 +256,16 @@ unsigned replicate_threads(const struct destination *d);
 /* replicate_pack.c */
 /** copy_one(b, job, err): R2; sets b->vanished or b->lost (under d->lock). */
 MUST_CHECK enum vv_rc copy_one(struct batch *b, const struct job *job, struct vv_error *err);
-/** pack_read_back(d, name, size, ret_right, err): read it at the site and compare its hash; noted in
- *  the journal and counted. */
+/** What was found where a pack was listed a while ago. */
+enum read_back {
+    READ_BACK_RIGHT,
+    READ_BACK_WRONG,
+    READ_BACK_GONE, /* pruned, or lost: the index and the listing tell, looked at again */
+};
+/** pack_read_back(d, name, size, ret, err): read it at the site and compare its hash; noted in the
+ *  journal and counted, unless it is gone. */
 MUST_CHECK enum vv_rc pack_read_back(struct destination *d, const struct pack_name *name,
-                                     uint64_t size, bool *ret_right, struct vv_error *err);
+                                     uint64_t size, enum read_back *ret, struct vv_error *err);
 
 /* replicate_batch.c */
 /** batch_run(d, ret_more, err): one session, if there is anything to do. */
@@ -274,7 +280,11 @@ MUST_CHECK enum vv_rc digest_packs(struct destination *d, const struct site_pack
                                    struct vv_error *err);
 
 /* replicate_readback.c */
-/** read_back_share(d, c, ret_bad, err): as the options say; were bad packs found? */
+/** read_back_one(d, pack, ret_bad, err): is it bad or gone?  What is bad is told. */
+MUST_CHECK enum vv_rc read_back_one(struct destination *d, const struct site_pack *pack,
+                                    bool *ret_bad, struct vv_error *err);
+/** read_back_share(d, c, ret_bad, err): as the options say; were packs found that are bad or gone, so
+ *  that the site has to be looked at again? */
 MUST_CHECK enum vv_rc read_back_share(struct destination *d, const struct site_catalog *c,
                                       bool *ret_bad, struct vv_error *err);
 

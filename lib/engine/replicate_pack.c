@@ -53,8 +53,8 @@ is_damage(enum vv_rc rc)
 }
 
 enum vv_rc
-pack_read_back(struct destination *d, const struct pack_name *name, uint64_t size, bool *ret_right,
-               struct vv_error *err)
+pack_read_back(struct destination *d, const struct pack_name *name, uint64_t size,
+               enum read_back *ret, struct vv_error *err)
 {
     struct replica_pack known = {.name = *name, .size = size};
     unsigned attempts = 0;
@@ -69,10 +69,15 @@ pack_read_back(struct destination *d, const struct pack_name *name, uint64_t siz
     if (rc != VV_OK && !is_damage(rc)) {
         return rc;
     }
-    *ret_right = rc == VV_OK && vv_id_equal(&hash, &name->hash);
     vv_error_clear(err);
-    known.bad = !*ret_right;
-    known.verified_at = *ret_right ? d->run->clock->realtime(d->run->clock) : 0;
+    if (rc == VV_ENOTFOUND) {
+        patience_renew(d);
+        *ret = READ_BACK_GONE;
+        return VV_OK;
+    }
+    *ret = rc == VV_OK && vv_id_equal(&hash, &name->hash) ? READ_BACK_RIGHT : READ_BACK_WRONG;
+    known.bad = *ret == READ_BACK_WRONG;
+    known.verified_at = known.bad ? 0 : d->run->clock->realtime(d->run->clock);
     vv_mutex_lock(&d->lock);
     d->failing_since = 0;
     d->s->packs_read++;
@@ -266,17 +271,18 @@ adopt(struct batch *b, const struct job *job, bool *ret_done, struct vv_error *e
 
     for (size_t i = 0; i < count && !*ret_done; i++) {
         struct replica_pack known;
-        bool right = false;
+        enum read_back found = READ_BACK_RIGHT;
         if (packs[i].flags != SITE_LISTED || (job->size != 0 && packs[i].size != job->size)) {
             continue;
         }
-        right = replica_journal_pack(d->journal, &packs[i].name, &known) && known.verified_at > 0 &&
-                !known.bad;
-        if (!right) {
-            VV_TRY(pack_read_back(d, &packs[i].name, packs[i].size, &right, err));
+        if (!replica_journal_pack(d->journal, &packs[i].name, &known) || known.verified_at <= 0 ||
+            known.bad) {
+            VV_TRY(pack_read_back(d, &packs[i].name, packs[i].size, &found, err));
         }
-        if (!right) {
+        if (found == READ_BACK_WRONG) {
             site_tell_bad(d, &packs[i], "its bytes do not have the hash in its name", true);
+        }
+        if (found != READ_BACK_RIGHT) {
             continue;
         }
         VV_TRY(attach_records(b, &packs[i].name, err));

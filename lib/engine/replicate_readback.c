@@ -37,6 +37,20 @@ compare_candidates(const void *a, const void *b)
     return pack_name_compare(&x->pack->name, &y->pack->name);
 }
 
+enum vv_rc
+read_back_one(struct destination *d, const struct site_pack *pack, bool *ret_bad,
+              struct vv_error *err)
+{
+    enum read_back found = READ_BACK_RIGHT;
+
+    VV_TRY(pack_read_back(d, &pack->name, pack->size, &found, err));
+    *ret_bad = found != READ_BACK_RIGHT;
+    if (found == READ_BACK_WRONG) {
+        site_tell_bad(d, pack, "read back, its bytes do not have the hash in its name", false);
+    }
+    return VV_OK;
+}
+
 static void
 worker(void *arg)
 {
@@ -45,7 +59,7 @@ worker(void *arg)
     for (;;) {
         const struct site_pack *pack = NULL;
         struct vv_error err = {0};
-        bool right = true;
+        bool bad = false;
         enum vv_rc rc;
         vv_mutex_lock(&r->lock);
         if (r->rc == VV_OK && r->next < r->count) {
@@ -55,13 +69,9 @@ worker(void *arg)
         if (pack == NULL) {
             return;
         }
-        rc = pack_read_back(r->d, &pack->name, pack->size, &right, &err);
-        if (rc == VV_OK && !right) {
-            site_tell_bad(r->d, pack, "read back, its bytes do not have the hash in its name",
-                          false);
-        }
+        rc = read_back_one(r->d, pack, &bad, &err);
         vv_mutex_lock(&r->lock);
-        r->bad = r->bad || !right;
+        r->bad = r->bad || bad;
         if (rc != VV_OK && r->rc == VV_OK) {
             r->rc = rc;
             r->err = err;

@@ -152,6 +152,74 @@ prune_between_looks__is_no_damage_with_a_key(void **state)
     prune_at_every_look(WITH_KEY);
 }
 
+/* --- while it is read back --------------------------------------------------------------------- */
+
+static void (*before_reading)(void); /* the next pack of the site */
+
+static enum fault_verdict
+act_before_reading(void *ctx, enum storage_op op, const char *name)
+{
+    void (*act)(void) = before_reading;
+
+    (void)ctx;
+    if (op == STORAGE_READ && strncmp(name, "packs/", 6) == 0 && act != NULL) {
+        before_reading = NULL;
+        act();
+    }
+    return FAULT_PASS;
+}
+
+static void
+prune_the_site(void)
+{
+    forget_and_prune(w.memory);
+}
+
+static void
+lose_all_packs(void)
+{
+    struct pack_name packs[64];
+    size_t count = rw_packs(w.memory, packs, 64);
+
+    for (size_t i = 0; i < count; i++) {
+        rw_damage_pack(w.memory, &packs[i], 0, false);
+    }
+}
+
+/** A replica where nothing is new is read back, and something happens before. */
+static const struct replicate_summary *
+read_back_after(void (*act)(void))
+{
+    rw_must_run(&w, KEYLESS);
+    w.options.share = REPLICATE_SHARE_ALL;
+    w.hook = act_before_reading;
+    before_reading = act;
+    rw_must_run(&w, KEYLESS);
+    assert_null(before_reading);
+    return &w.to.summary;
+}
+
+static void
+pack_that_is_pruned_before_it_is_read_back__is_no_damage(void **state)
+{
+    (void)state;
+    assert_int_equal(read_back_after(prune_the_site)->packs_damaged, 0);
+    assert_int_equal(rw_told(&w, "replica-pack-damaged"), 0);
+    assert_int_equal(rw_sound(&w, w.memory), 1);
+}
+
+static void
+pack_that_is_lost_before_it_is_read_back__is_told_and_healed(void **state)
+{
+    const struct replicate_summary *s = read_back_after(lose_all_packs);
+
+    (void)state;
+    assert_true(s->packs_damaged > 1);
+    assert_int_equal(s->packs_healed, s->packs_damaged);
+    assert_int_equal(rw_told(&w, "replica-pack-damaged"), s->packs_damaged);
+    assert_int_equal(rw_sound_but_missing(&w, w.memory), 2);
+}
+
 static int
 setup(void **state)
 {
@@ -180,6 +248,10 @@ main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(prune_of_the_source__leaves_the_replica_whole_with_a_key,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(pack_that_is_pruned_before_it_is_read_back__is_no_damage,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            pack_that_is_lost_before_it_is_read_back__is_told_and_healed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

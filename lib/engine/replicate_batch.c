@@ -109,14 +109,6 @@ check_needed(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
-/** Q1, by what the administrator has said meanwhile. */
-static bool
-is_visible(const struct admin_records *now, const struct snapshot *s)
-{
-    return !admin_buried(now, &s->session, &s->id) && admin_forgotten(now, &s->id) == NULL &&
-           !admin_revoked(now, &s->client, s->sequence);
-}
-
 static void
 drop_hidden(struct batch *b, const struct admin_records *now)
 {
@@ -172,6 +164,7 @@ bring_packs(struct batch *b, struct vv_error *err)
     VV_TRY(site_catalog_read(d, writer_session_condemned(b->session),
                              writer_session_admin(b->session), &b->site, err));
     VV_TRY(site_heal_set(&b->site, &b->heal, err));
+    b->lacking = b->present_count > 0 && !has_index(&b->site);
     if (b->complete) {
         VV_TRY(site_adoptable_set(&b->site, &b->heal, err));
     }
@@ -278,14 +271,26 @@ hold_back(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
-/** R7 found something: snapshots that were visible there were not whole. */
+/** R7 found something.  With a key it is known whether snapshots that were visible there were not whole;
+ *  what an interrupted run has left there, or a prune has taken away, proves nothing. */
 static void
 tell_incomplete(struct batch *b)
 {
-    if (b->complete && b->chosen_count == 0 && b->job_count > 0) {
-        vv_emit(b->d->run->events, VV_EVENT_PROBLEM, "replica-incomplete", vv_span(NULL, 0),
+    struct vv_events *events = b->d->run->events;
+    const char *url = b->d->storage->url;
+
+    if (!b->complete || b->chosen_count > 0 || b->job_count == 0) {
+        return;
+    }
+    if (b->lacking) {
+        vv_emit(events, VV_EVENT_PROBLEM, "replica-incomplete", vv_span(NULL, 0),
                 "%zu packs or their index records were missing at '%s'; they are there again",
-                b->job_count, b->d->storage->url);
+                b->job_count, url);
+    } else if (repo_is_keyless(b->d->run->source)) {
+        vv_emit(events, VV_EVENT_WARNING, "replica-unindexed", vv_span(NULL, 0),
+                "packs lay at '%s' that its index did not name; %zu packs are there again, and "
+                "without a key it is not known whether a snapshot needs them",
+                url, b->job_count);
     }
 }
 

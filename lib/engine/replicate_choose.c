@@ -48,6 +48,13 @@ exclusion_read(struct batch *b, struct exclusion *x, struct vv_error *err)
     return VV_OK;
 }
 
+bool
+is_visible(const struct admin_records *admin, const struct snapshot *s)
+{
+    return !admin_buried(admin, &s->session, &s->id) && admin_forgotten(admin, &s->id) == NULL &&
+           !admin_revoked(admin, &s->client, s->sequence);
+}
+
 static bool
 is_excluded(const struct exclusion *x, const struct snapshot *s)
 {

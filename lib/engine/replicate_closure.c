@@ -125,6 +125,9 @@ on_lost(void *ctx, enum chunk_type type, const struct vv_id *id, const struct vv
     return VV_OK;
 }
 
+static const struct closure_ops ops = {
+    .node = on_node, .list = on_list, .chunk = on_chunk, .lost = on_lost};
+
 static enum vv_rc
 give_up_snapshot(struct batch *b, const struct snapshot *s, struct vv_error *err)
 {
@@ -144,13 +147,29 @@ give_up_snapshot(struct batch *b, const struct snapshot *s, struct vv_error *err
     return VV_OK;
 }
 
+/** R7: what those need that are there already, unless they are hidden there by now. */
+static enum vv_rc
+collect_present(struct batch *b, struct chunk_index *index, struct there *there,
+                struct chunk_reader *chunks, struct id_table *seen, struct vv_error *err)
+{
+    size_t before = b->needed.count;
+
+    for (size_t i = 0; i < b->present_count; i++) {
+        struct collecting c = {.b = b, .index = index, .there = there, .seen = seen};
+        if (is_visible(writer_session_admin(b->session), b->present[i])) {
+            VV_TRY(
+                closure_walk(chunks, &b->present[i]->body.root, &ops, &c, b->d->run->cancel, err));
+        }
+    }
+    b->lacking = b->lacking || b->needed.count > before;
+    return VV_OK;
+}
+
 /** All chosen snapshots, each alone: one that lacks something must not hold the others. */
 static enum vv_rc
 collect_all(struct batch *b, struct chunk_index *index, struct there *there,
             struct chunk_reader *chunks, struct vv_error *err)
 {
-    static const struct closure_ops ops = {
-        .node = on_node, .list = on_list, .chunk = on_chunk, .lost = on_lost};
     struct id_table seen = {0};
     size_t kept = 0;
     enum vv_rc rc = VV_OK;
@@ -169,9 +188,8 @@ collect_all(struct batch *b, struct chunk_index *index, struct there *there,
             }
         }
     }
-    for (size_t i = 0; b->complete && i < b->present_count && rc == VV_OK; i++) { /* R7 */
-        struct collecting c = {.b = b, .index = index, .there = there, .seen = &seen};
-        rc = closure_walk(chunks, &b->present[i]->body.root, &ops, &c, b->d->run->cancel, err);
+    if (b->complete && rc == VV_OK) {
+        rc = collect_present(b, index, there, chunks, &seen, err);
     }
     id_table_release(&seen);
     if (rc == VV_OK) {

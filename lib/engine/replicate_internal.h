@@ -126,8 +126,10 @@ struct batch {
     size_t chosen_count;
     const struct snapshot **present; /* those that are there already */
     size_t present_count;
-    bool complete; /* what those need is looked at again: the site's index has lost something */
-    bool more;     /* there are others to be done after this batch */
+    bool
+        complete; /* what those need is looked at again: the site's index may have lost something */
+    bool lacking; /* it has: something they need */
+    bool more;    /* there are others to be done after this batch */
     struct writer_session *session;
     struct site_catalog site;
     struct source_catalog source;
@@ -214,6 +216,8 @@ MUST_CHECK enum vv_rc source_record_load(const struct source_catalog *c,
 /** choose_records(b, err): b->scan to b->chosen: what is not there and may be copied; reads
  *  b->site_admin. */
 MUST_CHECK enum vv_rc choose_records(struct batch *b, struct vv_error *err);
+/** is_visible(admin, s): neither buried nor forgotten nor of a revoked client, by these records. */
+bool is_visible(const struct admin_records *admin, const struct snapshot *s);
 /** check_shrunken(d, scan, err): VV_EREFUSED if too much is gone; note_source(d, scan, err). */
 MUST_CHECK enum vv_rc check_shrunken(struct destination *d, const struct record_scan *scan,
                                      struct vv_error *err);

@@ -12,6 +12,7 @@ hear(struct vv_events *self, const struct vv_event *event)
     struct replicate_ear *ear = (struct replicate_ear *)(void *)self;
 
     vv_buf_printf(&ear->names, "%s\n", event->name);
+    ear->problems += event->kind == VV_EVENT_PROBLEM;
 }
 
 static enum fault_verdict
@@ -140,6 +141,7 @@ rw_run(struct replicate_world *w, enum with_key how)
     struct repo *source = rw_open(w, w->source, how);
 
     vv_buf_reset(&w->ear.names);
+    w->ear.problems = 0;
     w->to.storage = w->site;
     rw_must(w, replicate_run(source, &w->to, 1, &options, &w->options, NULL, &w->err));
     repo_free(source);

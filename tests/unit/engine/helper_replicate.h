@@ -12,6 +12,7 @@
 struct replicate_ear {
     struct vv_events base;
     struct vv_buf names; /* of events, each with a line feed */
+    unsigned problems;   /* of those, alarms */
 };
 /** A clock that moves when somebody sleeps on it, from several threads at once. */
 struct replicate_clock {

@@ -220,6 +220,53 @@ pack_that_is_lost_before_it_is_read_back__is_told_and_healed(void **state)
     assert_int_equal(rw_sound_but_missing(&w, w.memory), 2);
 }
 
+/* --- what an interrupted run has left ---------------------------------------------------------- */
+
+/** Lay a pack of the source there that was pruned, without an index record. */
+static void
+leave_a_pack(void)
+{
+    struct pack_name here[64];
+    struct pack_name there[64];
+    size_t count = rw_packs(w.b.memory, here, 64);
+    size_t others = rw_packs(w.memory, there, 64);
+
+    for (size_t i = 0; i < count; i++) {
+        char object[PACK_OBJECT_TEXT];
+        struct vv_span bytes;
+        bool known = false;
+        for (size_t k = 0; k < others; k++) {
+            known = known || vv_id_equal(&here[i].hash, &there[k].hash);
+        }
+        if (!known) {
+            pack_object_text(&here[i], object);
+            assert_true(storage_memory_peek(w.b.memory, object, &bytes));
+            here[i].suffix.b[0] ^= 0xff;
+            pack_object_text(&here[i], object);
+            rw_must(&w, storage_memory_poke(w.memory, object, bytes, &w.err));
+            return;
+        }
+    }
+    fail_msg("nothing was pruned");
+}
+
+static void
+pack_that_was_pruned_and_lies_there_again__is_no_alarm(void **state)
+{
+    (void)state;
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        rw_new_site(&w);
+        rw_must_run(&w, (enum with_key)how);
+        forget_and_prune(w.memory);
+        leave_a_pack();
+        rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(w.ear.problems, 0);
+        assert_int_equal(w.to.summary.packs_adopted, 1);
+        assert_int_equal(rw_told(&w, "replica-unindexed"), how == KEYLESS);
+        assert_int_equal(rw_sound(&w, w.memory), 1);
+    }
+}
+
 static int
 setup(void **state)
 {
@@ -252,6 +299,8 @@ main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             pack_that_is_lost_before_it_is_read_back__is_told_and_healed, setup, teardown),
+        cmocka_unit_test_setup_teardown(pack_that_was_pruned_and_lies_there_again__is_no_alarm,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include "engine/parity_site.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -253,7 +254,7 @@ parity_site_drop(struct repo *r, struct parity_summary *ret, struct vv_error *er
 }
 
 enum vv_rc
-parity_site_sweep(struct repo *r, uint64_t *ret_removed, struct vv_error *err)
+parity_site_sweep(struct repo *r, uint64_t *ret_bytes, struct vv_error *err)
 {
     uint64_t removed = 0;
     uint64_t bytes = 0;
@@ -264,6 +265,43 @@ parity_site_sweep(struct repo *r, uint64_t *ret_removed, struct vv_error *err)
     rc = remove_some(r, &s, true, &removed, &bytes, err);
     stock_release(&s);
     VV_TRY(rc);
-    *ret_removed = removed;
+    *ret_bytes = bytes;
+    return VV_OK;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
+/** Does a pack with this hash stay when ${go} are gone? */
+static bool
+stays(const struct stock *s, const struct vv_id *hash, const struct pack_name *go, size_t count)
+{
+    size_t instances;
+    const struct pack_name *first = pack_names_find(&s->packs, hash, &instances);
+
+    for (size_t i = 0; i < instances; i++) {
+        if (count == 0 || bsearch(&first[i], go, count, sizeof(*go), compare_names) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum vv_rc
+parity_site_would_sweep(struct repo *r, const struct pack_name *go, size_t count,
+                        uint64_t *ret_bytes, struct vv_error *err)
+{
+    uint64_t bytes = 0;
+    struct stock s;
+
+    VV_TRY(stock_read(r, &s, err));
+    for (size_t i = 0; i < s.parity.count; i++) {
+        bytes += stays(&s, &s.parity.names[i].hash, go, count) ? 0 : s.parity.sizes[i];
+    }
+    stock_release(&s);
+    *ret_bytes = bytes;
     return VV_OK;
 }

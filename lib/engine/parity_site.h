@@ -36,9 +36,13 @@ MUST_CHECK enum vv_rc parity_site_add(struct repo *r, struct vv_progress *progre
  *  can be deleted the decision stands and the first refusal is returned. */
 MUST_CHECK enum vv_rc parity_site_drop(struct repo *r, struct parity_summary *ret,
                                        struct vv_error *err);
-/** parity_site_sweep(r, ret_removed, err): delete parity whose pack is gone; for a program that
- *  deletes packs, afterwards. */
-MUST_CHECK enum vv_rc parity_site_sweep(struct repo *r, uint64_t *ret_removed,
-                                        struct vv_error *err);
+/** parity_site_sweep(r, ret_bytes, err): delete parity whose pack is gone; for a program that
+ *  deletes packs, afterwards.  ${ret_bytes}: sizes of what was deleted. */
+MUST_CHECK enum vv_rc parity_site_sweep(struct repo *r, uint64_t *ret_bytes, struct vv_error *err);
+/** parity_site_would_sweep(r, go, count, ret_bytes, err): what a sweep would delete after the packs
+ *  ${go}, which are sorted.  Deletes nothing. */
+MUST_CHECK enum vv_rc parity_site_would_sweep(struct repo *r, const struct pack_name *go,
+                                              size_t count, uint64_t *ret_bytes,
+                                              struct vv_error *err);
 
 #endif

@@ -23,7 +23,8 @@
  * P5  [publish merged segment; CLAIM own slot; drop the segments] new index segments without the
  *     packs that go, this session's own slot, then the old segments away;
  * P6  [delete packs];
- * P7  [retire] away with the lists all of whose packs are gone; then with what ended sessions left.
+ * P7  [retire] away with the lists all of whose packs are gone; then with parity of which no pack has the
+ *     hash any more, and with what ended sessions left.
  *
  * Invariants:
  * I1  no pack and no index segment is deleted before this session has won its own slot: a prune that was fenced deletes
@@ -80,8 +81,8 @@ struct prune_summary {
     uint64_t packs_dead;    /* deleted whole */
     uint64_t packs_emptied; /* deleted after their live chunks were moved */
     uint64_t packs_written;
-    uint64_t bytes_deleted; /* of packs, parity and index segments */
-    uint64_t bytes_written; /* of packs and index segments */
+    uint64_t bytes_deleted; /* of packs, index segments, and parity that no pack has any more */
+    uint64_t bytes_written; /* of packs, their parity and index segments */
     uint64_t bytes_copied;  /* plaintext of chunks moved */
     uint64_t bytes_waste;   /* dead bytes that stay in packs, about */
     uint64_t chunks_copied;

@@ -130,6 +130,7 @@ prune_clean(struct prune *p, struct vv_error *err)
 
     prune_phase(p, PRUNE_CLEANING);
     VV_TRY(parity_site_sweep(p->repo, &parity, err));
+    p->s.bytes_deleted += parity;
     VV_TRY(admin_records_read(p->repo, &admin, err));
     rc = open_sessions_read(p->repo, &admin, &open, err);
     admin_records_release(&admin);

@@ -417,9 +417,11 @@ count_written(struct copying *c)
 {
     const struct pack_writer_counts *counts = pack_writer_counts(c->writer);
     struct prune_summary *s = &c->round->p->s;
+    uint64_t parity = pack_writer_parity_bytes(c->writer);
 
     s->packs_written += atomic_load(&counts->packs_data) + atomic_load(&counts->packs_metadata);
-    s->bytes_written += atomic_load(&counts->bytes_stored) + atomic_load(&counts->bytes_indexed);
+    s->bytes_written +=
+        atomic_load(&counts->bytes_stored) + atomic_load(&counts->bytes_indexed) + parity;
 }
 
 /** Has the storage no more space?  Then what needs none can still be done. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/parallel.h"
+#include "engine/parity_site.h"
 #include "engine/prune_internal.h"
 
 #define REWRITE_ATTEMPTS 10
@@ -124,22 +125,15 @@ check_list_is_there(const struct prune_round *round, struct vv_error *err)
                : rc;
 }
 
-/** P6, one pack with its parity, which is nothing without it. */
+/** P6, one pack.  Parity is a hash's, of which there may be more packs: it goes later (P7). */
 static enum vv_rc
 remove_pack(const struct prune_round *round, size_t number, struct vv_error *err)
 {
     struct prune *p = round->p;
-    size_t at = pack_list_find(&round->packs, &round->go[number]);
     char object[PACK_OBJECT_TEXT];
-    char parity[PACK_OBJECT_TEXT + 1] = "parity/";
 
     VV_TRY(check_list_is_there(round, err));
     pack_object_text(&round->go[number], object);
-    memcpy(parity + strlen("parity/"), object + strlen("packs/"),
-           strlen(object) - strlen("packs/") + 1);
-    if (at == round->packs.count || round->items[at].parity > 0) {
-        VV_TRY(remove_object(p, parity, err));
-    }
     VV_TRY(remove_object(p, object, err));
     if (p->progress != NULL) {
         atomic_fetch_add_explicit(&p->progress->files_done, 1, memory_order_relaxed);
@@ -196,7 +190,7 @@ delete_packs(struct prune_round *round, struct vv_error *err)
     for (size_t i = 0; i < round->go_count; i++) {
         size_t at = pack_list_find(&round->packs, &round->go[i]);
         if (at < round->packs.count) {
-            p->s.bytes_deleted += round->packs.items[at].size + round->items[at].parity;
+            p->s.bytes_deleted += round->packs.items[at].size;
             p->s.packs_dead += round->go_dead[i];
             p->s.packs_emptied += !round->go_dead[i];
         }
@@ -209,12 +203,14 @@ prune_finish(struct prune_round *round, struct vv_error *err)
 {
     struct prune *p = round->p;
     uint64_t old_index;
+    uint64_t parity;
     size_t retired = 0;
 
     keep_damaged(round);
     VV_TRY(publish_index(round, &old_index, err));
     if (p->options->dry_run) {
-        p->s.bytes_deleted += old_index;
+        VV_TRY(parity_site_would_sweep(p->repo, round->go, round->go_count, &parity, err));
+        p->s.bytes_deleted += old_index + parity;
         return delete_packs(round, err);
     }
     VV_TRY(writer_session_commit(round->session, vv_span(NULL, 0), 0, err)); /* I1 */

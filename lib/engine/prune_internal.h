@@ -20,7 +20,6 @@ struct prune_pack {
     uint64_t stays;      /* bytes that are worth keeping, about */
     uint64_t live_bytes; /* plaintext of chunks counted here */
     uint64_t live_chunks;
-    uint64_t parity; /* size of its side object */
     uint8_t class;
     bool named;   /* an index record, or its own directory, tells what it holds */
     bool indexed; /* a segment names it */

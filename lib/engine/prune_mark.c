@@ -204,20 +204,10 @@ find_name(const struct pack_name *sorted, size_t count, const struct pack_name *
 static enum vv_rc
 fill_items(struct prune_round *round, struct vv_error *err)
 {
-    struct pack_list parity = {0};
-
     round->items = vv_alloc_array(round->packs.count + 1, sizeof(*round->items));
     if (round->items == NULL) {
         return vv_error_nomem(err);
     }
-    VV_TRY(pack_list_read_parity(round->p->repo, &parity, err));
-    for (size_t i = 0; i < parity.count; i++) {
-        size_t at = pack_list_find(&round->packs, &parity.items[i].name);
-        if (at < round->packs.count) {
-            round->items[at].parity = parity.items[i].size;
-        }
-    }
-    pack_list_release(&parity);
     for (size_t i = 0; i < round->packs.count; i++) {
         const struct pack_name *name = &round->packs.items[i].name;
         round->items[i].condemned = condemned_contains(&round->condemned, name);

@@ -102,6 +102,15 @@ compute(uint8_t *image, uint64_t size, size_t shard_len, uint8_t *scratch, uint8
     }
 }
 
+uint64_t
+parity_object_size(uint64_t pack_size)
+{
+    size_t shard_len = shard_len_of(pack_size);
+
+    return 2 * (uint64_t)table_len_of(stripes_of(shard_len)) + PARITY_CODE * (uint64_t)shard_len +
+           TAIL_LEN;
+}
+
 enum vv_rc
 parity_object_encode(struct vv_span image, const struct vv_id *hash, const struct vv_uuid *repo,
                      struct vv_buf *out, struct vv_error *err)
@@ -116,7 +125,7 @@ parity_object_encode(struct vv_span image, const struct vv_id *hash, const struc
     if (image.len == 0 || image.len > LIMIT_PACK) {
         return vv_error_set(err, VV_EUSAGE, "no parity for a pack of %zu bytes", image.len);
     }
-    VV_TRY(vv_buf_reserve(out, 2 * table_len + code_len + TAIL_LEN, err));
+    VV_TRY(vv_buf_reserve(out, (size_t)parity_object_size(image.len), err));
     scratch = vv_alloc((size_t)PARITY_SHARDS * PARITY_STRIPE);
     if (scratch == NULL) {
         return vv_error_nomem(err);

@@ -35,6 +35,8 @@ struct parity_object {
     bool whole;               /* nothing about the object is damaged */
 };
 
+/** parity_object_size(pack_size): of the parity of such a pack, of 1 byte to LIMIT_PACK. */
+uint64_t parity_object_size(uint64_t pack_size);
 /** parity_object_encode(image, hash, repo, out, err): the parity of a pack, ${image}, of 1 byte to
  *  LIMIT_PACK, whose SHA-256 is ${hash}.  Appends to ${out}, which is empty. */
 MUST_CHECK enum vv_rc parity_object_encode(struct vv_span image, const struct vv_id *hash,

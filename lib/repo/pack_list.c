@@ -42,8 +42,8 @@ pack_list_release(struct pack_list *l)
     memset(l, 0, sizeof(*l));
 }
 
-static enum vv_rc
-read_directory(struct repo *r, const char *directory, struct pack_list *ret, struct vv_error *err)
+enum vv_rc
+pack_list_read(struct repo *r, struct pack_list *ret, struct vv_error *err)
 {
     VV_CLEANUP(vv_freep)
     struct shard_list *shards = vv_alloc_array(STORAGE_SHARDS, sizeof(*shards));
@@ -57,7 +57,7 @@ read_directory(struct repo *r, const char *directory, struct pack_list *ret, str
         shards[i] = (struct shard_list){.items = &items, .number = (uint8_t)i};
         ctxs[i] = &shards[i];
     }
-    VV_TRY(storage_list_each_shard(repo_storage(r), directory, add_item, ctxs, err));
+    VV_TRY(storage_list_each_shard(repo_storage(r), "packs", add_item, ctxs, err));
     VV_TRY(vv_buf_check(&items, err));
     ret->count = items.len / sizeof(*ret->items);
     ret->items = (struct pack_list_item *)(void *)TAKE(items.data);
@@ -65,18 +65,6 @@ read_directory(struct repo *r, const char *directory, struct pack_list *ret, str
         qsort(ret->items, ret->count, sizeof(*ret->items), compare_items);
     }
     return VV_OK;
-}
-
-enum vv_rc
-pack_list_read(struct repo *r, struct pack_list *ret, struct vv_error *err)
-{
-    return read_directory(r, "packs", ret, err);
-}
-
-enum vv_rc
-pack_list_read_parity(struct repo *r, struct pack_list *ret, struct vv_error *err)
-{
-    return read_directory(r, "parity", ret, err);
 }
 
 size_t

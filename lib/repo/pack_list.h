@@ -15,9 +15,6 @@ struct pack_list {
 };
 void pack_list_release(struct pack_list *l);
 MUST_CHECK enum vv_rc pack_list_read(struct repo *r, struct pack_list *ret, struct vv_error *err);
-/** pack_list_read_parity(r, ret, err): the same of parity/, whose objects bear the names of packs. */
-MUST_CHECK enum vv_rc pack_list_read_parity(struct repo *r, struct pack_list *ret,
-                                            struct vv_error *err);
 /** pack_list_find(l, name): its place, or l->count. */
 size_t pack_list_find(const struct pack_list *l, const struct pack_name *name);
 

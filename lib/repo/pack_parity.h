@@ -57,6 +57,9 @@ struct parity_counts {
 };
 MUST_CHECK enum vv_rc parity_writer_new(struct repo *r, struct parity_writer **ret,
                                         struct vv_error *err);
+/** parity_writer_dry_run(w): from now on objects are counted as if they were stored, and are not even
+ *  computed. */
+void parity_writer_dry_run(struct parity_writer *w);
 /** parity_writer_add(w, hash, image): compute and hand over; ${image} is not used afterwards.
  *  Waits while the thread is far behind.  Thread-safe. */
 void parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_span image);

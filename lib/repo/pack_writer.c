@@ -42,11 +42,12 @@ pack_writer_new(struct repo *r, struct writer_session *s, struct chunk_index *x,
         VV_TRY(pack_uploaders_start(w, uploaders, err));
         w->images_max += far ? uploaders : 1; /* one is filled while two are published */
     }
-    if (!o->dry_run) {
-        VV_TRY(parity_wanted(r, &parity, err));
-    }
+    VV_TRY(parity_wanted(r, &parity, err));
     if (parity) {
         VV_TRY(parity_writer_new(r, &w->parity, err));
+    }
+    if (parity && o->dry_run) {
+        parity_writer_dry_run(w->parity);
     }
     VV_TRY(claim_table_new(repo_temp_dir(r), &w->claims, err));
     VV_TRY(index_writer_new(r, s != NULL ? writer_session_client(s) : NULL, &w->index_writer, err));
@@ -93,6 +94,16 @@ const struct pack_writer_counts *
 pack_writer_counts(const struct pack_writer *w)
 {
     return &w->counts;
+}
+
+uint64_t
+pack_writer_parity_bytes(struct pack_writer *w)
+{
+    if (w->parity == NULL) {
+        return 0;
+    }
+    parity_writer_wait(w->parity);
+    return parity_writer_counts(w->parity).bytes;
 }
 
 unsigned

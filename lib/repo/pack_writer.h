@@ -66,6 +66,9 @@ MUST_CHECK enum vv_rc pack_writer_new(struct repo *r, struct writer_session *s,
 void pack_writer_free(struct pack_writer *w);
 VV_DEFINE_CLEANUP(struct pack_writer, pack_writer_free);
 const struct pack_writer_counts *pack_writer_counts(const struct pack_writer *w);
+/** pack_writer_parity_bytes(w): sizes of the parity objects of the packs published so far; waits until
+ *  these are stored.  What could not be stored does not count. */
+uint64_t pack_writer_parity_bytes(struct pack_writer *w);
 
 /** pack_writer_flush(w, err): publish all open packs (after every builder was flushed), then all
  * index records.  May be followed by more chunks.  VV_EUSAGE if a claimed chunk is in no pack yet

@@ -17,6 +17,7 @@ struct parcel {
 
 struct parity_writer {
     struct repo *repo;
+    bool dry_run; /* set before anything is added */
     struct vv_queue *queue;
     struct vv_thread thread;
     struct vv_mutex lock; /* guards all below */
@@ -106,6 +107,21 @@ parity_writer_free(struct parity_writer *w)
     vv_free(w);
 }
 
+void
+parity_writer_dry_run(struct parity_writer *w)
+{
+    w->dry_run = true;
+}
+
+static void
+count_only(struct parity_writer *w, uint64_t pack_size)
+{
+    vv_mutex_lock(&w->lock);
+    w->counts.objects++;
+    w->counts.bytes += parity_object_size(pack_size);
+    vv_mutex_unlock(&w->lock);
+}
+
 /** Hand a finished object over; it is the queue's then. */
 static enum vv_rc
 hand_over(struct parity_writer *w, const struct vv_id *hash, struct vv_buf *object,
@@ -135,8 +151,13 @@ parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_s
 {
     VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
     struct vv_error err = {0};
-    enum vv_rc rc = parity_object_encode(image, hash, repo_id(w->repo), &object, &err);
+    enum vv_rc rc;
 
+    if (w->dry_run) {
+        count_only(w, image.len);
+        return;
+    }
+    rc = parity_object_encode(image, hash, repo_id(w->repo), &object, &err);
     if (rc == VV_OK) {
         rc = hand_over(w, hash, &object, &err);
     }

@@ -134,7 +134,18 @@ mapfile -t older < <(python3 -c 'import json
 for s in json.load(open("list.json"))["snapshots"][:-1]:
     print(s["id"])')
 assert_exit 0 varve --quiet forget --grace 0 "${older[@]}"
+# bytes: what prune tells about.
+bytes()
+{
+    echo $(($(object_bytes packs) + $(object_bytes index) + $(object_bytes parity)))
+}
+before=$(bytes)
+assert_exit 0 varve --json prune --grace 0 --max-waste 0 --dry-run >told.json
+assert_eq "$(bytes)" "$before" 'a dry run writes nothing'
 assert_exit 0 varve --json prune --grace 0 --max-waste 0 >pruned.json
+assert_eq "$(json pruned.json 'd["bytes_deleted"], d["bytes_written"]')" \
+    "$(json told.json 'd["bytes_deleted"], d["bytes_written"]')" 'as foretold'
+assert_eq "$((before - $(bytes)))" "$(json pruned.json 'd["bytes_freed"]')" 'as told'
 assert_eq "$(json pruned.json 'd["packs_dead"] + d["packs_emptied"] > 0')" true
 assert_exit 0 varve --json parity status >status
 assert_eq "$(json status 'd["orphans"]')" 0

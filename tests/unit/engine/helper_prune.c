@@ -149,6 +149,7 @@ pw_bytes(struct prune_world *w)
     uint64_t bytes = 0;
 
     pw_must(w, storage_list_shards(w->b.memory, "packs", add_size, &bytes, &w->err));
+    pw_must(w, storage_list_shards(w->b.memory, "parity", add_size, &bytes, &w->err));
     pw_must(w, storage_list(w->b.memory, "index", add_size, &bytes, &w->err));
     return bytes;
 }

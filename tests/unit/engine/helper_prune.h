@@ -38,7 +38,7 @@ enum vv_rc pw_run(struct prune_world *w);
 void pw_prune(struct prune_world *w);
 /** pw_sound(w): verifies with all data and finds nothing; returns the number of snapshots. */
 size_t pw_sound(struct prune_world *w);
-/** pw_bytes(w): sizes of all packs and index segments. */
+/** pw_bytes(w): sizes of all packs, their parity and index segments. */
 uint64_t pw_bytes(struct prune_world *w);
 size_t pw_count(struct prune_world *w, const char *directory);
 #define pw_must(w, call)                                                                           \

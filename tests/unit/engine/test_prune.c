@@ -5,7 +5,6 @@
 
 #include "core/alloc.h"
 #include "engine/helper_prune.h"
-#include "engine/parity_site.h"
 #include "repo/bury.h"
 #include "repo/key_roles.h"
 #include "repo/open_sessions.h"
@@ -497,22 +496,6 @@ prune__buries_what_was_forgotten_twice_once(void **state)
     assert_int_equal(pw_sound(&w), 5);
 }
 
-static void
-prune__dry_run_writes_no_parity_either(void **state)
-{
-    struct parity_summary parity;
-    size_t objects;
-
-    (void)state;
-    pw_must(&w, parity_site_add(w.admin, NULL, &parity, &w.err));
-    pw_forget(&w, 0, 2);
-    objects = bw_objects(&w.b);
-    w.options.dry_run = true;
-    pw_prune(&w);
-    assert_true(w.s.packs_written > 0);
-    assert_int_equal(bw_objects(&w.b), objects);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -533,7 +516,6 @@ main(void)
         CASE(prune__packs_that_are_needed_are_missed),
         CASE(prune__deletes_nothing_once_its_list_is_gone),
         CASE(prune__buries_what_was_forgotten_twice_once),
-        CASE(prune__dry_run_writes_no_parity_either),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

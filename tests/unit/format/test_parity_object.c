@@ -54,6 +54,7 @@ admit(struct patient *p, size_t len, uint64_t seed)
     assert_int_equal(parity_object_decode(vv_buf_span(&p->object), &sample_repository, &p->o, NULL),
                      VV_OK);
     assert_true(p->o.whole);
+    assert_int_equal(p->object.len, parity_object_size(len));
 }
 
 static void

@@ -186,15 +186,12 @@ run_rounds(struct prune *p, struct vv_error *err)
     while (more && !waits && p->s.rounds < ROUNDS_MAX) {
         struct prune_round round = {.p = p,
                                     .space = p->options->dry_run ? UINT64_MAX : prune_space(p)};
-        uint64_t copied = p->s.bytes_copied;
         uint64_t deleted = p->s.bytes_deleted;
         enum vv_rc rc;
         p->s.rounds++;
         rc = run_round(&round, &waits, err);
         round.overtaken = round.overtaken || (round.session != NULL &&
                                               writer_session_was_fenced(round.session, &rc, err));
-        copied = p->s.bytes_copied - copied;
-        p->budget_left -= copied < p->budget_left ? copied : p->budget_left;
         more = round.more && p->s.bytes_deleted > deleted && !p->options->dry_run;
         if (rc != VV_OK) {
             end_failed(&round);

@@ -64,7 +64,7 @@ enum prune_phase {
 struct prune_options {
     bool dry_run;     /* nothing is written, in the repository or the state directory */
     double max_waste; /* packs of which at most this part (0 to 1) is dead stay as they are */
-    uint64_t budget;  /* bytes to be copied at most; UINT64_MAX: no limit */
+    uint64_t budget;  /* stored bytes to be copied at most, about; UINT64_MAX: no limit */
     int64_t grace_ns; /* a forget's grace is at most that; INT64_MAX: as it says itself */
     uint64_t wait_ns; /* patience with open sessions (P3) */
     bool fence;       /* open sessions are fenced at once */

@@ -23,7 +23,7 @@ struct choosing {
     struct candidate *order; /* that hold something live, most waste for its size first */
     size_t order_count;
     uint64_t waste; /* dead bytes in them */
-    uint64_t room;  /* bytes that may still be copied in this round */
+    uint64_t room;  /* stored bytes that may still be copied in this round, within the budget */
 };
 
 /* --- I2 --------------------------------------------------------------------------------------- */
@@ -149,19 +149,22 @@ take_live(struct choosing *c, size_t pack, struct vv_error *err)
 {
     struct prune_round *round = c->round;
     struct prune_pack *item = &round->items[pack];
+    uint64_t *budget = &round->p->budget_left;
     bool is_allowed;
 
     if (item->victim || item->suspect) { /* a suspect one waits for repair */
         return VV_OK;
     }
     if (item->stays > c->room || c->room == 0) { /* however little stays, it is copied */
-        round->more = round->more || item->stays <= round->p->budget_left;
+        bool affordable = item->stays <= *budget && *budget > 0; /* it is space that lacks */
+        round->more = round->more || affordable;
         return VV_OK;
     }
     VV_TRY(is_free(c, pack, &is_allowed, err));
     if (is_allowed) {
         take(round, pack);
         c->room -= item->stays;
+        *budget -= item->stays;
         c->waste -= waste_of(round, pack);
     }
     return VV_OK;

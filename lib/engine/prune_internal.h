@@ -45,9 +45,9 @@ struct prune {
     struct live_chunks *live;
     struct vv_buf records; /* ids of record chunks worth keeping (record_chunks.h) */
     double moved_dead;     /* blocks of which at most this part is dead move as they are */
-    uint64_t budget_left;
-    uint64_t reserve; /* size of the reserve that was dropped; 0: none was */
-    unsigned steps;   /* nodes read since the index was let go of */
+    uint64_t budget_left;  /* less what stays of the packs that were chosen so far */
+    uint64_t reserve;      /* size of the reserve that was dropped; 0: none was */
+    unsigned steps;        /* nodes read since the index was let go of */
 };
 
 /** One session's work. */

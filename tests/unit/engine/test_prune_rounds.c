@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prune in several rounds, where space is scarce: they share one budget, in stored bytes. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/helper_prune.h"
+
+#define SNAPSHOTS 6u
+#define TEXT_BYTES 400000u    /* compresses well */
+#define SPACE_KEPT (8u << 20) /* as prune does, for the index, lists and slots */
+/* What stays of the three packs of data that are partly waste takes 100 KiB, 100 KiB and 217 KiB, and
+ * of trees next to nothing. */
+#define ROOM (230u << 10)   /* in each round */
+#define BUDGET (450u << 10) /* all of it, and not in plaintext */
+#define BUDGET_TWO (300u << 10)
+
+static struct prune_world w;
+static struct storage_ops scarce;
+
+static enum vv_rc
+tell_space(struct storage *s, uint64_t *ret_free, uint64_t *ret_total, struct vv_error *err)
+{
+    (void)s;
+    (void)err;
+    *ret_free = SPACE_KEPT + ROOM;
+    *ret_total = 1u << 30;
+    return VV_OK;
+}
+
+/** From now on there is room for little in each round. */
+static void
+make_scarce(void)
+{
+    scarce = *w.b.memory->ops;
+    scarce.space = tell_space;
+    w.b.memory->ops = &scarce;
+}
+
+/** A text that stays, of its own for each ${n}. */
+static void
+add_text(unsigned n)
+{
+    static char text[TEXT_BYTES + 64];
+    char name[32];
+    size_t at = 0;
+
+    for (unsigned i = 0; at < TEXT_BYTES; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "order %u of customer %u\n", i, n);
+    }
+    (void)snprintf(name, sizeof(name), "text-%u", n);
+    bw_text(&w.b, name, text, false);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    pw_begin(&w, 0);
+    for (unsigned n = 0; n < SNAPSHOTS; n++) {
+        add_text(n);
+        pw_backup(&w, n);
+    }
+    pw_reopen(&w);
+    pw_forget(&w, 0, 2);
+    w.options.budget = BUDGET;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    pw_end(&w);
+    return 0;
+}
+
+static void
+prune__takes_as_much_in_several_rounds_as_in_one(void **state)
+{
+    struct storage *saved;
+    uint64_t emptied;
+
+    (void)state;
+    pw_save(&w, &saved);
+    pw_restore(&w, saved);
+    pw_prune(&w);
+    emptied = w.s.packs_emptied;
+    assert_true(emptied >= 3);
+    assert_true(w.s.bytes_copied > BUDGET); /* in plaintext */
+    pw_restore(&w, saved);
+    make_scarce();
+    pw_prune(&w);
+    assert_true(w.s.rounds > 1);
+    assert_int_equal(w.s.packs_emptied, emptied);
+    assert_int_equal(pw_sound(&w), SNAPSHOTS / 2);
+    storage_free(saved);
+}
+
+/* Another round finds no more budget than the first one left. */
+static void
+prune__that_has_spent_its_budget_is_done(void **state)
+{
+    (void)state;
+    w.options.budget = BUDGET_TWO;
+    pw_prune(&w);
+    assert_true(w.s.packs_emptied >= 2 && w.s.bytes_waste > 0);
+    assert_int_equal(w.s.rounds, 1);
+    assert_int_equal(bw_heard_count(&w.b, "space-scarce"), 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(prune__takes_as_much_in_several_rounds_as_in_one),
+        CASE(prune__that_has_spent_its_budget_is_done),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -16,8 +16,8 @@
  *     instances; full names never recur;
  * A3  packs that no readable index segment names are read whole and given a record;
  * A4  snapshot records that are in no slot come back from the copies in metadata packs, in the slot
- *     of this run: if a certified client signed them, no grave or fence names them, their client has
- *     no other record of that number, and all they need is there;
+ *     of this run: if a certified client signed them, no grave and no fence that can be read names
+ *     them, their client has no other record of that number, and all they need is there;
  * A5  instances that are damaged are made suspect, so that readers try them last and writers store
  *     their chunks again; then chunks that are still lost are read again from the files of this host,
  *     wherever these still have the wanted content;

@@ -51,6 +51,16 @@ MUST_CHECK enum vv_rc repair_mix(struct repair *x, const struct vv_id *hash,
                                  struct chunk_reader *chunks, const struct vv_buf *theirs,
                                  struct vv_buf *image, bool *ret_good, struct vv_error *err);
 
+/** repair_is_out(x, admin, packs, hash, snapshot, ret, err): is ${snapshot} in a grave, or was the session
+ *  that wrote its record into the pack ${hash}, with instances in ${packs}, fenced or buried?  What is
+ *  damaged for good is taken for no fence: a slot like that may as well have held the record, and then
+ *  this is all that is left of it; a record that comes back for nothing is a whole snapshot that somebody
+ *  can forget.  What may be read another time ends the run. */
+MUST_CHECK enum vv_rc repair_is_out(struct repair *x, const struct admin_records *admin,
+                                    const struct pack_names *packs, const struct vv_id *hash,
+                                    const struct vv_uuid *snapshot, bool *ret,
+                                    struct vv_error *err);
+
 /** The steps, in this order. */
 MUST_CHECK enum vv_rc repair_objects(struct repair *x, struct vv_error *err);
 MUST_CHECK enum vv_rc repair_read_packs(struct repair *x, struct vv_error *err);

@@ -187,35 +187,6 @@ is_taken(const struct recovery *v, const struct snapshot *s, bool *ret_other)
     return false;
 }
 
-/** Was the session that wrote the copy fenced, or is all of it buried? */
-static bool
-session_is_out(struct recovery *v, const struct pack_name *pack, const struct snapshot *s)
-{
-    struct repo *r = v->x->repo;
-    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
-    uint8_t bytes[PACK_HEADER_LEN];
-    struct pack_header header;
-    struct slot slot;
-    char name[PACK_OBJECT_TEXT];
-    char session[VV_UUID_TEXT];
-    size_t got = 0;
-
-    pack_object_text(pack, name);
-    if (storage_read(repo_storage(r), name, 0, bytes, sizeof(bytes), &got, NULL) != VV_OK ||
-        got != sizeof(bytes) || pack_header_decode(bytes, repo_id(r), &header, NULL) != VV_OK) {
-        return admin_buried(&v->list.admin, &s->session, &s->id);
-    }
-    if (admin_buried(&v->list.admin, &header.session, &s->id)) {
-        return true;
-    }
-    vv_uuid_text(&header.session, session);
-    (void)snprintf(name, sizeof(name), "snapshots/%s", session);
-    return storage_read_all(repo_storage(r), name, LIMIT_SLOT, &object, NULL) == VV_OK &&
-           slot_decode(vv_buf_span(&object), repo_id(r), &slot, NULL) == VV_OK &&
-           slot.status == SLOT_FENCE &&
-           keyring_admin_verify_object(repo_keyring(r), vv_buf_span(&object));
-}
-
 struct closure_check {
     struct recovery *v;
     struct id_table seen;
@@ -295,16 +266,20 @@ judge(struct recovery *v, const struct copy *c, const struct snapshot *s, struct
       struct vv_error *err)
 {
     bool other = false;
+    bool out;
     bool complete;
 
     if (is_listed(v->list.snapshots, v->list.count, s, &other) ||
         is_listed(v->list.forgotten, v->list.forgotten_count, s, &other) ||
-        is_taken(v, s, &other) || admin_revoked(&v->list.admin, &s->client, s->sequence) ||
-        session_is_out(v, &c->pack, s)) {
+        is_taken(v, s, &other) || admin_revoked(&v->list.admin, &s->client, s->sequence)) {
         return VV_OK;
     }
     if (other) {
         return VV_OK; /* a run that died; its number was given again */
+    }
+    VV_TRY(repair_is_out(v->x, &v->list.admin, &v->packs, &c->pack.hash, &s->id, &out, err));
+    if (out) {
+        return VV_OK;
     }
     if (writer_session_condemned(v->session)->lists +
             writer_session_condemned(v->session)->damaged >

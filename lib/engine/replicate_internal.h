@@ -126,10 +126,9 @@ struct batch {
     size_t chosen_count;
     const struct snapshot **present; /* those that are there already */
     size_t present_count;
-    bool
-        complete; /* what those need is looked at again: the site's index may have lost something */
-    bool lacking; /* it has: something they need */
-    bool more;    /* there are others to be done after this batch */
+    bool complete; /* what those need is looked at again: the index there may lack something */
+    bool lacking;  /* it does: something they need */
+    bool more;     /* there are others to be done after this batch */
     struct writer_session *session;
     struct site_catalog site;
     struct source_catalog source;

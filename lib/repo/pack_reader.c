@@ -207,8 +207,9 @@ enum vv_rc
 pack_read_block(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
                 struct vv_error *err)
 {
-    struct block_target target = {.plain = out, .frame = &p->frame};
+    struct block_target target = {.frame = &p->frame};
 
+    target.plain = out;
     return read_to(p, loc, &target, err);
 }
 
@@ -216,8 +217,9 @@ enum vv_rc
 pack_read_content(struct pack_reader *p, const struct chunk_location *loc, uint8_t *out,
                   struct vv_buf *frame, struct block_proof *ret_proof, struct vv_error *err)
 {
-    struct block_target target = {.plain = out, .frame = frame, .proof = ret_proof};
+    struct block_target target = {.frame = frame, .proof = ret_proof};
 
+    target.plain = out;
     return read_to(p, loc, &target, err);
 }
 
@@ -251,8 +253,9 @@ enum vv_rc
 pack_read_block_from(struct pack_reader *p, struct vv_span image, const struct chunk_location *loc,
                      uint8_t *out, struct vv_error *err)
 {
-    struct block_target target = {.plain = out, .frame = &p->frame};
+    struct block_target target = {.frame = &p->frame};
 
+    target.plain = out;
     if (loc->block_stored < PACK_TAG_LEN || loc->block_plain > LIMIT_BLOCK_PLAIN ||
         loc->block_offset > image.len || loc->block_stored > image.len - loc->block_offset) {
         return vv_error_set(err, VV_ECORRUPT, "a block of impossible size");

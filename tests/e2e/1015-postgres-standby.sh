@@ -46,7 +46,12 @@ began=$(tail -n 1 orders | cut -d' ' -f3)
     done
 ) &
 churn=$!
-assert_exit 0 varve backup --limit 8M "$(pg_url db)" >/dev/null
+# The server reads a page twice before it calls its checksum wrong; on a busy machine both may be halves of
+# one write.  Not a second time.
+if ! varve backup --limit 8M "$(pg_url db)" >/dev/null 2>said; then
+    assert_grep 'the server found pages with wrong checksums' said
+    assert_exit 0 varve backup --limit 8M "$(pg_url db)" >/dev/null
+fi
 kill "$churn" 2>/dev/null || true
 wait "$churn" || true
 restored primary orders "$began"

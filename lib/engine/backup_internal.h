@@ -123,8 +123,9 @@ struct backup {
     struct vv_cond finished; /* a window or segment is done, or a window was released */
     struct window *todo_first;
     struct window *todo_last;
-    struct segment *segments; /* waiting segments */
-    unsigned idle;            /* workers waiting */
+    struct segment *segments; /* waiting segments, the oldest first: at most idle + helping */
+    unsigned idle;            /* workers that wait for something to do */
+    unsigned helping;         /* workers at a segment that was offered */
     uint64_t in_flight_bytes; /* in those windows */
     unsigned in_flight;       /* windows between walk and tree */
     unsigned in_flight_limit;
@@ -235,7 +236,8 @@ void pool_release_window(struct backup *b, struct window *w);
 MUST_CHECK bool pool_take(struct backup *b, struct window **ret_window,
                           struct segment **ret_segment);
 void pool_window_done(struct backup *b, struct window *w);
-/** pool_offer_segment(b, s): let an idle worker have it; false: nobody is idle, do it yourself. */
+/** pool_offer_segment(b, s): let a worker have it that is idle or will soon be; false: there is none,
+ *  do it yourself. */
 MUST_CHECK bool pool_offer_segment(struct backup *b, struct segment *s);
 void pool_segment_done(struct backup *b, struct segment *s);
 /** pool_is_segment_done(b, s): has whoever took it ended? */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The pool that joins walk, workers and tree.  Windows: walk -> todo -> worker -> done -> tree (in
- * order) -> spare.  Segments of large files are offered to idle workers only, so their owner never
- * waits for a place in a queue, and nothing can deadlock: every wait is for somebody who is
- * working.
+ * order) -> spare.  Segments of large files are offered to workers that are idle, or at such a segment
+ * now and find the next one when they are done; their owner never waits for a place in a queue, and takes
+ * back what nobody has begun.  So nothing can deadlock: every wait is for somebody who is working.
  */
 
 #include <string.h>
@@ -188,6 +188,7 @@ pool_take(struct backup *b, struct window **ret_window, struct segment **ret_seg
         if (b->segments != NULL) {
             *ret_segment = b->segments;
             b->segments = b->segments->next;
+            b->helping++;
             got = true;
         } else if (b->todo_first != NULL) {
             *ret_window = b->todo_first;
@@ -218,13 +219,19 @@ pool_window_done(struct backup *b, struct window *w)
 bool
 pool_offer_segment(struct backup *b, struct segment *s)
 {
+    struct segment **end = &b->segments;
+    unsigned waiting = 0;
     bool taken = false;
 
     vv_mutex_lock(&b->lock);
-    if (b->idle > 0 && !b->failed) {
+    while (*end != NULL) {
+        end = &(*end)->next;
+        waiting++;
+    }
+    if (waiting < b->idle + b->helping && !b->failed) {
         s->done = false;
-        s->next = b->segments;
-        b->segments = s;
+        s->next = NULL;
+        *end = s;
         taken = true;
         vv_cond_signal(&b->work);
     }
@@ -237,6 +244,7 @@ pool_segment_done(struct backup *b, struct segment *s)
 {
     vv_mutex_lock(&b->lock);
     s->done = true;
+    b->helping--;
     vv_cond_broadcast(&b->finished);
     vv_mutex_unlock(&b->lock);
 }

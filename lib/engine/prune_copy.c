@@ -170,8 +170,8 @@ is_chunk_whole(const struct prune_block *b, const struct pack_chunk *chunks, uin
     return memcmp(b->jobs[number].out, chunks[number].id.b, sizeof(chunks[number].id.b)) == 0;
 }
 
-/** Does every chunk of the decoded block have its id?  (Publishing a block with one that does not
- *  would fail.) */
+/** Does every chunk of the decoded block have its id?  Of a block that moves as it is this is the only
+ *  look at them: before the new pack is published it is compared with what was read (block_proof.h). */
 static bool
 is_whole(const struct prune_block *b, const struct pack_chunk *chunks, uint32_t count)
 {

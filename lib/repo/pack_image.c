@@ -107,20 +107,25 @@ object_len(uint64_t blocks_end, uint64_t blocks, uint64_t chunks)
            chunks * PACK_DIRECTORY_CHUNK + PACK_TAG_LEN + PACK_TAIL_LEN;
 }
 
+uint64_t
+pack_image_room(const struct pack_image_origin *o, const struct block_draft *first)
+{
+    uint64_t needed = PACK_HEADER_LEN + stored_len(first) + PACK_TAIL_LEN;
+    uint64_t usual = o->target + o->target / 4 + ROOM_BEHIND_TARGET;
+
+    return needed < usual ? usual : needed;
+}
+
 enum vv_rc
 pack_image_new(const struct pack_image_origin *o, const struct block_draft *first,
                struct image_memory *memory, struct pack_image **ret, struct vv_error *err)
 {
-    uint64_t needed = PACK_HEADER_LEN + stored_len(first) + PACK_TAIL_LEN;
-    uint64_t usual = o->target + o->target / 4 + ROOM_BEHIND_TARGET;
+    uint64_t needed = pack_image_room(o, first);
     struct pack_image *image = vv_alloc_array(1, sizeof(*image));
     enum vv_rc rc;
 
     if (image == NULL) {
         return vv_error_nomem(err);
-    }
-    if (needed < usual) {
-        needed = usual;
     }
     image->class = o->class;
     image->suite = o->suite;

@@ -28,6 +28,12 @@ same_content(const struct pack_directory *a, const struct pack_directory *b)
     return true;
 }
 
+static bool
+is_empty(const struct check_memory *memory)
+{
+    return memory->frame.data == NULL && memory->plain.data == NULL;
+}
+
 /** Memory to look at an image with: what somebody else has kept, or none yet. */
 static struct check_memory
 borrow_memory(struct pack_writer *w)
@@ -35,7 +41,7 @@ borrow_memory(struct pack_writer *w)
     struct check_memory memory = {0};
 
     vv_mutex_lock(&w->lock);
-    for (unsigned i = 0; i < SPARE_CHECKS && memory.plain.data == NULL; i++) {
+    for (unsigned i = 0; i < SPARE_CHECKS && is_empty(&memory); i++) {
         memory = w->spare_check[i];
         w->spare_check[i] = (struct check_memory){0};
     }
@@ -48,7 +54,7 @@ return_memory(struct pack_writer *w, struct check_memory *memory)
 {
     vv_mutex_lock(&w->lock);
     for (unsigned i = 0; i < SPARE_CHECKS; i++) {
-        if (w->spare_check[i].plain.data == NULL) {
+        if (is_empty(&w->spare_check[i])) {
             w->spare_check[i] = *memory;
             *memory = (struct check_memory){0};
             break;

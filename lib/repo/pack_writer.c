@@ -190,6 +190,29 @@ next_target(const struct pack_writer *w, enum pack_class class)
                                       : target;
 }
 
+/** The smallest kept memory with so much room, so that small packs do not hold on to large ones; the
+ *  smallest of all, to be given back, if none is large enough (P7 counts it).  Lock held. */
+static struct image_memory
+take_spare(struct pack_writer *w, uint64_t room)
+{
+    struct image_memory *best = NULL;
+    struct image_memory ret = {0};
+
+    for (unsigned i = 0; i < SPARE_MEMORIES; i++) {
+        struct image_memory *m = &w->spare[i];
+        bool better = best == NULL || (best->cap < room && m->cap >= room) ||
+                      ((best->cap < room) == (m->cap < room) && m->cap < best->cap);
+        if (m->data != NULL && better) {
+            best = m;
+        }
+    }
+    if (best != NULL) {
+        ret = *best;
+        *best = (struct image_memory){0};
+    }
+    return ret;
+}
+
 /** Lock held. */
 static enum vv_rc
 open_image(struct pack_writer *w, enum pack_class class, const struct block_draft *draft,
@@ -212,10 +235,7 @@ open_image(struct pack_writer *w, enum pack_class class, const struct block_draf
         origin.session = *writer_session_id(w->session);
         origin.client = writer_session_client(w->session)->id;
     }
-    for (unsigned i = 0; i < SPARE_MEMORIES && memory.data == NULL; i++) {
-        memory = w->spare[i];
-        w->spare[i] = (struct image_memory){0};
-    }
+    memory = take_spare(w, pack_image_room(&origin, draft));
     rc = pack_image_new(&origin, draft, &memory, &w->open[class], err);
     vv_free(memory.data); /* it was too small */
     VV_TRY(rc);

@@ -87,6 +87,8 @@ struct block_place {
     uint32_t offset;
 };
 
+/** pack_image_room(o, first): bytes of memory for an image that begins with ${first}. */
+uint64_t pack_image_room(const struct pack_image_origin *o, const struct block_draft *first);
 /** pack_image_new(o, first, memory, ret, err): an image with a header and no blocks, with room for
  *  ${first}.  Takes ${memory} (left empty) if that is large enough. */
 MUST_CHECK enum vv_rc pack_image_new(const struct pack_image_origin *o,

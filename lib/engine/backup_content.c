@@ -94,6 +94,23 @@ free_segment(struct reading *g, struct segment **ret, struct vv_error *err)
     return VV_OK;
 }
 
+/** While somebody is at the oldest waiting segment: do those behind it that nobody has begun. */
+static enum vv_rc
+do_others(struct reading *g, struct vv_error *err)
+{
+    struct backup *b = g->w->b;
+
+    for (unsigned i = g->count; i > 1 && !pool_is_segment_done(b, g->waiting[g->first]); i--) {
+        struct segment *s = g->waiting[(g->first + i - 1) % VV_COUNT(g->waiting)];
+        if (pool_withdraw_segment(b, s)) {
+            enum vv_rc rc = worker_segment(g->w, s, err);
+            s->done = true;
+            VV_TRY(rc);
+        }
+    }
+    return VV_OK;
+}
+
 /** Enter the chunks of the oldest waiting segment into the stream, doing its work if nobody has. */
 static enum vv_rc
 take_back_oldest(struct reading *g, struct vv_error *err)
@@ -101,6 +118,7 @@ take_back_oldest(struct reading *g, struct vv_error *err)
     struct segment *s = g->waiting[g->first];
     enum vv_rc rc = VV_OK;
 
+    VV_TRY(do_others(g, err));
     if (!pool_wait_segment(g->w->b, s)) {
         rc = worker_segment(g->w, s, err);
     }

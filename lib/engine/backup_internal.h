@@ -10,11 +10,13 @@
 
 /* Shared by the files backup*.c, baseline.c, checkpoint.c and parent_*.c. */
 
-#define WINDOW_ITEMS 512u           /* entries in a window at most */
-#define WINDOW_BYTES (4u << 20)     /* file bytes to read in a window, unless one file is larger */
-#define LARGE_FILE (1u << 20)       /* larger files are read segment by segment */
-#define SEGMENT_BYTES (4u << 20)    /* a segment's buffer: no chunk is larger */
-#define SEGMENT_READ (1u << 20)     /* read at once, where chunks are not almost as large */
+#define WINDOW_ITEMS 512u        /* entries in a window at most */
+#define WINDOW_BYTES (4u << 20)  /* file bytes to read in a window, unless one file is larger */
+#define LARGE_FILE (1u << 20)    /* larger files are read segment by segment */
+#define SEGMENT_BYTES (4u << 20) /* a segment's buffer: no chunk is larger */
+/* Read at once, unless chunks are almost as large: more than LARGE_FILE, so that the end of what is no
+ * larger is seen, and whole pages of any database. */
+#define SEGMENT_READ (LARGE_FILE + (64u << 10))
 #define LISTED_BYTES (16u << 20)    /* content behind lists that may wait in an open block */
 #define IN_FLIGHT_BYTES (48u << 20) /* content in windows between walk and tree */
 #define SEGMENT_CHUNKS 512u         /* chunks in a segment at most */
@@ -242,6 +244,8 @@ MUST_CHECK bool pool_offer_segment(struct backup *b, struct segment *s);
 void pool_segment_done(struct backup *b, struct segment *s);
 /** pool_is_segment_done(b, s): has whoever took it ended? */
 bool pool_is_segment_done(struct backup *b, const struct segment *s);
+/** pool_withdraw_segment(b, s): take it back if nobody has begun. */
+bool pool_withdraw_segment(struct backup *b, const struct segment *s);
 /** pool_wait_segment(b, s): until it is done; takes it back if nobody has begun (then false). */
 MUST_CHECK bool pool_wait_segment(struct backup *b, struct segment *s);
 void pool_free(struct backup *b);

@@ -260,19 +260,37 @@ pool_is_segment_done(struct backup *b, const struct segment *s)
     return done;
 }
 
+/** Unlink a segment that nobody has begun.  Lock held. */
+static bool
+withdraw(struct backup *b, const struct segment *s)
+{
+    for (struct segment **at = &b->segments; *at != NULL; at = &(*at)->next) {
+        if (*at == s) {
+            *at = s->next;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+pool_withdraw_segment(struct backup *b, const struct segment *s)
+{
+    bool withdrawn;
+
+    vv_mutex_lock(&b->lock);
+    withdrawn = withdraw(b, s);
+    vv_mutex_unlock(&b->lock);
+    return withdrawn;
+}
+
 bool
 pool_wait_segment(struct backup *b, struct segment *s)
 {
-    bool done = true;
+    bool done;
 
     vv_mutex_lock(&b->lock);
-    for (struct segment **at = &b->segments; *at != NULL; at = &(*at)->next) {
-        if (*at == s) { /* nobody has begun */
-            *at = s->next;
-            done = false;
-            break;
-        }
-    }
+    done = !withdraw(b, s);
     while (done && !s->done) { /* also after a failure: somebody is using its buffer */
         vv_cond_wait(&b->finished, &b->lock);
     }

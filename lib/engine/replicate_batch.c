@@ -271,25 +271,27 @@ hold_back(struct batch *b, struct vv_error *err)
     return VV_OK;
 }
 
-/** R7 found something.  With a key it is known whether snapshots that were visible there were not whole;
- *  what an interrupted run has left there, or a prune has taken away, proves nothing. */
+/** R7 found something: snapshots there were not whole.  Where nobody can tell (without a key, and of
+ *  those that only the destination still has) it is a warning: what an interrupted run has left, or a prune
+ *  has taken away, looks the same. */
 static void
 tell_incomplete(struct batch *b)
 {
     struct vv_events *events = b->d->run->events;
     const char *url = b->d->storage->url;
 
-    if (!b->complete || b->chosen_count > 0 || b->job_count == 0) {
+    if (!b->complete || b->job_count == 0) {
         return;
     }
     if (b->lacking) {
         vv_emit(events, VV_EVENT_PROBLEM, "replica-incomplete", vv_span(NULL, 0),
-                "%zu packs or their index records were missing at '%s'; they are there again",
-                b->job_count, url);
-    } else if (repo_is_keyless(b->d->run->source)) {
+                "packs that snapshots need, or their index records, were missing at '%s'; they are "
+                "there again",
+                url);
+    } else if (b->chosen_count == 0) {
         vv_emit(events, VV_EVENT_WARNING, "replica-unindexed", vv_span(NULL, 0),
-                "packs lay at '%s' that its index did not name; %zu packs are there again, and "
-                "without a key it is not known whether a snapshot needs them",
+                "the index at '%s' did not name packs that lie there; %zu packs or their index "
+                "records are there again, and it is not known whether a snapshot had missed them",
                 url, b->job_count);
     }
 }

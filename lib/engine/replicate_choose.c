@@ -55,14 +55,19 @@ is_visible(const struct admin_records *admin, const struct snapshot *s)
            !admin_revoked(admin, &s->client, s->sequence);
 }
 
+bool
+is_past_undelete(const struct admin_records *admin, const struct snapshot *s)
+{
+    const struct forgotten *f = admin_forgotten(admin, &s->id);
+
+    return admin_buried(admin, &s->session, &s->id) ||
+           admin_revoked(admin, &s->client, s->sequence) || (f != NULL && f->carried_out);
+}
+
 static bool
 is_excluded(const struct exclusion *x, const struct snapshot *s)
 {
-    const struct forgotten *f = admin_forgotten(x->admin, &s->id);
-
-    return id_table_find(&x->buried, &s->hash) != NULL ||
-           admin_buried(x->admin, &s->session, &s->id) ||
-           admin_revoked(x->admin, &s->client, s->sequence) || (f != NULL && f->carried_out);
+    return id_table_find(&x->buried, &s->hash) != NULL || is_past_undelete(x->admin, s);
 }
 
 static bool

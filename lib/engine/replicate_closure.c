@@ -147,7 +147,7 @@ give_up_snapshot(struct batch *b, const struct snapshot *s, struct vv_error *err
     return VV_OK;
 }
 
-/** R7: what those need that are there already, unless they are hidden there by now. */
+/** R7: what those need that are there already, also if an undelete alone shows them again. */
 static enum vv_rc
 collect_present(struct batch *b, struct chunk_index *index, struct there *there,
                 struct chunk_reader *chunks, struct id_table *seen, struct vv_error *err)
@@ -156,7 +156,7 @@ collect_present(struct batch *b, struct chunk_index *index, struct there *there,
 
     for (size_t i = 0; i < b->present_count; i++) {
         struct collecting c = {.b = b, .index = index, .there = there, .seen = seen};
-        if (is_visible(writer_session_admin(b->session), b->present[i])) {
+        if (!is_past_undelete(writer_session_admin(b->session), b->present[i])) {
             VV_TRY(
                 closure_walk(chunks, &b->present[i]->body.root, &ops, &c, b->d->run->cancel, err));
         }

@@ -217,6 +217,8 @@ MUST_CHECK enum vv_rc source_record_load(const struct source_catalog *c,
 MUST_CHECK enum vv_rc choose_records(struct batch *b, struct vv_error *err);
 /** is_visible(admin, s): neither buried nor forgotten nor of a revoked client, by these records. */
 bool is_visible(const struct admin_records *admin, const struct snapshot *s);
+/** is_past_undelete(admin, s): gone for good, so that nobody cares any more for what it needs. */
+bool is_past_undelete(const struct admin_records *admin, const struct snapshot *s);
 /** check_shrunken(d, scan, err): VV_EREFUSED if too much is gone; note_source(d, scan, err). */
 MUST_CHECK enum vv_rc check_shrunken(struct destination *d, const struct record_scan *scan,
                                      struct vv_error *err);

@@ -280,3 +280,19 @@ rw_count(struct storage *st, const char *directory)
     assert_int_equal(storage_list(st, directory, count_one, &count, NULL), VV_OK);
     return count;
 }
+
+void
+rw_lose_index(struct replicate_world *w)
+{
+    struct repo *site = rw_open(w, w->memory, KEYLESS);
+    struct name_list segments;
+
+    rw_must(w, repo_list(site, "index", &segments, &w->err));
+    for (size_t i = 0; i < segments.count; i++) {
+        char name[6 + 65] = "index/";
+        memcpy(name + 6, segments.names[i], 65);
+        rw_must(w, storage_memory_poke(w->memory, name, vv_span(NULL, 0), &w->err));
+    }
+    name_list_release(&segments);
+    repo_free(site);
+}

@@ -74,6 +74,8 @@ size_t rw_packs(struct storage *st, struct pack_name *ret, size_t room);
 /** rw_poke_pack(st, name, bytes to keep, flip): cut a pack short or change a byte of it; both 0:
  *  drop it. */
 void rw_damage_pack(struct storage *st, const struct pack_name *name, size_t keep, bool flip);
+/** rw_lose_index(w): the segments of the site are there, and empty. */
+void rw_lose_index(struct replicate_world *w);
 /** rw_names(st, directory): how many objects are in it. */
 size_t rw_count(struct storage *st, const char *directory);
 

@@ -262,9 +262,60 @@ pack_that_was_pruned_and_lies_there_again__is_no_alarm(void **state)
         rw_must_run(&w, (enum with_key)how);
         assert_int_equal(w.ear.problems, 0);
         assert_int_equal(w.to.summary.packs_adopted, 1);
-        assert_int_equal(rw_told(&w, "replica-unindexed"), how == KEYLESS);
+        assert_int_equal(rw_told(&w, "replica-unindexed"), 1);
         assert_int_equal(rw_sound(&w, w.memory), 1);
     }
+}
+
+static void
+lost_index__is_told_although_something_new_comes(void **state)
+{
+    struct pack_name packs[64];
+    size_t before;
+
+    (void)state;
+    for (int how = KEYLESS; how <= WITH_KEY; how++) {
+        rw_new_site(&w);
+        rw_must_run(&w, (enum with_key)how);
+        before = rw_sound(&w, w.memory);
+        rw_lose_index(&w);
+        (void)rw_packs(w.memory, packs, 64);
+        rw_damage_pack(w.memory, &packs[0], 0, false);
+        rw_backup(&w, 10 + (unsigned)how);
+        rw_must_run(&w, (enum with_key)how);
+        assert_int_equal(rw_told(&w, "replica-incomplete"), 1);
+        assert_int_equal(rw_sound(&w, w.memory), before + 1);
+    }
+}
+
+/** Until its grace is over somebody may want it back. */
+static void
+forgotten_there_in_grace__is_made_whole(void **state)
+{
+    struct pack_name packs[64];
+    struct snapshot_list l = {0};
+    struct vv_uuid forget;
+    struct repo *admin;
+    size_t all;
+    size_t count;
+
+    (void)state;
+    rw_must_run(&w, WITH_KEY);
+    all = rw_sound(&w, w.memory);
+    admin = rw_open(&w, w.memory, WITH_KEY);
+    rw_must(&w, snapshot_list_read(admin, &l, &w.err));
+    rw_must(&w, forget_publish(admin, &l.snapshots[0].id, 1, INT64_C(86400) * 1000000000, &forget,
+                               &w.err));
+    rw_lose_index(&w);
+    count = rw_packs(w.memory, packs, 64);
+    for (size_t i = 0; i < count; i++) {
+        rw_damage_pack(w.memory, &packs[i], 0, false);
+    }
+    rw_must_run(&w, WITH_KEY);
+    rw_must(&w, forget_end(admin, &forget, FORGET_CANCELLED, &w.err));
+    snapshot_list_release(&l);
+    repo_free(admin);
+    assert_int_equal(rw_sound(&w, w.memory), all);
 }
 
 static int
@@ -301,6 +352,9 @@ main(void)
             pack_that_is_lost_before_it_is_read_back__is_told_and_healed, setup, teardown),
         cmocka_unit_test_setup_teardown(pack_that_was_pruned_and_lies_there_again__is_no_alarm,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_index__is_told_although_something_new_comes, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(forgotten_there_in_grace__is_made_whole, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

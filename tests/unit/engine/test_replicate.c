@@ -481,22 +481,12 @@ replicate__brings_a_lost_index_back(void **state)
 {
     const struct replicate_summary *s;
     struct pack_name packs[64];
-    struct repo *site;
-    struct name_list segments;
 
     (void)state;
     for (int how = KEYLESS; how <= WITH_KEY; how++) {
         rw_new_site(&w);
         rw_must_run(&w, (enum with_key)how);
-        site = rw_open(&w, w.memory, KEYLESS);
-        rw_must(&w, repo_list(site, "index", &segments, &w.err));
-        for (size_t i = 0; i < segments.count; i++) {
-            char name[6 + 65] = "index/";
-            memcpy(name + 6, segments.names[i], 65);
-            rw_must(&w, storage_memory_poke(w.memory, name, vv_span(NULL, 0), &w.err));
-        }
-        name_list_release(&segments);
-        repo_free(site);
+        rw_lose_index(&w);
         (void)rw_packs(w.memory, packs, 64);
         rw_damage_pack(w.memory, &packs[0], 0, false); /* nothing there names it any more */
         s = rw_must_run(&w, (enum with_key)how);

@@ -205,7 +205,11 @@ look(struct place *p, struct vv_span source_config, enum finding *ret, struct vv
     }
     if (rc == VV_OK || rc == VV_ECORRUPT || rc == VV_ELIMIT || rc == VV_EIO) {
         vv_error_clear(err);
-        return judge_config(p, source_config, err); /* key slots hold copies */
+        rc = judge_config(p, source_config, err); /* key slots hold copies */
+    }
+    if (rc == VV_ENOREPO) { /* a line that was cut looked like damage: there is none */
+        vv_error_clear(err);
+        return judge_place(p, ret, err);
     }
     return rc;
 }

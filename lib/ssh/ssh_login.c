@@ -3,9 +3,11 @@
  * Logging in: nothing at all, keys of the agent, key files, a password, as far as the server offers
  * it; and what is said if none of it was accepted.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "ssh/ssh_session_internal.h"
 
@@ -39,10 +41,24 @@ ssh_attempt_unusable(struct ssh_attempts *a, enum ssh_key_type type, const char 
     return true;
 }
 
+/* Is there nobody any more, without a word? */
+static bool
+is_lost(const struct ssh_session *s)
+{
+    char next;
+    ssize_t n = recv(s->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return !s->said_goodbye &&
+           (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR));
+}
+
 enum vv_rc
 ssh_attempt_result(struct ssh_attempts *a, int rc, bool *ret_again, struct vv_error *err)
 {
     *ret_again = rc == LIBSSH2_ERROR_EAGAIN;
+    if (rc != 0 && !*ret_again && is_lost(a->s)) {
+        rc = LIBSSH2_ERROR_SOCKET_DISCONNECT;
+    }
     switch (rc) {
     case LIBSSH2_ERROR_EAGAIN:
         return ssh_session_wait(a->s, "has not answered while logging in", err);

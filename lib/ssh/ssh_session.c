@@ -248,6 +248,30 @@ static LIBSSH2_FREE_FUNC(session_release)
     vv_free(ptr);
 }
 
+static LIBSSH2_DISCONNECT_FUNC(note_goodbye)
+{
+    struct ssh_session *s = *abstract;
+
+    (void)session;
+    (void)reason;
+    (void)message;
+    (void)message_len;
+    (void)language;
+    (void)language_len;
+    s->said_goodbye = true;
+}
+
+/* libssh2 takes every callback as void *. */
+static void
+set_goodbye(struct ssh_session *s)
+{
+    LIBSSH2_DISCONNECT_FUNC((*function)) = note_goodbye;
+    void *callback;
+
+    memcpy(&callback, &function, sizeof(callback));
+    (void)libssh2_session_callback_set(s->session, LIBSSH2_CALLBACK_DISCONNECT, callback);
+}
+
 static enum vv_rc
 make_session(const struct ssh_plan *p, struct ssh_session **ret, struct vv_error *err)
 {
@@ -268,10 +292,11 @@ make_session(const struct ssh_plan *p, struct ssh_session **ret, struct vv_error
         return vv_error_nomem(err);
     }
     VV_TRY(ssh_socket_connect(p, &s->fd, err));
-    s->session = libssh2_session_init_ex(session_alloc, session_release, session_realloc, NULL);
+    s->session = libssh2_session_init_ex(session_alloc, session_release, session_realloc, s);
     if (s->session == NULL) {
         return vv_error_nomem(err);
     }
+    set_goodbye(s);
     libssh2_session_set_blocking(s->session, 0);
     return VV_OK;
 }

@@ -24,6 +24,7 @@ struct ssh_session {
     /* While connecting. */
     const struct ssh_plan *plan;
     uint64_t deadline_ms; /* of the present step */
+    bool said_goodbye;    /* the server has ended the connection by a message */
     /* As a stream. */
     bool drained;     /* the last receive has found nothing more */
     bool send_failed; /* the last send took less than it was offered */
@@ -58,7 +59,8 @@ void ssh_attempt_note(struct ssh_attempts *a, const char *fmt, ...) VV_PRINTF(2,
 /** ssh_attempt_unusable(a, type, path): a key that only the ssh command can use; true if so. */
 bool ssh_attempt_unusable(struct ssh_attempts *a, enum ssh_key_type type, const char *path);
 /** ssh_attempt_result(a, rc, ret_again, err): what libssh2's ${rc} of one attempt means: accepted
- *  (a->in), EAGAIN waited for (*ret_again), refused (VV_OK), or the end. */
+ *  (a->in), EAGAIN waited for (*ret_again), refused (VV_OK), or the end.  libssh2 says refused, too, when
+ *  the connection was lost while it waited for the answer. */
 MUST_CHECK enum vv_rc ssh_attempt_result(struct ssh_attempts *a, int rc, bool *ret_again,
                                          struct vv_error *err);
 MUST_CHECK enum vv_rc ssh_attempt_agent(struct ssh_attempts *a, struct vv_error *err);

@@ -177,6 +177,39 @@ login__the_agent_is_asked(void **state)
     (void)unsetenv("SSH_AUTH_SOCK");
 }
 
+/* The server's process is killed while it looks for the key: that says nothing about the key. */
+static void
+login__cut_in_the_middle_is_no_refusal(void **state)
+{
+    struct ssh_options o;
+
+    (void)state;
+    if (geteuid() != 0) { /* AuthorizedKeysCommandUser */
+        skip();
+    }
+    sshd_stop(&server);
+    sshd_start(&server, "ed25519",
+               "AuthorizedKeysCommand /bin/sh -c \"kill -KILL $PPID\"\n"
+               "AuthorizedKeysCommandUser root\nAuthorizedKeysFile none\n");
+    sshd_knows(&server, "", NULL, "host_ed25519");
+    o = connect_options(SSH_LIBSSH2, "user_ed25519");
+    assert_fails(&o, VV_ETRANSIENT, "closed the connection", NULL);
+}
+
+/* A server that takes one key and no more says so, and that is a refusal. */
+static void
+login__one_try_is_a_refusal(void **state)
+{
+    struct ssh_options o;
+
+    (void)state;
+    sshd_stop(&server);
+    sshd_start(&server, "ed25519", "MaxAuthTries 1\n");
+    sshd_knows(&server, "", NULL, "host_ed25519");
+    o = connect_options(SSH_LIBSSH2, "other_ed25519");
+    assert_fails(&o, VV_EAUTH, "refuses to let us in", NULL);
+}
+
 int
 main(void)
 {
@@ -188,6 +221,8 @@ main(void)
         USUAL(login__encrypted_keys_ask_for_the_passphrase),
         USUAL(login__by_password),
         USUAL(login__the_agent_is_asked),
+        USUAL(login__cut_in_the_middle_is_no_refusal),
+        USUAL(login__one_try_is_a_refusal),
     };
     return cmocka_run_group_tests(tests, connect_begin, connect_end);
 }

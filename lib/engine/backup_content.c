@@ -153,9 +153,7 @@ fill(struct reading *g, struct segment *s, struct source_problem *problem)
     size_t got = 0;
     enum source_status status;
 
-    if (g->carry_len > 0) {
-        memcpy(s->buffer, g->w->carry, g->carry_len);
-    }
+    memcpy(s->buffer, g->w->carry, g->carry_len);
     s->len = g->carry_len;
     g->carry_len = 0;
     status = source_read(g->file, g->offset, s->buffer + s->len, room - s->len, &got, problem);
@@ -194,9 +192,7 @@ cut(struct reading *g, struct segment *s)
         at += len;
     }
     g->carry_len = s->len - at;
-    if (g->carry_len > 0) {
-        memcpy(g->w->carry, s->buffer + at, g->carry_len);
-    }
+    memcpy(g->w->carry, s->buffer + at, g->carry_len);
 }
 
 /** Read, cut, and give away or do each segment until the end of the file. */

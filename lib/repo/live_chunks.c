@@ -35,8 +35,7 @@ struct live_chunks {
     size_t count;
     size_t room;
     size_t room_max;
-    struct live_key
-        *seen; /* some of those added, by their bits: snapshots share most of what they need */
+    struct live_key *seen; /* by their bits some of those added: snapshots share most of them */
     struct run *runs;
     size_t run_count;
     uint64_t spilled; /* keys in the file */
@@ -182,8 +181,8 @@ live_chunks_add(struct live_chunks *l, const struct vv_id *id, struct vv_error *
     struct live_key key = live_key_of(id);
     struct live_key *seen = &l->seen[key.low % SEEN_KEYS];
 
-    if (live_key_compare(seen, &key) == 0 &&
-        (key.high | key.low) != 0) { /* zeros: nothing seen yet */
+    /* An empty place looks like zeros. */
+    if (live_key_compare(seen, &key) == 0 && (key.high | key.low) != 0) {
         return VV_OK;
     }
     if (l->count == l->room) {

@@ -269,12 +269,6 @@ parity_site_sweep(struct repo *r, uint64_t *ret_bytes, struct vv_error *err)
     return VV_OK;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** Does a pack with this hash stay when ${go} are gone? */
 static bool
 stays(const struct stock *s, const struct vv_id *hash, const struct pack_name *go, size_t count)
@@ -283,7 +277,7 @@ stays(const struct stock *s, const struct vv_id *hash, const struct pack_name *g
     const struct pack_name *first = pack_names_find(&s->packs, hash, &instances);
 
     for (size_t i = 0; i < instances; i++) {
-        if (count == 0 || bsearch(&first[i], go, count, sizeof(*go), compare_names) == NULL) {
+        if (count == 0 || bsearch(&first[i], go, count, sizeof(*go), pack_name_order) == NULL) {
             return true;
         }
     }

@@ -322,12 +322,6 @@ choose(struct choosing *c, struct vv_error *err)
     return VV_OK;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** This run's list: what was chosen, and everything that pending lists name, there or not. */
 static enum vv_rc
 make_list(struct prune_round *round, struct vv_error *err)
@@ -348,7 +342,7 @@ make_list(struct prune_round *round, struct vv_error *err)
         }
     }
     if (round->go_count > 0) {
-        qsort(round->go, round->go_count, sizeof(*round->go), compare_names);
+        qsort(round->go, round->go_count, sizeof(*round->go), pack_name_order);
     }
     for (size_t i = 0; i < round->go_count; i++) { /* several lists may name a pack */
         if (kept == 0 || pack_name_compare(&round->go[kept - 1], &round->go[i]) != 0) {

@@ -11,12 +11,6 @@
 #define REMOVERS 8u      /* threads that delete packs... */
 #define REMOVED_MANY 32u /* ... if there are so many */
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** Packs that the index names and that are not there any more: an index segment published by a prune
  *  that was fenced may still name what another one had deleted. */
 static enum vv_rc
@@ -34,7 +28,7 @@ find_gone(const struct prune_round *round, struct vv_buf *gone, struct vv_error 
     VV_TRY(vv_buf_check(gone, err));
     if (gone->len > 0) {
         qsort(gone->data, gone->len / sizeof(struct pack_name), sizeof(struct pack_name),
-              compare_names);
+              pack_name_order);
     }
     return VV_OK;
 }

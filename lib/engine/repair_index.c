@@ -41,17 +41,11 @@ note_named(void *ctx, const struct pack_name *name, const struct index_body *bod
     return vv_buf_check(&n->named, err);
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 static bool
 contains(const struct vv_buf *names, const struct pack_name *name)
 {
     return names->len > 0 && bsearch(name, names->data, names->len / sizeof(*name), sizeof(*name),
-                                     compare_names) != NULL;
+                                     pack_name_order) != NULL;
 }
 
 static bool
@@ -121,7 +115,7 @@ work(struct indexing *n, struct vv_error *err)
     VV_TRY(chunk_index_each_pack(n->index, note_named, n, err));
     if (n->named.len > 0) {
         qsort(n->named.data, n->named.len / sizeof(struct pack_name), sizeof(struct pack_name),
-              compare_names);
+              pack_name_order);
     }
     VV_TRY(pack_keys_new(r, &n->keys, err));
     VV_TRY(pack_reader_new(n->keys, &n->reader, err));

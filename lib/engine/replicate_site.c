@@ -7,12 +7,6 @@
 #include "engine/replicate_internal.h"
 
 static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
-static int
 compare_packs(const void *a, const void *b)
 {
     return pack_name_compare(&((const struct site_pack *)a)->name,
@@ -99,8 +93,8 @@ join(struct vv_buf *packs, const struct vv_buf *names, struct site_catalog *ret,
         qsort(p, listed, sizeof(*p), compare_packs);
     }
     for (size_t i = 0; i < listed; i++) {
-        if (indexed_count > 0 &&
-            bsearch(&p[i].name, indexed, indexed_count, sizeof(*indexed), compare_names) != NULL) {
+        if (indexed_count > 0 && bsearch(&p[i].name, indexed, indexed_count, sizeof(*indexed),
+                                         pack_name_order) != NULL) {
             p[i].flags |= SITE_INDEXED;
         }
     }
@@ -221,7 +215,7 @@ static bool
 is_suspect(const struct admin_records *admin, const struct pack_name *name)
 {
     return admin != NULL && admin->suspect_count > 0 &&
-           bsearch(name, admin->suspects, admin->suspect_count, sizeof(*name), compare_names) !=
+           bsearch(name, admin->suspects, admin->suspect_count, sizeof(*name), pack_name_order) !=
                NULL;
 }
 

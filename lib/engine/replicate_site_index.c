@@ -5,12 +5,6 @@
 
 #include "engine/replicate_internal.h"
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 static enum vv_rc
 add_name(void *ctx, const struct index_record *record, struct vv_error *err)
 {
@@ -93,7 +87,7 @@ site_index_read(struct destination *d, struct vv_buf *ret_segments, struct vv_bu
     }
     if (rc == VV_OK && ret_names->len > 0) {
         qsort(ret_names->data, ret_names->len / sizeof(struct pack_name), sizeof(struct pack_name),
-              compare_names);
+              pack_name_order);
     }
     return rc;
 }

@@ -27,12 +27,6 @@ compare_records(const void *a, const void *b)
     return c != 0 ? c : x->sum < y->sum ? -1 : x->sum > y->sum;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 void
 source_catalog_release(struct source_catalog *c)
 {
@@ -234,12 +228,12 @@ count_unindexed(struct source_catalog *c, struct vv_buf *names)
     size_t count = names->len / sizeof(*indexed);
 
     if (count > 0) {
-        qsort(indexed, count, sizeof(*indexed), compare_names);
+        qsort(indexed, count, sizeof(*indexed), pack_name_order);
     }
     c->unindexed = 0;
     for (size_t i = 0; i < c->pack_count; i++) {
         c->unindexed += count == 0 || bsearch(&c->packs[i].name, indexed, count, sizeof(*indexed),
-                                              compare_names) == NULL;
+                                              pack_name_order) == NULL;
     }
 }
 

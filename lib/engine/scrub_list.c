@@ -157,12 +157,6 @@ read_index(struct scrub *s, struct named_packs *n, struct vv_error *err)
     return rc;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** One that was not listed: is it really missing, and does nothing make up for it? */
 static enum vv_rc
 judge_missing(struct scrub *s, const struct condemned_set *condemned, const struct pack_name *name,
@@ -206,7 +200,7 @@ scrub_missing(struct scrub *s, struct vv_error *err)
 
     if (rc == VV_OK && count > 0) {
         rc = condemned_read(s->repo, &condemned, err);
-        qsort(n.missing.data, count, sizeof(struct pack_name), compare_names);
+        qsort(n.missing.data, count, sizeof(struct pack_name), pack_name_order);
     }
     names = (const struct pack_name *)(const void *)n.missing.data;
     for (size_t i = 0; i < count && rc == VV_OK; i++) {

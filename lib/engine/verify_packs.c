@@ -57,12 +57,6 @@ read_whole(struct verify *v, const char *object, uint64_t size, struct vv_buf *o
     return VV_OK;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 static enum vv_rc
 note_named(void *ctx, const struct pack_name *name, const struct index_body *body,
            struct vv_error *err)
@@ -78,7 +72,7 @@ static bool
 is_named(const struct verify *v, const struct pack_name *name)
 {
     return v->named.len > 0 && bsearch(name, v->named.data, v->named.len / sizeof(*name),
-                                       sizeof(*name), compare_names) != NULL;
+                                       sizeof(*name), pack_name_order) != NULL;
 }
 
 /** Does the index, read after the pack was found missing, still name it?  Once looked up, what it does
@@ -95,7 +89,7 @@ still_named(struct verify *v, const struct pack_name *name, bool *ret, struct vv
     vv_buf_reset(&v->named);
     VV_TRY(chunk_index_each_pack(v->look.index, note_named, v, err));
     if (v->named.len > 0) {
-        qsort(v->named.data, v->named.len / sizeof(*name), sizeof(*name), compare_names);
+        qsort(v->named.data, v->named.len / sizeof(*name), sizeof(*name), pack_name_order);
     }
     v->named_read = true;
     *ret = is_named(v, name);

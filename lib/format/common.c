@@ -43,6 +43,12 @@ pack_name_compare(const struct pack_name *a, const struct pack_name *b)
     return order != 0 ? order : memcmp(a->suffix.b, b->suffix.b, sizeof(a->suffix.b));
 }
 
+int
+pack_name_order(const void *a, const void *b)
+{
+    return pack_name_compare(a, b);
+}
+
 void
 vv_uuid_text(const struct vv_uuid *id, char out[VV_UUID_TEXT])
 {

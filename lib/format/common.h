@@ -56,6 +56,8 @@ bool vv_id_equal(const struct vv_id *a, const struct vv_id *b);
 bool vv_uuid_equal(const struct vv_uuid *a, const struct vv_uuid *b);
 bool vv_uuid_is_zero(const struct vv_uuid *a);
 int pack_name_compare(const struct pack_name *a, const struct pack_name *b);
+/** pack_name_order(a, b): the same for qsort and bsearch. */
+int pack_name_order(const void *a, const void *b);
 
 /** Text forms.  Pack object: "packs/<2 digits>/<64 digits>-<32 digits>" = 106 characters. */
 #define VV_UUID_TEXT 33

@@ -224,12 +224,6 @@ compare_graves(const void *a, const void *b)
     return c != 0 ? c : memcmp(x->snapshot.b, y->snapshot.b, 16);
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 void
 admin_records_release(struct admin_records *a)
 {
@@ -260,7 +254,7 @@ arrange(struct admin_records *a, struct vv_error *err)
     }
     record_array_sort(a->buried, a->buried_count, sizeof(*a->buried), record_compare_ids);
     record_array_sort(a->graves, a->grave_count, sizeof(*a->graves), compare_graves);
-    record_array_sort(a->suspects, a->suspect_count, sizeof(*a->suspects), compare_names);
+    record_array_sort(a->suspects, a->suspect_count, sizeof(*a->suspects), pack_name_order);
     record_array_sort(a->certificates, a->certificate_count, sizeof(*a->certificates),
                       compare_certified);
     return retention_records_arrange(&a->retention, err);

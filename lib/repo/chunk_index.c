@@ -165,19 +165,13 @@ chunk_index_was_loaded(const struct chunk_index *x)
     return loaded;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** X3: authentic records first, those of nobody known behind them, suspect packs last. */
 #define RANKS 3u
 static unsigned
 rank_of(const struct live_table *l, const struct table_pack *p)
 {
-    if (l->suspect_count > 0 &&
-        bsearch(&p->name, l->suspects, l->suspect_count, sizeof(p->name), compare_names) != NULL) {
+    if (l->suspect_count > 0 && bsearch(&p->name, l->suspects, l->suspect_count, sizeof(p->name),
+                                        pack_name_order) != NULL) {
         return 2;
     }
     return p->signature == TABLE_SIGNED ? 0 : 1;

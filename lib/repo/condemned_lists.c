@@ -8,12 +8,6 @@
 #include "format/slot.h"
 #include "repo/admin_records.h"
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** Did the administrator end the session from outside?  (L3) */
 static bool
 is_fenced(struct repo *r, const char *session)
@@ -179,7 +173,7 @@ condemned_read(struct repo *r, struct condemned_set *ret, struct vv_error *err)
         return rc;
     }
     if (c.count > 0) {
-        qsort(c.packs, c.count, sizeof(*c.packs), compare_names);
+        qsort(c.packs, c.count, sizeof(*c.packs), pack_name_order);
     }
     *ret = c;
     return VV_OK;
@@ -191,7 +185,7 @@ is_carried_out(const struct condemned_set *list, const struct pack_name *gone, s
 {
     for (size_t i = 0; i < list->count; i++) {
         if (count == 0 ||
-            bsearch(&list->packs[i], gone, count, sizeof(*gone), compare_names) == NULL) {
+            bsearch(&list->packs[i], gone, count, sizeof(*gone), pack_name_order) == NULL) {
             return false;
         }
     }
@@ -275,5 +269,5 @@ bool
 condemned_contains(const struct condemned_set *c, const struct pack_name *name)
 {
     return c->count > 0 &&
-           bsearch(name, c->packs, c->count, sizeof(*c->packs), compare_names) != NULL;
+           bsearch(name, c->packs, c->count, sizeof(*c->packs), pack_name_order) != NULL;
 }

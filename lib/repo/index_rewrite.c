@@ -45,16 +45,10 @@ index_rewrite_free(struct index_rewrite *w)
     vv_free(w);
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 static bool
 is_among(const struct pack_name *sorted, size_t count, const struct pack_name *name)
 {
-    return count > 0 && bsearch(name, sorted, count, sizeof(*sorted), compare_names) != NULL;
+    return count > 0 && bsearch(name, sorted, count, sizeof(*sorted), pack_name_order) != NULL;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

@@ -252,12 +252,6 @@ chunk_index_each_pack(struct chunk_index *x, chunk_index_each_fn *fn, void *ctx,
 
 /* --- packs no segment names ------------------------------------------------------------------- */
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
 /** All full names of a table, sorted. */
 static struct pack_name *
 known_names(const struct index_table *t)
@@ -268,7 +262,7 @@ known_names(const struct index_table *t)
         for (uint64_t i = 0; i < t->pack_count; i++) {
             names[i] = t->packs[i].name;
         }
-        qsort(names, t->pack_count, sizeof(*names), compare_names);
+        qsort(names, t->pack_count, sizeof(*names), pack_name_order);
     }
     return names;
 }
@@ -317,7 +311,7 @@ orphans_of_shard(struct repo *r, struct pack_reader *reader, unsigned shard,
         struct pack_name name;
         if (pack_name_parse(names.names[i], strlen(names.names[i]), &name) &&
             (known_count == 0 ||
-             bsearch(&name, known, known_count, sizeof(name), compare_names) == NULL)) {
+             bsearch(&name, known, known_count, sizeof(name), pack_name_order) == NULL)) {
             rc = index_add_orphan(reader, &name, names.sizes[i], b, err);
         }
     }

@@ -42,12 +42,6 @@ add_listed(void *ctx, const char *name, uint64_t size, struct vv_error *err)
 }
 
 static int
-compare_names(const void *a, const void *b)
-{
-    return pack_name_compare(a, b);
-}
-
-static int
 compare_listed(const void *a, const void *b)
 {
     const struct listed_pack *x = a;
@@ -207,7 +201,7 @@ is_live(struct chunk_index *x, const struct table_pack *p, bool *ret, struct vv_
     if (x->condemned->damaged > 0 || condemned_contains(x->condemned, &p->name) ||
         (x->admin->suspect_count > 0 &&
          bsearch(&p->name, x->admin->suspects, x->admin->suspect_count, sizeof(p->name),
-                 compare_names) != NULL)) {
+                 pack_name_order) != NULL)) {
         return VV_OK;
     }
     vv_mutex_lock(&x->lock);

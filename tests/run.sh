@@ -38,7 +38,8 @@ fi
 log=$build/tests.log
 {
     status=0
-    ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-$(($(nproc) + 1))}" --output-on-failure \
+    # Tests are for Debian's python3, not for that of a version manager.
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-$(($(nproc) + 1))}" --output-on-failure \
         --no-tests=error ${pattern:+-R "$pattern"} </dev/null 2>&1 || status=$?
     echo "$status" >"$build/tests.status"
 } | tee "$log"

@@ -84,6 +84,24 @@ look_at_site(struct destination *d, struct site_catalog *ret, struct vv_error *e
     return rc;
 }
 
+/** Another revocation may have had the name of one of the source's (Y5 of repo/replica_site.h). */
+static enum vv_rc
+copy_revocations(struct batch *b, struct vv_error *err)
+{
+    struct destination *d = b->d;
+    struct replica_small_objects small = {0};
+
+    if (replica_revocations_hold(&b->scan.admin, &b->site_admin)) {
+        return VV_OK;
+    }
+    VV_TRY(replica_copy_revocations(d->run->source, &b->scan.admin, d->site, &b->site_admin, &small,
+                                    err));
+    d->s->objects_copied += small.copied;
+    d->s->objects_refused += small.refused;
+    admin_records_release(&b->site_admin);
+    return admin_records_read(d->site, &b->site_admin, err);
+}
+
 enum vv_rc
 look_for_batch(struct batch *b, bool packs, struct vv_error *err)
 {
@@ -93,6 +111,9 @@ look_for_batch(struct batch *b, bool packs, struct vv_error *err)
                             {.run = look_at_packs, .ctx = &l}};
     enum vv_rc rc = run(b->d, jobs, packs ? 3 : 2, err);
 
+    if (rc == VV_OK) {
+        rc = copy_revocations(b, err);
+    }
     if (rc == VV_OK && packs) {
         rc = site_catalog_judge(b->d, &l.condemned, &b->site_admin, &l.catalog, err);
     }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Copying key slots and the administrator's records to a replica: Y3, Y4. */
+#include <stdio.h>
 #include <string.h>
 
 #include "repo/replica_site.h"
+
+#define NAMES_TRIED 64u /* what lies under a record's name may be no record */
 
 struct copying {
     struct repo *source;
@@ -208,6 +211,89 @@ copy_keys(struct copying *c, struct vv_buf *object, struct vv_error *err)
     }
     name_list_release(&here);
     name_list_release(&c->there);
+    return rc;
+}
+
+/* --- Y5 --------------------------------------------------------------------------------------- */
+
+/** Publish a revocation of the source's under the first number that is free at the site, unless one of
+ *  those before it says the same. */
+static enum vv_rc
+publish_revocation(struct copying *c, struct vv_span object, const struct admin_record *record,
+                   const struct vv_uuid *client, struct vv_error *err)
+{
+    char text[VV_UUID_TEXT];
+    char path[STORAGE_COMPONENT_MAX + 1];
+    bool same = false;
+
+    vv_uuid_text(client, text);
+    for (unsigned n = 1; n <= NAMES_TRIED && !same; n++) {
+        enum vv_rc rc;
+        (void)snprintf(path, sizeof(path), "admin/revocation-%s-%u", text, n);
+        rc = publish_same(repo_storage(c->site), path, object, err);
+        if (rc != VV_EEXISTS) {
+            c->sum->copied += rc == VV_OK;
+            return rc;
+        }
+        vv_error_clear(err);
+        VV_TRY(says_the_same(c, path, record, &same, err));
+    }
+    if (!same) {
+        repo_report(c->site, "object-differs", path,
+                    "the names of this client's revocations are all taken");
+        c->sum->refused++;
+    }
+    return VV_OK;
+}
+
+static enum vv_rc
+copy_revocation(struct copying *c, const char *file, const struct admin_records *there,
+                struct vv_buf *object, struct vv_error *err)
+{
+    VV_CLEANUP(vv_buf_release) struct vv_buf path = {0};
+    struct admin_record record;
+    struct revocation r;
+    bool usable = false;
+
+    vv_buf_printf(&path, "admin/%s", file);
+    (void)vv_buf_text(&path);
+    VV_TRY(vv_buf_check(&path, err));
+    VV_TRY(read_record(c->source, vv_buf_text(&path), object, &record, &usable, err));
+    if (!usable || record.type != ADMIN_REVOCATION || !record_travels(&record) ||
+        revocation_decode(record.payload, &r, NULL) != VV_OK ||
+        admin_revoked(there, &r.client, r.since)) {
+        return VV_OK;
+    }
+    return publish_revocation(c, vv_buf_span(object), &record, &r.client, err);
+}
+
+bool
+replica_revocations_hold(const struct admin_records *admin, const struct admin_records *there)
+{
+    for (size_t i = 0; i < admin->revocation_count; i++) {
+        if (!admin_revoked(there, &admin->revocations[i].client, admin->revocations[i].since)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum vv_rc
+replica_copy_revocations(struct repo *source, const struct admin_records *admin, struct repo *site,
+                         const struct admin_records *there, struct replica_small_objects *ret,
+                         struct vv_error *err)
+{
+    struct copying c = {.source = source, .site = site, .sum = ret};
+    struct vv_buf object = {0};
+    enum vv_rc rc = VV_OK;
+
+    memset(ret, 0, sizeof(*ret));
+    for (size_t i = 0; rc == VV_OK && i < admin->names.count; i++) {
+        if (strncmp(admin->names.names[i], "revocation-", 11) == 0) {
+            rc = copy_revocation(&c, admin->names.names[i], there, &object, err);
+        }
+    }
+    vv_buf_release(&object);
     return rc;
 }
 

@@ -15,7 +15,9 @@
  * Y3  of admin/ only what is valid everywhere travels: certificates, revocations, epochs, when
  *     snapshots were first listed (it can only make a replica keep more), and graves that name
  *     nothing but revoked snapshots, or are bound to another site and name some;
- * Y4  nothing is ever deleted or replaced.
+ * Y4  nothing is ever deleted or replaced;
+ * Y5  a client is revoked at a replica from the sequence number on from which it is at the source, or
+ *     an earlier one: where another revocation has the name, it gets the next number.
  */
 
 /** replica_open(source, st, options, reserve, ret, ret_made, err): ${st} as a replica of ${source},
@@ -43,6 +45,15 @@ MUST_CHECK enum vv_rc repo_open_replica(struct repo *r, struct storage *st,
 MUST_CHECK enum vv_rc replica_copy_small(struct repo *source, const struct admin_records *admin,
                                          struct repo *site, struct replica_small_objects *ret,
                                          struct vv_error *err);
+
+/** replica_revocations_hold(admin, there): does Y5 hold, by what was read at both sides? */
+bool replica_revocations_hold(const struct admin_records *admin, const struct admin_records *there);
+/** replica_copy_revocations(source, admin, site, there, ret, err): make it so. */
+MUST_CHECK enum vv_rc replica_copy_revocations(struct repo *source,
+                                               const struct admin_records *admin, struct repo *site,
+                                               const struct admin_records *there,
+                                               struct replica_small_objects *ret,
+                                               struct vv_error *err);
 
 /** publish_same(st, name, object, err): publish; where the name is taken, or the reply was lost,
  *  the same bytes there are as good.  VV_EEXISTS if they are others; VV_ETRANSIENT if that cannot be

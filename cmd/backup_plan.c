@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compress/compress.h"
 #include "core/alloc.h"
 #include "pattern_options.h"
 #include "postgres/postgres.h"
 
-#define LEVEL_DEFAULT 3
 #define LEVEL_MAX 19
 
 #define AT(member) offsetof(struct backup_command_line, member)
@@ -168,7 +168,7 @@ static enum vv_rc
 plan_level(struct app *app, const char *text, int *ret)
 {
     char *end = NULL;
-    long level = LEVEL_DEFAULT;
+    long level = COMPRESS_LEVEL;
 
     if (text != NULL && strcmp(text, "off") == 0) {
         level = 0;

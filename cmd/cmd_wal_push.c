@@ -2,6 +2,7 @@
 /* varve wal push FILE: one file of pg_wal into the repository; PostgreSQL's archive_command. */
 #include <string.h>
 
+#include "compress/compress.h"
 #include "engine/wal_push.h"
 #include "render.h"
 #include "wal_commands.h"
@@ -48,7 +49,7 @@ static enum vv_rc
 push(struct app *app, const struct push_command_line *o, const char *path)
 {
     struct wal_push_options options = {
-        .path = path, .host = o->host != NULL ? o->host : app_host(), .level = 3};
+        .path = path, .host = o->host != NULL ? o->host : app_host(), .level = COMPRESS_LEVEL};
     VV_CLEANUP(vv_buf_release) struct vv_buf user = {0};
     struct wal_push_summary summary = {0};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* varve wal receive [--once] CONNECTION: a server's WAL, as it is written. */
+#include "compress/compress.h"
 #include "engine/wal_receive.h"
 #include "format/wal.h"
 #include "postgres/postgres.h"
@@ -70,7 +71,7 @@ receive(struct app *app, const struct receive_command_line *o, const char *targe
                                           .journal_limit = o->journal_limit != 0 ? o->journal_limit
                                                                                  : JOURNAL_LIMIT,
                                           .host = o->host != NULL ? o->host : app_host(),
-                                          .level = 3};
+                                          .level = COMPRESS_LEVEL};
     enum vv_rc rc;
 
     VV_TRY(postgres_target_check(target, &app->err));

@@ -21,8 +21,33 @@ struct decompressor {
     ZSTD_DCtx *ctx;
 };
 
+struct parameter {
+    ZSTD_cParameter name;
+    int value;
+};
+
+/* The frame's form. */
+static const struct parameter always[] = {
+    {ZSTD_c_contentSizeFlag, 1}, {ZSTD_c_checksumFlag, 0}, {ZSTD_c_dictIDFlag, 0}};
+/* COMPRESS_DATABASE; figures in lib/README.md. */
+static const struct parameter database[] = {{ZSTD_c_strategy, ZSTD_dfast},
+                                            {ZSTD_c_hashLog, 13},
+                                            {ZSTD_c_chainLog, 13},
+                                            {ZSTD_c_minMatch, 5}};
+
+/** Set parameters unless ${rc} says that something has failed. */
+static size_t
+set_parameters(ZSTD_CCtx *ctx, const struct parameter *p, size_t count, size_t rc)
+{
+    for (size_t i = 0; !ZSTD_isError(rc) && i < count; i++) {
+        rc = ZSTD_CCtx_setParameter(ctx, p[i].name, p[i].value);
+    }
+    return rc;
+}
+
 enum vv_rc
-compressor_new(int level, struct compressor **ret, struct vv_error *err)
+compressor_new(int level, enum compress_content content, struct compressor **ret,
+               struct vv_error *err)
 {
     if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()) {
         return vv_error_set(err, VV_EUSAGE, "compression level %d is not between %d and %d", level,
@@ -36,13 +61,10 @@ compressor_new(int level, struct compressor **ret, struct vv_error *err)
     if (c->ctx == NULL) {
         return vv_error_nomem(err);
     }
-    static const struct {
-        ZSTD_cParameter name;
-        int value;
-    } fixed[] = {{ZSTD_c_contentSizeFlag, 1}, {ZSTD_c_checksumFlag, 0}, {ZSTD_c_dictIDFlag, 0}};
     size_t rc = ZSTD_CCtx_setParameter(c->ctx, ZSTD_c_compressionLevel, level);
-    for (size_t i = 0; !ZSTD_isError(rc) && i < VV_COUNT(fixed); i++) {
-        rc = ZSTD_CCtx_setParameter(c->ctx, fixed[i].name, fixed[i].value);
+    rc = set_parameters(c->ctx, always, VV_COUNT(always), rc);
+    if (content == COMPRESS_DATABASE && level == COMPRESS_LEVEL) {
+        rc = set_parameters(c->ctx, database, VV_COUNT(database), rc);
     }
     if (ZSTD_isError(rc)) {
         return vv_error_set(err, VV_EUSAGE, "zstd: %s", ZSTD_getErrorName(rc));

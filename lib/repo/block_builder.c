@@ -23,6 +23,7 @@ struct open_block {
 struct block_builder {
     struct pack_writer *writer;
     struct compressor *compressor; /* NULL: level 0 */
+    struct compressor *database;   /* for BLOCK_PAGE and BLOCK_LOG */
     struct image_checker *checker;
     struct vv_buf frame;
     struct aead *aead[PACK_CLASSES]; /* holds the key of the image with this serial */
@@ -56,7 +57,8 @@ block_builder_new(struct pack_writer *w, struct block_builder **ret, struct vv_e
     }
     b->writer = w;
     if (w->level != 0) {
-        VV_TRY(compressor_new(w->level, &b->compressor, err));
+        VV_TRY(compressor_new(w->level, COMPRESS_ANYTHING, &b->compressor, err));
+        VV_TRY(compressor_new(w->level, COMPRESS_DATABASE, &b->database, err));
     }
     VV_TRY(image_checker_new(&b->checker, err));
     *ret = TAKE(b);
@@ -80,6 +82,7 @@ block_builder_free(struct block_builder *b)
     }
     vv_buf_release(&b->frame);
     image_checker_free(b->checker);
+    compressor_free(b->database);
     compressor_free(b->compressor);
     vv_free(b);
 }
@@ -90,12 +93,14 @@ block_builder_free(struct block_builder *b)
 static enum vv_rc
 compress_draft(struct block_builder *b, struct block_draft *draft, struct vv_error *err)
 {
+    bool database = draft->kind == BLOCK_PAGE || draft->kind == BLOCK_LOG;
+    struct compressor *c = database ? b->database : b->compressor;
     size_t cap = compress_bound(draft->content.len);
     size_t len;
 
     vv_buf_reset(&b->frame);
     VV_TRY(vv_buf_reserve(&b->frame, cap, err));
-    VV_TRY(compress_block(b->compressor, draft->content, b->frame.data, cap, &len, err));
+    VV_TRY(compress_block(c, draft->content, b->frame.data, cap, &len, err));
     if ((uint64_t)len * 100 <= (uint64_t)draft->content.len * (100 - SAVING_PERCENT)) {
         draft->content = vv_span(b->frame.data, len);
         draft->flags = BLOCK_ZSTD;

@@ -165,7 +165,7 @@ run_compress(size_t piece)
     VV_CLEANUP(compressor_freep) struct compressor *c = NULL;
     size_t cap = compress_bound(piece);
     uint8_t *out = malloc(cap);
-    if (out == NULL || compressor_new(level, &c, &err) != VV_OK) {
+    if (out == NULL || compressor_new(level, COMPRESS_ANYTHING, &c, &err) != VV_OK) {
         abort();
     }
     for (size_t at = 0; at + piece <= total; at += piece) {
@@ -189,7 +189,8 @@ run_decompress(size_t piece)
     size_t len = 0;
     uint8_t *frame = malloc(cap);
     uint8_t *out = malloc(piece);
-    if (frame == NULL || out == NULL || compressor_new(level, &c, &err) != VV_OK ||
+    if (frame == NULL || out == NULL ||
+        compressor_new(level, COMPRESS_ANYTHING, &c, &err) != VV_OK ||
         decompressor_new(&d, &err) != VV_OK ||
         compress_block(c, vv_span(text, piece), frame, cap, &len, &err) != VV_OK) {
         abort();

@@ -53,7 +53,7 @@ new_compressor(int level)
 {
     struct vv_error err = {0};
     struct compressor *c = NULL;
-    assert_int_equal(compressor_new(level, &c, &err), VV_OK);
+    assert_int_equal(compressor_new(level, COMPRESS_ANYTHING, &c, &err), VV_OK);
     return c;
 }
 
@@ -160,14 +160,68 @@ compress_block__says_when_there_is_no_room(void **state)
         compress_block(c, vv_span(plain, sizeof(plain)), frame, sizeof(frame), &len, &err), VV_OK);
 }
 
+/* Pages of a table: 8 KiB each, with rows of an increasing number and words. */
+static void
+fill_pages(uint8_t *out, size_t len)
+{
+    for (size_t at = 0; at < len; at++) {
+        size_t row = at / 96;
+        out[at] = at % 96 < 4 ? (uint8_t)(row >> (8 * (at % 96))) : out[at];
+    }
+}
+
+static size_t
+compressed_len(int level, enum compress_content content, struct vv_span plain, uint8_t *frame,
+               size_t cap)
+{
+    struct vv_error err = {0};
+    VV_CLEANUP(compressor_freep) struct compressor *c = NULL;
+    VV_CLEANUP(decompressor_freep) struct decompressor *d = new_decompressor();
+    uint8_t *out = malloc(plain.len);
+    size_t len;
+
+    assert_int_equal(compressor_new(level, content, &c, &err), VV_OK);
+    assert_int_equal(compress_block(c, plain, frame, cap, &len, &err), VV_OK);
+    assert_non_null(out);
+    assert_int_equal(decompress_block(d, vv_span(frame, len), out, plain.len, &err), VV_OK);
+    assert_memory_equal(out, plain.data, plain.len);
+    free(out);
+    return len;
+}
+
+static void
+compress_block__has_tables_of_its_own_for_databases_at_the_default_level(void **state)
+{
+    enum { LEN = 256 << 10 };
+    uint8_t *plain = malloc(LEN);
+    uint8_t *one = malloc(compress_bound(LEN));
+    uint8_t *other = malloc(compress_bound(LEN));
+    struct vv_span all = vv_span(plain, LEN);
+
+    (void)state;
+    assert_true(plain != NULL && one != NULL && other != NULL);
+    fill_text(plain, LEN);
+    fill_pages(plain, LEN);
+    for (int level = COMPRESS_LEVEL - 1; level <= COMPRESS_LEVEL + 1; level++) {
+        size_t a = compressed_len(level, COMPRESS_ANYTHING, all, one, compress_bound(LEN));
+        size_t b = compressed_len(level, COMPRESS_DATABASE, all, other, compress_bound(LEN));
+        bool same = a == b && memcmp(one, other, a) == 0;
+        assert_int_equal(same, level != COMPRESS_LEVEL);
+        assert_true(b < LEN / 2);
+    }
+    free(other);
+    free(one);
+    free(plain);
+}
+
 static void
 compressor_new__refuses_levels_zstd_has_not(void **state)
 {
     (void)state;
     struct compressor *c = NULL;
     struct vv_error err = {0};
-    assert_int_equal(compressor_new(23, &c, &err), VV_EUSAGE);
-    assert_int_equal(compressor_new(-10000000, &c, &err), VV_EUSAGE);
+    assert_int_equal(compressor_new(23, COMPRESS_DATABASE, &c, &err), VV_EUSAGE);
+    assert_int_equal(compressor_new(-10000000, COMPRESS_ANYTHING, &c, &err), VV_EUSAGE);
     assert_null(c);
 }
 
@@ -179,7 +233,7 @@ compressor_new__survives_memory_running_out(void **state)
     struct decompressor *d = NULL;
     struct vv_error err = {0};
     vv_alloc_fail_at(1, 0);
-    assert_int_equal(compressor_new(3, &c, &err), VV_ENOMEM);
+    assert_int_equal(compressor_new(3, COMPRESS_DATABASE, &c, &err), VV_ENOMEM);
     vv_alloc_fail_at(1, 0);
     assert_int_equal(decompressor_new(&d, &err), VV_ENOMEM);
     vv_alloc_fail_at(0, 0);
@@ -421,6 +475,7 @@ main(void)
         cmocka_unit_test(compress_block__round_trips),
         cmocka_unit_test(compress_block__writes_size_but_neither_checksum_nor_dictionary),
         cmocka_unit_test(compress_block__says_when_there_is_no_room),
+        cmocka_unit_test(compress_block__has_tables_of_its_own_for_databases_at_the_default_level),
         cmocka_unit_test(compressor_new__refuses_levels_zstd_has_not),
         cmocka_unit_test(compressor_new__survives_memory_running_out),
         HOSTILE(decompress_block__refuses_another_length),

@@ -159,8 +159,8 @@ read_index(struct scrub *s, struct named_packs *n, struct vv_error *err)
 
 /** One that was not listed: is it really missing, and does nothing make up for it? */
 static enum vv_rc
-judge_missing(struct scrub *s, const struct condemned_set *condemned, const struct pack_name *name,
-              struct vv_error *err)
+is_missing(struct scrub *s, const struct condemned_set *condemned, const struct pack_name *name,
+           bool *ret, struct vv_error *err)
 {
     char object[PACK_OBJECT_TEXT];
     uint64_t size;
@@ -169,17 +169,65 @@ judge_missing(struct scrub *s, const struct condemned_set *condemned, const stru
 
     pack_object_text(name, object);
     rc = storage_size(repo_storage(s->repo), object, &size, err);
-    if (rc != VV_ENOTFOUND || condemned_contains(condemned, name)) {
-        if (rc == VV_ENOTFOUND) {
-            vv_error_clear(err);
-            rc = VV_OK;
+    *ret = rc == VV_ENOTFOUND && !condemned_contains(condemned, name) &&
+           /* another instance that is there is judged by itself */
+           pack_names_find(&s->packs, &name->hash, &count) == NULL;
+    if (rc == VV_ENOTFOUND) {
+        vv_error_clear(err);
+        rc = VV_OK;
+    }
+    return rc;
+}
+
+/** Sort names, each of them once; returns how many. */
+static size_t
+sort_names(struct vv_buf *names)
+{
+    struct pack_name *all = (struct pack_name *)(void *)names->data;
+    size_t count = names->len / sizeof(*all);
+    size_t kept = 0;
+
+    if (count > 0) {
+        qsort(all, count, sizeof(*all), pack_name_order);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || pack_name_compare(&all[i], &all[kept - 1]) != 0) {
+            all[kept++] = all[i];
         }
-        return rc;
     }
-    vv_error_clear(err);
-    if (pack_names_find(&s->packs, &name->hash, &count) != NULL) {
-        return VV_OK; /* another instance is there, and judged by itself */
+    names->len = kept * sizeof(*all);
+    return kept;
+}
+
+/** Keep those names that are missing. */
+static enum vv_rc
+keep_missing(struct scrub *s, struct vv_buf *names, struct vv_error *err)
+{
+    VV_CLEANUP(condemned_set_release) struct condemned_set condemned = {0};
+    struct pack_name *all = (struct pack_name *)(void *)names->data;
+    size_t count = sort_names(names);
+    size_t kept = 0;
+
+    if (count > 0) {
+        VV_TRY(condemned_read(s->repo, &condemned, err));
     }
+    for (size_t i = 0; i < count; i++) {
+        bool missing = false;
+        VV_TRY(is_missing(s, &condemned, &all[i], &missing, err));
+        if (missing) {
+            all[kept++] = all[i];
+        }
+    }
+    names->len = kept * sizeof(*all);
+    return VV_OK;
+}
+
+static enum vv_rc
+tell_missing(struct scrub *s, const struct pack_name *name, struct vv_error *err)
+{
+    char object[PACK_OBJECT_TEXT];
+
+    pack_object_text(name, object);
     vv_buf_put(&s->missing, name, sizeof(*name));
     s->s.packs_missing++;
     s->s.objects_damaged++;
@@ -192,23 +240,26 @@ judge_missing(struct scrub *s, const struct condemned_set *condemned, const stru
 enum vv_rc
 scrub_missing(struct scrub *s, struct vv_error *err)
 {
+    VV_CLEANUP(vv_buf_release) struct vv_buf missing = {0};
     struct named_packs n = {.listed = &s->packs};
-    struct condemned_set condemned = {0};
-    const struct pack_name *names;
     enum vv_rc rc = read_index(s, &n, err);
-    size_t count = n.missing.len / sizeof(struct pack_name);
 
-    if (rc == VV_OK && count > 0) {
-        rc = condemned_read(s->repo, &condemned, err);
-        qsort(n.missing.data, count, sizeof(struct pack_name), pack_name_order);
+    missing = n.missing;
+    n.missing = (struct vv_buf){0};
+    VV_TRY(rc);
+    VV_TRY(keep_missing(s, &missing, err));
+    /* A prune deletes the segments that name a pack before the pack: who still names it? */
+    if (missing.len > 0) {
+        rc = read_index(s, &n, err);
+        sort_names(&n.missing);
     }
-    names = (const struct pack_name *)(const void *)n.missing.data;
-    for (size_t i = 0; i < count && rc == VV_OK; i++) {
-        if (i == 0 || pack_name_compare(&names[i], &names[i - 1]) != 0) {
-            rc = judge_missing(s, &condemned, &names[i], err);
+    for (size_t i = 0; rc == VV_OK && i < missing.len / sizeof(struct pack_name); i++) {
+        const struct pack_name *name = (const struct pack_name *)(const void *)missing.data + i;
+        if (n.missing.len > 0 && bsearch(name, n.missing.data, n.missing.len / sizeof(*name),
+                                         sizeof(*name), pack_name_order) != NULL) {
+            rc = tell_missing(s, name, err);
         }
     }
-    condemned_set_release(&condemned);
     vv_buf_release(&n.missing);
     return rc;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The source or the replica is pruned while replication looks at it: between any two looks.  What the index
+/* The source or the replica is pruned while replication or scrub looks at it: between any two looks.  What the index
  * named a moment ago and the prune has deleted since is no damage, and what was forgotten meanwhile does not
  * come to the replica without its content. */
 #include <string.h>
 
 #include "engine/helper_replicate.h"
 #include "engine/prune.h"
+#include "engine/scrub.h"
 #include "repo/retention_publish.h"
 
 static struct replicate_world w;
@@ -150,6 +151,74 @@ prune_between_looks__is_no_damage_with_a_key(void **state)
 {
     (void)state;
     prune_at_every_look(WITH_KEY);
+}
+
+/* --- while it is scrubbed ---------------------------------------------------------------------- */
+
+static bool published;
+static bool pruned;
+
+/** Snapshots are made when packs have been listed, and all but one go when the index has been read. */
+static enum fault_verdict
+come_and_go(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_LIST && strcmp(name, "index") == 0 && !published && ++lists == 2) {
+        published = true;
+        rw_backup(&w, 5);
+        rw_backup(&w, 6);
+        rw_backup(&w, 7);
+    }
+    if (op == STORAGE_LIST && strcmp(name, "condemned") == 0 && published && !pruned) {
+        pruned = true;
+        forget_and_prune(w.b.memory);
+    }
+    return FAULT_PASS;
+}
+
+/* The index named packs that were there neither before nor after. */
+static void
+pack_that_comes_and_goes_while_it_is_scrubbed__is_no_damage(void **state)
+{
+    const struct scrub_options options = {.threads = 1};
+    struct scrub_summary s;
+    struct repo *source;
+
+    (void)state;
+    published = pruned = false;
+    lists = 0; /* of index/: the first is before that of packs */
+    w.source_hook = come_and_go;
+    source = rw_open(&w, w.source, KEYLESS);
+    rw_must(&w, scrub_run(source, &options, NULL, &s, &w.err));
+    repo_free(source);
+    assert_true(published && pruned);
+    assert_int_equal(s.packs_missing, 0);
+    assert_int_equal(s.objects_damaged, 0);
+}
+
+static void
+prune_while_it_is_scrubbed__is_no_damage(void **state)
+{
+    const struct scrub_options options = {.threads = 1};
+
+    (void)state;
+    at = 0;
+    do {
+        struct scrub_summary s;
+        struct repo *source;
+        at++;
+        rw_end(&w);
+        rw_begin(&w, 2);
+        w.source_hook = prune_source;
+        source = rw_open(&w, w.source, KEYLESS);
+        lists = 0;
+        rw_must(&w, scrub_run(source, &options, NULL, &s, &w.err));
+        if (s.objects_damaged > 0) {
+            fail_msg("false alarm when pruned before listing %u", at);
+        }
+        repo_free(source);
+    } while (lists >= at);
+    assert_true(at > 8);
 }
 
 /* --- while it is read back --------------------------------------------------------------------- */
@@ -355,6 +424,9 @@ main(void)
         cmocka_unit_test_setup_teardown(lost_index__is_told_although_something_new_comes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(forgotten_there_in_grace__is_made_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(prune_while_it_is_scrubbed__is_no_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(pack_that_comes_and_goes_while_it_is_scrubbed__is_no_damage,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,20 +231,30 @@ def check(everything):
             check_restore(where, identity, tag)
 
 
+def tell_counts():
+    """What has happened so far."""
+    print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())), flush=True)
+
+
 def main():
-    """All rounds."""
+    """All rounds; what happened is told, too, if somebody interrupts them."""
     TOP.mkdir(exist_ok=True)
     subprocess.run([VARVE, "-r", str(repository), "init", "--key-file", str(key_file), "--reserve",
                     "0"], check=True, env=environment("admin") | {"VARVE_KEY_FILE": ""},
                    stdout=subprocess.DEVNULL)
-    for n in range(ROUNDS):
-        counts["rounds"] = n + 1
-        at_work = start_all()
-        disturb(at_work)
-        for job in at_work:
-            settle(job)
-        check(n % 10 == 9 or n == ROUNDS - 1)
-    print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+    try:
+        for n in range(ROUNDS):
+            counts["rounds"] = n
+            at_work = start_all()
+            disturb(at_work)
+            for job in at_work:
+                settle(job)
+            check(n % 10 == 9 or n == ROUNDS - 1)
+        counts["rounds"] = ROUNDS
+    except KeyboardInterrupt:
+        tell_counts()
+        return 130
+    tell_counts()
     return 0
 
 

@@ -22,6 +22,7 @@
 #define ABOVE_MAX 16u
 #define LOCKS_MAX 256u
 #define LOCK_RETRY_NS 10000000u
+#define LOCK_RETRY_MOST_NS UINT64_C(60000000000)
 
 int simulated_clock_gettime(clockid_t clock, struct timespec *ret) __asm__("clock_gettime");
 int simulated_fstat(int fd, struct stat *ret) __asm__("fstat64");
@@ -159,9 +160,11 @@ int
 simulated_flock(int fd, int operation)
 {
     int result = (int)syscall(SYS_flock, fd, operation | LOCK_NB);
+    uint64_t pause = LOCK_RETRY_NS;
 
     while (result != 0 && errno == EWOULDBLOCK && bent && (operation & LOCK_NB) == 0) {
-        fibers_sleep(LOCK_RETRY_NS);
+        fibers_sleep(pause);
+        pause = pause < LOCK_RETRY_MOST_NS ? pause * 2 : pause; /* who has it may sleep for days */
         result = (int)syscall(SYS_flock, fd, operation | LOCK_NB);
     }
     forget_lock(fd);

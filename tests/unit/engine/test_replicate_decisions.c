@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "crypto/asymmetric.h"
 #include "engine/helper_replicate.h"
 #include "engine/prune.h"
-#include "format/index.h"
 #include "repo/key_roles.h"
 #include "repo/retention_publish.h"
 

@@ -175,6 +175,17 @@ end_failed(struct prune_round *round)
     }
 }
 
+static enum vv_rc
+give_way(struct vv_error *err)
+{
+    (void)vv_error_set(err, VV_EREFUSED,
+                       "this prune has begun %u times, and was overtaken by another one each time",
+                       OVERTAKEN_MAX);
+    vv_error_hint(err, "nothing is lost, and what the others did is done; one prune at a time is "
+                       "enough for a repository");
+    return VV_EREFUSED;
+}
+
 /** Rounds until nothing is left to do, or nothing can be done. */
 static enum vv_rc
 run_rounds(struct prune *p, struct vv_error *err)
@@ -196,10 +207,10 @@ run_rounds(struct prune *p, struct vv_error *err)
         if (rc != VV_OK) {
             end_failed(&round);
         }
-        if (rc == VV_EREFUSED && round.overtaken && ++overtaken < OVERTAKEN_MAX) {
+        if (rc == VV_EREFUSED && round.overtaken) {
             vv_error_clear(err); /* another prune closed this session: begin again with a new one */
-            rc = VV_OK;
-            more = true;
+            more = ++overtaken < OVERTAKEN_MAX;
+            rc = more ? VV_OK : give_way(err);
         } else if (rc == VV_OK && round.more && !more && !p->options->dry_run) {
             vv_emit(repo_events(p->repo), VV_EVENT_WARNING, "space-scarce", vv_span(NULL, 0),
                     "there is not enough space to copy what is live out of further packs");

@@ -126,7 +126,8 @@ prune_ended(struct world *w, enum vv_rc rc, const struct prune_summary *s,
             const struct vv_error *err)
 {
     world_say(w, "prune ended: %s", rc == VV_OK ? "well" : err->message);
-    if (rc == VV_EREFUSED && strstr(err->message, "fenced") != NULL) {
+    if (rc == VV_EREFUSED &&
+        (strstr(err->message, "fenced") != NULL || strstr(err->message, "overtaken") != NULL)) {
         w->counters[COUNT_REFUSED]++;
         return;
     }

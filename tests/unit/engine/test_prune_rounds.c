@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Prune in several rounds, where space is scarce: they share one budget, in stored bytes. */
+/* Prune in several rounds: where space is scarce they share one budget, in stored bytes; and where another
+ * prune is faster each time. */
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/helper_prune.h"
+#include "repo/open_sessions.h"
 
 #define SNAPSHOTS 6u
 #define TEXT_BYTES 400000u    /* compresses well */
@@ -108,6 +110,57 @@ prune__that_has_spent_its_budget_is_done(void **state)
     assert_int_equal(bw_heard_count(&w.b, "space-scarce"), 0);
 }
 
+static unsigned overtaken;
+
+/** Each prune is ended from outside when it says what it is going to delete. */
+static enum fault_verdict
+fence_each_prune(void *ctx, enum storage_op op, const char *name)
+{
+    struct vv_uuid session;
+    uint64_t beat;
+
+    (void)ctx;
+    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0) {
+        assert_true(session_name_parse(name + 10, &session, &beat));
+        pw_must(&w, session_fence(w.b.repo, &session, &w.err));
+        overtaken++;
+    }
+    return FAULT_PASS;
+}
+
+/** Each prune finds its list gone when it is about to delete. */
+static enum fault_verdict
+retire_each_list(void *ctx, enum storage_op op, const char *name)
+{
+    (void)ctx;
+    if (op == STORAGE_SIZE && strncmp(name, "condemned/", 10) == 0) {
+        pw_must(&w, storage_memory_poke(w.b.memory, name, vv_span(NULL, 0), &w.err));
+        overtaken++;
+    }
+    return FAULT_PASS;
+}
+
+/* Somebody else is always faster: it gives way in the end, and says what that means. */
+static void
+prune__that_is_overtaken_each_time_gives_way(void **state)
+{
+    static storage_fault_fn *const ways[] = {fence_each_prune, retire_each_list};
+
+    (void)state;
+    for (size_t i = 0; i < VV_COUNT(ways); i++) {
+        overtaken = 0;
+        w.b.hook = ways[i];
+        assert_int_equal(pw_run(&w), VV_EREFUSED);
+        assert_non_null(strstr(w.err.message, "overtaken"));
+        assert_non_null(strstr(w.err.hint, "nothing is lost"));
+        assert_true(overtaken >= 10);
+        w.b.hook = NULL;
+        assert_int_equal(pw_sound(&w), SNAPSHOTS / 2);
+    }
+    pw_prune(&w);
+    assert_int_equal(pw_sound(&w), SNAPSHOTS / 2);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -116,6 +169,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(prune__takes_as_much_in_several_rounds_as_in_one),
         CASE(prune__that_has_spent_its_budget_is_done),
+        CASE(prune__that_is_overtaken_each_time_gives_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,14 @@ as_root()
     fi
 }
 
+# debian_first: what Debian has is found before what the caller has.  Tests are for its python3 and its
+# modules; that of a version manager lacks them, and its wrapper may start thirty processes each time.
+debian_first()
+{
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+    export PATH
+}
+
 # apt_get ARGUMENT...: without questions, waiting its turn if another apt is at work.
 apt_get()
 {

@@ -14,6 +14,7 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 
 # shellcheck disable=SC2086 # lists of words
 install_packages $packages_build $packages_test
+debian_first
 configure_varve -DVARVE_TESTS=ON
 
 pattern=
@@ -38,8 +39,7 @@ fi
 log=$build/tests.log
 {
     status=0
-    # Tests are for Debian's python3, not for that of a version manager.
-    PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-$(($(nproc) + 1))}" --output-on-failure \
+    ctest --test-dir "$build" --parallel "${VARVE_TEST_JOBS:-$(($(nproc) + 1))}" --output-on-failure \
         --no-tests=error ${pattern:+-R "$pattern"} </dev/null 2>&1 || status=$?
     echo "$status" >"$build/tests.status"
 } | tee "$log"

@@ -57,8 +57,7 @@ mkdir -m 1777 "$WORK/tmp" "$WORK/sanitizer"
 cp "$VARVE" "$WORK/bin/varve"
 export HOME=$WORK/home TMPDIR=$WORK/tmp
 export VARVE_CACHE_DIR=$WORK/cache VARVE_STATE_DIR=$WORK/state
-# What Debian has comes before what the caller has: the python3 of a version manager lacks the modules,
-# and its wrapper may start thirty processes.
+# As debian_first does (examples/setup.sh), for a test that is run alone.
 export PATH=$WORK/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 export LC_ALL=C.UTF-8 TZ=UTC
 # Reports of an instrumented binary go to files, so that none is missed where a test expects failure.

@@ -22,6 +22,7 @@
 
 PG_BIN=${PG_BIN:-$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)}
 PG_USER=
+PG_GROUP=
 PG_LOAD=
 PG_RUNNING=()
 
@@ -38,7 +39,7 @@ pg_need()
     unset PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGPASSFILE PGPASSWORD PGOPTIONS
     if [ "$(id -u)" = 0 ]; then
         PG_USER=postgres
-        id -u "$PG_USER" >/dev/null 2>&1 || PG_USER=nobody
+        PG_GROUP=$(id -gn "$PG_USER" 2>/dev/null) || { PG_USER=nobody && PG_GROUP=$(id -gn nobody); }
     fi
     trap pg_clean_up EXIT
 }
@@ -47,7 +48,7 @@ pg_need()
 pg_as()
 {
     if [ -n "$PG_USER" ]; then
-        setpriv --reuid="$PG_USER" --regid="$(id -gn "$PG_USER")" --clear-groups -- "$@"
+        setpriv --reuid="$PG_USER" --regid="$PG_GROUP" --clear-groups -- "$@"
     else
         "$@"
     fi
@@ -84,7 +85,7 @@ pg_gone()
 # pg_own DIR: give a directory, and what is in it, to the server's user.
 pg_own()
 {
-    [ -z "$PG_USER" ] || chown -R -h "$PG_USER:$(id -gn "$PG_USER")" "$1"
+    [ -z "$PG_USER" ] || chown -R -h "$PG_USER:$PG_GROUP" "$1"
 }
 
 pg_init()
@@ -126,9 +127,10 @@ pg_set()
     echo "$2" >>"$1/data/postgresql.conf"
 }
 
+# pg_answers DIR: ... a whole path.
 pg_answers()
 {
-    "$PG_BIN/pg_isready" -q -h "$(realpath "$1")/socket" -t 1 >/dev/null
+    "$PG_BIN/pg_isready" -q -h "$1/socket" -t 1 >/dev/null
 }
 
 # In this test's group of processes, so that it cannot outlive the test.
@@ -165,10 +167,17 @@ pg_kill()
 
 pg_no_children()
 {
-    local link
-    for link in /proc/[0-9]*/cwd; do
-        [ "$(readlink "$link" 2>/dev/null)" != "$1" ] || return 1
-    done
+    ! find /proc -maxdepth 2 -name cwd -lname "$1" 2>/dev/null | grep -q .
+}
+
+# pg_psql DIR OPTION...: psql as superuser in database 'postgres', with bare rows.  No process but itself:
+# tests ask by it until something is so.
+pg_psql()
+{
+    local dir=$1
+    shift
+    [ "${dir#/}" != "$dir" ] || dir=$PWD/$dir
+    "$PG_BIN/psql" -qAtX -v ON_ERROR_STOP=1 -h "$dir/socket" -U postgres -d postgres "$@"
 }
 
 pg_sql()
@@ -176,8 +185,7 @@ pg_sql()
     local dir=$1 statement arguments=()
     shift
     for statement in "$@"; do arguments+=(-c "$statement"); done
-    "$PG_BIN/psql" -qAtX -v ON_ERROR_STOP=1 -h "$(realpath "$dir")/socket" -U postgres -d postgres \
-        "${arguments[@]}"
+    pg_psql "$dir" "${arguments[@]}"
 }
 
 pg_url()
@@ -190,8 +198,7 @@ pg_url()
 pg_shop()
 {
     pg_sql "$1" "create role backup login replication"
-    "$PG_BIN/psql" -qAtX -v ON_ERROR_STOP=1 -h "$(realpath "$1")/socket" -U postgres -d postgres \
-        -f "$VARVE_SOURCE/examples/shop/schema.sql"
+    pg_psql "$1" -f "$VARVE_SOURCE/examples/shop/schema.sql"
 }
 
 pg_load()
@@ -217,7 +224,6 @@ pg_check_shop()
         LC_ALL=C sort >"$WORK/orders-got"
     rows=$(LC_ALL=C comm -23 "$WORK/orders-want" "$WORK/orders-got")
     [ -z "$rows" ] || fail "orders that were acknowledged are lost: $(echo "$rows" | head -n 5)"
-    rows=$("$PG_BIN/psql" -qAtX -v ON_ERROR_STOP=1 -h "$(realpath "$dir")/socket" -U postgres \
-        -d postgres -f "$VARVE_SOURCE/examples/shop/check.sql")
+    rows=$(pg_psql "$dir" -f "$VARVE_SOURCE/examples/shop/check.sql")
     [ -z "$rows" ] || fail "the shop's questions have answers: $rows"
 }

@@ -242,16 +242,19 @@ def main():
     subprocess.run([VARVE, "-r", str(repository), "init", "--key-file", str(key_file), "--reserve",
                     "0"], check=True, env=environment("admin") | {"VARVE_KEY_FILE": ""},
                    stdout=subprocess.DEVNULL)
+    at_work = []
     try:
         for n in range(ROUNDS):
-            counts["rounds"] = n
+            counts["rounds"] = n + 1
             at_work = start_all()
             disturb(at_work)
             for job in at_work:
                 settle(job)
             check(n % 10 == 9 or n == ROUNDS - 1)
-        counts["rounds"] = ROUNDS
     except KeyboardInterrupt:
+        for job in at_work:
+            job["process"].kill()  # also one that was stopped
+        counts["rounds"] -= 1  # this one did not end
         tell_counts()
         return 130
     tell_counts()

@@ -296,3 +296,26 @@ rw_lose_index(struct replicate_world *w)
     name_list_release(&segments);
     repo_free(site);
 }
+
+/* --- cases ------------------------------------------------------------------------------------ */
+
+int
+rw_setup_two(void **state)
+{
+    rw_begin(*state, 2);
+    return 0;
+}
+
+int
+rw_setup_three(void **state)
+{
+    rw_begin(*state, 3);
+    return 0;
+}
+
+int
+rw_teardown(void **state)
+{
+    rw_end(*state);
+    return 0;
+}

@@ -43,6 +43,12 @@ void rw_begin(struct replicate_world *w, unsigned snapshots);
 /** rw_advance(w, ns): time passes. */
 void rw_advance(struct replicate_world *w, uint64_t ns);
 void rw_end(struct replicate_world *w);
+/** rw_case(name, setup, world): a test with a world of its own: rw_begin with 2 or 3, and rw_end. */
+#define rw_case(name, setup, world)                                                                \
+    cmocka_unit_test_prestate_setup_teardown(name, setup, rw_teardown, world)
+int rw_setup_two(void **state);
+int rw_setup_three(void **state);
+int rw_teardown(void **state);
 /** rw_new_site(w): an empty place instead of the site; the host forgets nothing. */
 void rw_new_site(struct replicate_world *w);
 /** rw_backup(w, n): another snapshot. */

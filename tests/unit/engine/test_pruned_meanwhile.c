@@ -387,46 +387,22 @@ forgotten_there_in_grace__is_made_whole(void **state)
     assert_int_equal(rw_sound(&w, w.memory), all);
 }
 
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 2);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
-
 int
 main(void)
 {
+#define CASE(name) rw_case(name, rw_setup_two, &w)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(prune_between_looks__is_no_damage_without_a_key, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(prune_between_looks__is_no_damage_with_a_key, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(prune_of_the_source__leaves_the_replica_whole_without_a_key,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(prune_of_the_source__leaves_the_replica_whole_with_a_key,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(pack_that_is_pruned_before_it_is_read_back__is_no_damage,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(
-            pack_that_is_lost_before_it_is_read_back__is_told_and_healed, setup, teardown),
-        cmocka_unit_test_setup_teardown(pack_that_was_pruned_and_lies_there_again__is_no_alarm,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_index__is_told_although_something_new_comes, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(forgotten_there_in_grace__is_made_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(prune_while_it_is_scrubbed__is_no_damage, setup, teardown),
-        cmocka_unit_test_setup_teardown(pack_that_comes_and_goes_while_it_is_scrubbed__is_no_damage,
-                                        setup, teardown),
+        CASE(prune_between_looks__is_no_damage_without_a_key),
+        CASE(prune_between_looks__is_no_damage_with_a_key),
+        CASE(prune_of_the_source__leaves_the_replica_whole_without_a_key),
+        CASE(prune_of_the_source__leaves_the_replica_whole_with_a_key),
+        CASE(pack_that_is_pruned_before_it_is_read_back__is_no_damage),
+        CASE(pack_that_is_lost_before_it_is_read_back__is_told_and_healed),
+        CASE(pack_that_was_pruned_and_lies_there_again__is_no_alarm),
+        CASE(lost_index__is_told_although_something_new_comes),
+        CASE(forgotten_there_in_grace__is_made_whole),
+        CASE(prune_while_it_is_scrubbed__is_no_damage),
+        CASE(pack_that_comes_and_goes_while_it_is_scrubbed__is_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

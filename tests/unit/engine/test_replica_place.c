@@ -7,22 +7,6 @@
 static struct replicate_world w;
 static unsigned failures; /* of reading `config`, still to come */
 
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 2);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
-
 static enum fault_verdict
 fail_config(void *ctx, enum storage_op op, const char *name)
 {
@@ -75,11 +59,10 @@ config_that_stays_unreadable__is_not_made_anew(void **state)
 int
 main(void)
 {
+#define CASE(name) rw_case(name, rw_setup_two, &w)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(config_that_is_not_there__may_first_look_unreadable, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(config_that_stays_unreadable__is_not_made_anew, setup,
-                                        teardown),
+        CASE(config_that_is_not_there__may_first_look_unreadable),
+        CASE(config_that_stays_unreadable__is_not_made_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,22 +7,6 @@
 
 static struct replicate_world w;
 
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
-
 static void
 replicate__copies_everything(void **state)
 {
@@ -291,7 +275,7 @@ limit__holds_within_five_percent(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) rw_case(name, rw_setup_three, &w)
     const struct CMUnitTest tests[] = {
         CASE(replicate__copies_everything),
         CASE(replicate__gives_packs_new_names),

@@ -7,22 +7,6 @@
 
 static struct replicate_world w;
 
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
-
 /* --- damage ----------------------------------------------------------------------------------- */
 
 static void
@@ -307,7 +291,7 @@ replicate__complete_finds_what_nothing_names(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) rw_case(name, rw_setup_three, &w)
     const struct CMUnitTest tests[] = {
         CASE(replicate__names_and_heals_what_is_damaged_there),
         CASE(replicate__finds_and_heals_wrong_bytes_by_reading_back),

@@ -12,22 +12,6 @@
 
 static struct replicate_world w;
 
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 2);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
-
 /* --- failing at a chosen operation ------------------------------------------------------------ */
 
 struct plan {
@@ -518,7 +502,7 @@ condemned_packs__are_not_relied_on(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) rw_case(name, rw_setup_two, &w)
     const struct CMUnitTest tests[] = {
         CASE(death_at_every_operation__without_a_key),
         CASE(death_at_every_operation__with_a_key),

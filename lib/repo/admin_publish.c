@@ -39,6 +39,16 @@ admin_record_begin(struct repo *r, int site_bound, enum admin_type type, struct 
     return VV_OK;
 }
 
+void
+admin_numbered_name(const char *prefix, const struct vv_uuid *client, unsigned n,
+                    char out[ADMIN_NUMBERED_NAME])
+{
+    char text[VV_UUID_TEXT];
+
+    vv_uuid_text(client, text);
+    (void)snprintf(out, ADMIN_NUMBERED_NAME, "%s-%s-%u", prefix, text, n);
+}
+
 enum vv_rc
 admin_publish_record(struct repo *r, const struct admin_record *record, const char *name,
                      struct vv_error *err)

@@ -122,6 +122,12 @@ MUST_CHECK enum vv_rc admin_record_begin(struct repo *r, int site_bound, enum ad
 /** admin_publish_record(r, record, name, err): sign and publish "admin/<name>". */
 MUST_CHECK enum vv_rc admin_publish_record(struct repo *r, const struct admin_record *record,
                                            const char *name, struct vv_error *err);
+#define ADMIN_NUMBERED_NAME 64u
+#define ADMIN_NUMBERS 64u
+/** admin_numbered_name(prefix, client, n, out): "<prefix>-<client>-<n>", of which a client may have
+ *  several; n goes from 1 to ADMIN_NUMBERS, since what lies under such a name may be no record. */
+void admin_numbered_name(const char *prefix, const struct vv_uuid *client, unsigned n,
+                         char out[ADMIN_NUMBERED_NAME]);
 /** admin_publish(r, site_bound, type, name, payload, err): both of these. */
 MUST_CHECK enum vv_rc admin_publish(struct repo *r, int site_bound, enum admin_type type,
                                     const char *name, struct vv_span payload, struct vv_error *err);

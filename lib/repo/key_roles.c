@@ -10,20 +10,16 @@
 #include "crypto/asymmetric.h"
 #include "crypto/secret.h"
 
-#define NAMES_TRIED 64u /* what lies under a record's name may be no record */
-
 /** Publish under "<prefix>-<client>-<n>" with the first n that is free. */
 static enum vv_rc
 publish_numbered(struct repo *r, enum admin_type type, const char *prefix,
                  const struct vv_uuid *client, const struct vv_buf *payload, struct vv_error *err)
 {
-    char text[VV_UUID_TEXT];
-    char name[STORAGE_COMPONENT_MAX + 1];
+    char name[ADMIN_NUMBERED_NAME];
     enum vv_rc rc = vv_buf_check(payload, err);
 
-    vv_uuid_text(client, text);
-    for (unsigned n = 1; rc == VV_OK && n <= NAMES_TRIED; n++) {
-        (void)snprintf(name, sizeof(name), "%s-%s-%u", prefix, text, n);
+    for (unsigned n = 1; rc == VV_OK && n <= ADMIN_NUMBERS; n++) {
+        admin_numbered_name(prefix, client, n, name);
         rc = admin_publish(r, 0, type, name, vv_buf_span(payload), err);
         if (rc != VV_EEXISTS) {
             return rc;

@@ -5,8 +5,6 @@
 
 #include "repo/replica_site.h"
 
-#define NAMES_TRIED 64u /* what lies under a record's name may be no record */
-
 struct copying {
     struct repo *source;
     struct repo *site;
@@ -53,6 +51,17 @@ read_record(struct repo *r, const char *path, struct vv_buf *object, struct admi
     vv_error_clear(err); /* admin_records_read tells what is wrong with it */
     *ret_usable = rc == VV_OK && keyring_admin_verify_object(repo_keyring(r), vv_buf_span(object));
     return VV_OK;
+}
+
+/** The same of a file in the source's admin/, whose path goes into ${path}. */
+static enum vv_rc
+read_of_source(struct copying *c, const char *file, struct vv_buf *path, struct vv_buf *object,
+               struct admin_record *ret, bool *ret_usable, struct vv_error *err)
+{
+    vv_buf_printf(path, "admin/%s", file);
+    (void)vv_buf_text(path);
+    VV_TRY(vv_buf_check(path, err));
+    return read_record(c->source, vv_buf_text(path), object, ret, ret_usable, err);
 }
 
 /** Does what took the name of a record say the same?  Whoever signs again what holds everywhere, a
@@ -154,10 +163,7 @@ copy_admin(struct copying *c, const char *file, struct vv_buf *object, struct vv
     if (!may_travel(file) || is_listed(&c->there, file)) {
         return VV_OK;
     }
-    vv_buf_printf(&path, "admin/%s", file);
-    (void)vv_buf_text(&path);
-    VV_TRY(vv_buf_check(&path, err));
-    VV_TRY(read_record(c->source, vv_buf_text(&path), object, &record, &usable, err));
+    VV_TRY(read_of_source(c, file, &path, object, &record, &usable, err));
     if (!usable || !record_travels(&record)) {
         return VV_OK;
     }
@@ -222,27 +228,29 @@ static enum vv_rc
 publish_revocation(struct copying *c, struct vv_span object, const struct admin_record *record,
                    const struct vv_uuid *client, struct vv_error *err)
 {
-    char text[VV_UUID_TEXT];
-    char path[STORAGE_COMPONENT_MAX + 1];
-    bool same = false;
+    char name[ADMIN_NUMBERED_NAME];
+    char path[sizeof("admin/") + ADMIN_NUMBERED_NAME];
 
-    vv_uuid_text(client, text);
-    for (unsigned n = 1; n <= NAMES_TRIED && !same; n++) {
+    for (unsigned n = 1; n <= ADMIN_NUMBERS; n++) {
+        bool same = false;
         enum vv_rc rc;
-        (void)snprintf(path, sizeof(path), "admin/revocation-%s-%u", text, n);
+        admin_numbered_name("revocation", client, n, name);
+        (void)snprintf(path, sizeof(path), "admin/%s", name);
+        /* Looked at first: it may have been copied since ${there} was read. */
+        VV_TRY(says_the_same(c, path, record, &same, err));
+        if (same) {
+            return VV_OK;
+        }
         rc = publish_same(repo_storage(c->site), path, object, err);
         if (rc != VV_EEXISTS) {
             c->sum->copied += rc == VV_OK;
             return rc;
         }
         vv_error_clear(err);
-        VV_TRY(says_the_same(c, path, record, &same, err));
     }
-    if (!same) {
-        repo_report(c->site, "object-differs", path,
-                    "the names of this client's revocations are all taken");
-        c->sum->refused++;
-    }
+    repo_report(c->site, "object-differs", path,
+                "the names of this client's revocations are all taken");
+    c->sum->refused++;
     return VV_OK;
 }
 
@@ -255,10 +263,7 @@ copy_revocation(struct copying *c, const char *file, const struct admin_records 
     struct revocation r;
     bool usable = false;
 
-    vv_buf_printf(&path, "admin/%s", file);
-    (void)vv_buf_text(&path);
-    VV_TRY(vv_buf_check(&path, err));
-    VV_TRY(read_record(c->source, vv_buf_text(&path), object, &record, &usable, err));
+    VV_TRY(read_of_source(c, file, &path, object, &record, &usable, err));
     if (!usable || record.type != ADMIN_REVOCATION || !record_travels(&record) ||
         revocation_decode(record.payload, &r, NULL) != VV_OK ||
         admin_revoked(there, &r.client, r.since)) {

@@ -96,23 +96,18 @@ certify(struct writer_session *s, unsigned n, struct vv_error *err)
 {
     struct certificate c = {.client = s->client->id, .role = KEY_ROLE_ADMIN};
     struct vv_buf payload = {0};
-    struct vv_buf name = {0};
-    char text[VV_UUID_TEXT];
+    char name[ADMIN_NUMBERED_NAME];
     enum vv_rc rc;
 
     memcpy(c.ed25519, s->client->ed25519_public, 32);
     x25519_public(s->client->x25519_secret, c.x25519);
     certificate_encode(&c, &payload);
-    vv_uuid_text(&c.client, text);
-    vv_buf_printf(&name, "certificate-%s-%u", text, n);
-    (void)vv_buf_text(&name);
-    rc = payload.failed || name.failed ? vv_error_nomem(err) : VV_OK;
+    admin_numbered_name("certificate", &c.client, n, name);
+    rc = vv_buf_check(&payload, err);
     if (rc == VV_OK) {
-        rc = admin_publish(s->repo, 0, ADMIN_CERTIFICATE, vv_buf_text(&name), vv_buf_span(&payload),
-                           err);
+        rc = admin_publish(s->repo, 0, ADMIN_CERTIFICATE, name, vv_buf_span(&payload), err);
     }
     vv_buf_release(&payload);
-    vv_buf_release(&name);
     return rc;
 }
 

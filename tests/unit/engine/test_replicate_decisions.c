@@ -6,25 +6,10 @@
 #include "engine/helper_replicate.h"
 #include "engine/prune.h"
 #include "repo/key_roles.h"
+#include "repo/replica_site.h"
 #include "repo/retention_publish.h"
 
 static struct replicate_world w;
-
-static int
-setup(void **state)
-{
-    (void)state;
-    rw_begin(&w, 3);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rw_end(&w);
-    return 0;
-}
 
 static struct record_scan
 scan_source(void)
@@ -321,6 +306,37 @@ revoked_at_both__the_stricter_counts(void **state)
     assert_int_equal(rw_told(&w, "object-differs"), 0);
 }
 
+/* What was read there was read before the record arrived under its own name. */
+static void
+revocation_that_came_meanwhile__is_not_copied_again(void **state)
+{
+    const struct vv_uuid client = {{1}};
+    struct replica_small_objects small;
+    struct admin_records here;
+    struct admin_records before;
+    struct repo *source;
+    struct repo *site;
+    size_t count;
+
+    (void)state;
+    rw_must_run(&w, KEYLESS);
+    source = rw_open(&w, w.b.memory, WITH_KEY);
+    site = rw_open(&w, w.memory, WITH_KEY);
+    rw_must(&w, admin_records_read(site, &before, &w.err));
+    revoke(w.b.memory, &client, 3);
+    assert_int_equal(rw_must_run(&w, KEYLESS)->objects_copied, 1);
+    count = rw_count(w.memory, "admin");
+    rw_must(&w, admin_records_read(source, &here, &w.err));
+    assert_false(replica_revocations_hold(&here, &before));
+    rw_must(&w, replica_copy_revocations(source, &here, site, &before, &small, &w.err));
+    assert_int_equal(small.copied, 0);
+    assert_int_equal(rw_count(w.memory, "admin"), count);
+    admin_records_release(&before);
+    admin_records_release(&here);
+    repo_free(site);
+    repo_free(source);
+}
+
 static void
 key_slots__new_ones_travel_and_removed_ones_are_counted(void **state)
 {
@@ -366,7 +382,7 @@ squatted_name__is_told_and_does_no_harm(void **state)
 int
 main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) rw_case(name, rw_setup_three, &w)
     const struct CMUnitTest tests[] = {
         CASE(forgotten_at_the_source__is_not_copied),
         CASE(forget_that_was_cancelled__does_not_count),
@@ -378,6 +394,7 @@ main(void)
         CASE(first_listing__travels),
         CASE(revoked__travels),
         CASE(revoked_at_both__the_stricter_counts),
+        CASE(revocation_that_came_meanwhile__is_not_copied_again),
         CASE(key_slots__new_ones_travel_and_removed_ones_are_counted),
         CASE(squatted_name__is_told_and_does_no_harm),
     };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "compress/compress.h"
 #include "duration.h"
 #include "engine/prune.h"
 #include "log_results.h"
@@ -11,7 +12,6 @@
 
 #define MAX_WASTE_DEFAULT 0.03
 #define WAIT_DEFAULT (INT64_C(600) * 1000000000)
-#define LEVEL 3 /* of blocks that are compressed again, as in a backup */
 
 struct prune_command_line {
     const char *max_waste;
@@ -78,7 +78,7 @@ make_options(struct app *app, const struct prune_command_line *o, struct prune_o
     ret->fence = o->fence;
     ret->reencrypt = o->reencrypt;
     ret->budget = o->budget;
-    ret->level = LEVEL;
+    ret->level = COMPRESS_LEVEL; /* of blocks that are compressed again */
     VV_TRY(parse_percent(app, o->max_waste, &ret->max_waste));
     VV_TRY(parse_duration(app, o->grace, INT64_MAX, &ret->grace_ns));
     VV_TRY(parse_duration(app, o->wait, WAIT_DEFAULT, &wait));

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "compress/compress.h"
 #include "core/alloc.h"
 #include "core/file.h"
 #include "engine/closure_internal.h"
@@ -15,7 +16,6 @@
 #include "engine/repair_internal.h"
 #include "repo/pack_writer.h"
 
-#define LEVEL 3
 #define SMALL_FILE (1u << 20)
 
 enum chunk_state { CHUNK_LOST, CHUNK_FOUND };
@@ -153,7 +153,7 @@ read_stored(struct rereading *f, uint64_t offset, size_t len)
 static enum vv_rc
 begin_writing(struct rereading *f, struct vv_error *err)
 {
-    struct pack_writer_options options = {.level = LEVEL, .threads = 1};
+    struct pack_writer_options options = {.level = COMPRESS_LEVEL, .threads = 1};
     struct repo *r = f->x->repo;
 
     if (f->builder != NULL) {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "alloc_sweep.h"
+#include "compress/compress.h"
 #include "core/random.h"
 #include "repo/pack_writer_fixture.h"
 
@@ -291,6 +292,59 @@ pack_writer__closes_a_block_before_it_would_be_too_large(void **state)
     block_builder_free(b);
     pack_writer_free(w);
     fixture_end(&f);
+}
+
+/** What a block of ${data} takes in a pack. */
+static uint32_t
+stored_len(enum compress_content content, const uint8_t *data, size_t len)
+{
+    VV_CLEANUP(compressor_freep) struct compressor *c = NULL;
+    size_t cap = compress_bound(len);
+    uint8_t *frame = malloc(cap);
+    size_t frame_len = 0;
+
+    assert_non_null(frame);
+    must(compressor_new(COMPRESS_LEVEL, content, &c, E));
+    must(compress_block(c, vv_span(data, len), frame, cap, &frame_len, E));
+    free(frame);
+    return (uint32_t)frame_len + 16;
+}
+
+static void
+pack_writer__compresses_databases_in_a_way_of_their_own(void **state)
+{
+    enum { LEN = 256 << 10 };
+    static const struct {
+        enum block_kind kind;
+        enum compress_content content;
+    } kinds[] = {{BLOCK_PAGE, COMPRESS_DATABASE},
+                 {BLOCK_LOG, COMPRESS_DATABASE},
+                 {BLOCK_SMALL, COMPRESS_ANYTHING},
+                 {BLOCK_BULK, COMPRESS_ANYTHING}};
+
+    (void)state;
+    fixture_text(big, BIG, 3);
+    for (size_t i = 0; i < VV_COUNT(kinds); i++) {
+        struct fixture f;
+        struct pack_writer *w;
+        struct block_builder *b;
+        struct stored_packs all;
+        fixture_begin(&f);
+        w = new_writer(&f, &(struct pack_writer_options){.level = COMPRESS_LEVEL, .threads = 1});
+        b = new_builder(w);
+        assert_true(put(&f, b, kinds[i].kind, CHUNK_DATA, big, LEN));
+        flush(w, b);
+        all = fixture_packs(&f);
+        assert_int_equal(all.count, 1);
+        assert_int_equal(all.packs[0].directory.blocks[0].stored_len,
+                         stored_len(kinds[i].content, big, LEN));
+        fixture_packs_release(&all);
+        block_builder_free(b);
+        pack_writer_free(w);
+        fixture_end(&f);
+    }
+    assert_int_not_equal(stored_len(COMPRESS_DATABASE, big, LEN),
+                         stored_len(COMPRESS_ANYTHING, big, LEN));
 }
 
 static void
@@ -1355,6 +1409,7 @@ main(void)
         cmocka_unit_test(pack_writer__stores_a_chunk_once_per_session),
         cmocka_unit_test(pack_writer__keeps_what_compresses_apart),
         cmocka_unit_test(pack_writer__closes_a_block_before_it_would_be_too_large),
+        cmocka_unit_test(pack_writer__compresses_databases_in_a_way_of_their_own),
         cmocka_unit_test(pack_writer__stores_without_compression_at_level_0),
         cmocka_unit_test(pack_writer__uses_the_suite_asked_for),
         cmocka_unit_test(pack_writer__refuses_impossible_chunks),

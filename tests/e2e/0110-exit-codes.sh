@@ -64,7 +64,7 @@ chmod 600 "$pack"
 printf 'XXXXXXXX' | dd of="$pack" bs=1 seek=3000 conv=notrunc 2>/dev/null
 assert_exit 12 varve -r "$PWD/damaged" verify --data >output 2>errors
 refute_grep '^verified' output
-if [ "$(id -u)" = 0 ]; then
+if [ "$EUID" = 0 ]; then
     cp "$VARVE_KEY_FILE" locked && chmod 400 locked && chmod 755 "$WORK/run"
     cp -a "$VARVE_REPO" readable && chmod -R a+rX readable
     assert_exit 1 as_user "$WORK/bin/varve" -r "$PWD/readable" --key-file "$PWD/locked" snapshots 2>errors

@@ -13,7 +13,7 @@ assert_exit 0 varve -q backup --host here source
 
 # The directories that lead to the source are root's, which an ordinary user cannot restore.
 owner=()
-[ "$(id -u)" = 0 ] || owner=(--no-owner)
+[ "$EUID" = 0 ] || owner=(--no-owner)
 # restore CODE ARGUMENT...: its document is restore.json.
 restore()
 {
@@ -163,7 +163,7 @@ restore 2 latest --target none --overwrite sometimes
 [ ! -d none ] || assert_eq "$(files none)" ""
 
 # An ordinary user gets everything but the owners that are not theirs.
-if [ "$(id -u)" = 0 ]; then
+if [ "$EUID" = 0 ]; then
     cp -a "$VARVE_REPO" readable && chmod -R a+rX readable && chmod 755 .
     cp "$VARVE_KEY_FILE" key && chown nobody key
     mkdir -m 1777 theirs

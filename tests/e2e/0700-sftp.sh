@@ -99,7 +99,7 @@ printf '%s\n' "rm $local_repo/config" "rename $local_repo/config $local_repo/x" 
     >attack
 while read -r line; do
     # as root every file can be written to, whatever its mode: there put would overwrite
-    if [ "$(id -u)" = 0 ] && [ "${line%% *}" = put ]; then continue; fi
+    if [ "$EUID" = 0 ] && [ "${line%% *}" = put ]; then continue; fi
     if sftp -q -b - -P "$SSHD_PORT" -i "$WORK/sshd/user" -o "UserKnownHostsFile=$known" \
         "$user@127.0.0.1" <<<"$line" >attack.out 2>&1; then
         fail "the account can: $line"

@@ -38,7 +38,7 @@ done
             fi
             echo >>"$WORK/checks"
         done
-        sleep 0.1
+        sleep 0.4
     done
 ) &
 checker=$!

@@ -36,7 +36,7 @@ assert_eq "$(json run.json '[x["snapshots_there"] for x in d["destinations"]]')"
 # --- what the server does -------------------------------------------------------------------------
 server=/usr/lib/openssh/sftp-server
 # (sftp-server forbids others to read its memory: only root sees names in its calls.)
-if [ "$(id -u)" = 0 ] && [ -x "$server" ] && strace -o /dev/null true 2>/dev/null; then
+if [ "$EUID" = 0 ] && [ -x "$server" ] && strace -o /dev/null true 2>/dev/null; then
     # One file for each channel, of which there are several on a long line: their calls are put in order by
     # the time at which they began and ended.
     cat >server.sh <<END

@@ -192,7 +192,7 @@ assert_exit 0 varve -q prune
 assert_exit 0 varve verify --data >/dev/null
 
 # --- a full disk ---
-if [ "$(id -u)" = 0 ]; then
+if [ "$EUID" = 0 ]; then
     mount_tmpfs "$WORK/small" 48M
     new_repo "$WORK/small/repo" --reserve 4M
     for n in 1 2 3 4; do

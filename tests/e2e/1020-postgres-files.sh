@@ -208,7 +208,7 @@ assert_eq "$(cat bad)" "$file 9" bad_pages
 cat "$WORK/quiet.img" >"db/data/$file"
 
 # ---- content that has changed behind unchanged metadata, through the device: --full tells ----
-if [ "$(id -u)" = 0 ]; then
+if [ "$EUID" = 0 ]; then
     mount_ext4 disk rotting 48M
     pg_own rotting
     pg_sql db "create tablespace rotting location '$PWD/rotting'"
@@ -240,7 +240,7 @@ END
 fi
 
 # ---- a file that cannot be read ends it; another cluster's directory is none of this one's ----
-if [ "$(id -u)" != 0 ]; then
+if [ "$EUID" != 0 ]; then
     chmod 0 "db/data/$file"
     assert_exit 1 varve backup --database-files "$url" >/dev/null 2>problems
     assert_grep 'cannot read .*run as' problems

@@ -138,7 +138,7 @@ cmp "pg_wal/$next" "$WORK/got/next"
 assert_exit 0 "${get[@]}" --no-prefetch "$segment" "$WORK/got/segment"
 rm -r "$spool"
 # A full disk, a damaged pack, a damaged slot, and a gap.
-if [ "$(id -u)" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=512k tmpfs "$WORK/small" 2>/dev/null; then
+if [ "$EUID" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=512k tmpfs "$WORK/small" 2>/dev/null; then
     chmod 777 "$WORK/small"
     never "${get[@]}" "$segment" "$WORK/small/segment"
     assert_eq "$(find "$WORK/small" -type f | wc -l)" 0 "files left on the full disk"

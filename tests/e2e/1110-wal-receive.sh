@@ -132,7 +132,7 @@ wal_discard "$WORK/restored"
 
 # --- a full disk under the journal: nothing more is acknowledged, nothing is dropped, and when the
 # repository is back it goes on.
-if [ "$(id -u)" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=5m tmpfs "$WORK/small" 2>/dev/null; then
+if [ "$EUID" = 0 ] && mkdir "$WORK/small" && mount -t tmpfs -o size=5m tmpfs "$WORK/small" 2>/dev/null; then
     export VARVE_STATE_DIR=$WORK/small
     assert_exit 0 varve wal receive --once --slot small "$URL" >/dev/null
     rm -f "$WORK/orders" "$WORK/receiver.log"

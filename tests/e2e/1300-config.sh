@@ -217,7 +217,7 @@ unset VARVE_CONFIG
 assert_exit 10 varve -r main snapshots 2>/dev/null
 
 # ---- where it is looked for ----
-if [ "$(id -u)" != 0 ]; then
+if [ "$EUID" != 0 ]; then
     mkdir -p "$HOME/.config/varve/conf.d"
     printf '%s\n' "[repository own]" "url = $WORK/repo" >"$HOME/.config/varve/varve.conf"
     printf '%s\n' "[repository more]" "url = $WORK/second" >"$HOME/.config/varve/conf.d/more.conf"

@@ -14,7 +14,7 @@ watch_configuration 'watch-quiet = 300ms' 'watch-delay = 2s' 'exclude = *.no' 't
 is_there() { varve -r main ls "latest:$WORK/data" | grep -Fq -- "$1"; }
 
 ways=(--inotify)
-if [ "$(id -u)" = 0 ]; then ways+=(''); fi
+if [ "$EUID" = 0 ]; then ways+=(''); fi
 for way in "${ways[@]}"; do
     # shellcheck disable=SC2086
     watch_start $way

@@ -40,7 +40,7 @@ mv key-away repo.key
 # A repository that is open on this machine stays so if it is only moved; it must refuse first.
 refuse()
 {
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$EUID" = 0 ]; then
         chattr +i repo/sessions || skip "the file system has no immutable directories"
     else
         chmod 500 repo/sessions
@@ -48,7 +48,7 @@ refuse()
 }
 accept()
 {
-    if [ "$(id -u)" = 0 ]; then chattr -i repo/sessions; else chmod 700 repo/sessions; fi
+    if [ "$EUID" = 0 ]; then chattr -i repo/sessions; else chmod 700 repo/sessions; fi
 }
 watch_start
 assert_saved

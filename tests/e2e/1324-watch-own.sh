@@ -20,7 +20,7 @@ watch_configuration 'watch-quiet = 200ms' 'watch-delay = 1s' 'may-change = *.log
 sed -i "s|^url = .*|url = $WORK/data/inside/repo|" varve.conf
 
 ways=(--inotify)
-if [ "$(id -u)" = 0 ]; then ways+=(''); fi
+if [ "$EUID" = 0 ]; then ways+=(''); fi
 # saves: one more snapshot than at the last call, or than at the start.
 saves()
 {

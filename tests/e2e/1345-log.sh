@@ -141,7 +141,7 @@ body 1 | grep -q '"event": "error"' || fail "the ping says: $(body 1)"
 mv away data
 # A problem has its name; a command by itself has a run of its own, and no job.
 rm -f log
-if [ "$(id -u)" != 0 ]; then
+if [ "$EUID" != 0 ]; then
     touch data/closed && chmod 0 data/closed
     assert_exit 3 varve --log-file log --log-format json -r main backup data >/dev/null 2>problems
     assert_grep closed problems

@@ -94,7 +94,7 @@ hang_up
 repositories=
 
 # ---- a site is full ----
-if [ "$(id -u)" = 0 ]; then
+if [ "$EUID" = 0 ]; then
     mount_tmpfs "$WORK/small" 64M
     far=$login:$sshd$WORK/small/far
     conf "${lines[@]}"

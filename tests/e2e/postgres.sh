@@ -14,7 +14,7 @@
 #   pg_run PROGRAM...           run one of PostgreSQL's programs as the server's user
 #   pg_url DIR [ROLE]           postgres:// URL of the socket (role: backup)
 #   pg_shop DIR                 role 'backup' with REPLICATION, and the schema of examples/shop
-#   pg_load DIR LIST [OPTION...] examples/shop/load.py in the background; its id in $PG_LOAD; 300 orders a
+#   pg_load DIR LIST [OPTION...] examples/shop/load.py in the background; its id in $PG_LOAD; 120 orders a
 #                               second, since as many as possible take all processors (PG_LOAD_RATE)
 #   pg_load_stop
 #   pg_check_shop DIR LIST [UNTIL] every order in LIST (acknowledged before UNTIL) is there, and the
@@ -37,7 +37,7 @@ pg_need()
     fi
     export PSQL=$PG_BIN/psql
     unset PGHOST PGPORT PGUSER PGDATABASE PGSERVICE PGPASSFILE PGPASSWORD PGOPTIONS
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$EUID" = 0 ]; then
         PG_USER=postgres
         PG_GROUP=$(id -gn "$PG_USER" 2>/dev/null) || { PG_USER=nobody && PG_GROUP=$(id -gn nobody); }
     fi
@@ -205,7 +205,7 @@ pg_load()
 {
     local dir=$1 list=$2
     shift 2
-    python3 "$VARVE_SOURCE/examples/shop/load.py" --list "$list" --rate "${PG_LOAD_RATE:-300}" "$@" "$(pg_url "$dir" postgres)postgres" &
+    python3 "$VARVE_SOURCE/examples/shop/load.py" --list "$list" --rate "${PG_LOAD_RATE:-120}" "$@" "$(pg_url "$dir" postgres)postgres" &
     PG_LOAD=$!
 }
 

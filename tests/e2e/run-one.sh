@@ -32,7 +32,7 @@ fi
 # What the caller has set for their own repositories must not leak into a test.
 for name in ${!VARVE_*}; do
     case $name in
-    VARVE_SOURCE | VARVE_TOOLS | VARVE_KEEP) ;;
+    VARVE_SOURCE | VARVE_TOOLS | VARVE_KEEP | VARVE_TESTS_SET_UP | VARVE_SWEEP) ;;
     *) unset "$name" ;;
     esac
 done
@@ -63,6 +63,11 @@ export LC_ALL=C.UTF-8 TZ=UTC
 # Reports of an instrumented binary go to files, so that none is missed where a test expects failure.
 logs="log_path=$WORK/sanitizer/report"
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}$logs:exitcode=99"
+# To look for leaks takes as long as starting does, and unit tests look for the library's: where sweeps are
+# sparse it is done by the tests that go through all commands.
+if [ "${VARVE_SWEEP:-}" = sparse ] && [[ $(basename "$script") != 0[1-3]* ]]; then
+    ASAN_OPTIONS+=:detect_leaks=0
+fi
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$logs:exitcode=99:print_stacktrace=1"
 export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}$logs:exitcode=99"
 umask 022
@@ -82,7 +87,7 @@ clean_up()
         return
     fi
     # Only root can have mounted anything; deepest mounts first.
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$EUID" = 0 ]; then
         awk '{print $2}' /proc/self/mounts | grep -F "$WORK/" | sort -r | while read -r mounted; do
             mounted=$(printf '%b' "$mounted")
             umount "$mounted" 2>/dev/null || umount -l "$mounted" 2>/dev/null
@@ -94,7 +99,7 @@ clean_up()
         fi
     fi
     rm -rf "$WORK" 2>/dev/null && return
-    if [ "$(id -u)" = 0 ] && command -v chattr >/dev/null; then
+    if [ "$EUID" = 0 ] && command -v chattr >/dev/null; then
         chattr -R -f -i -a "$WORK" 2>/dev/null
     fi
     chmod -R u+rwX "$WORK" 2>/dev/null

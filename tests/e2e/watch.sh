@@ -51,7 +51,7 @@ is_saved()
     rm -rf "$WORK/restored"
     varve -r main restore --target "$WORK/restored" "latest:$WORK/data" >/dev/null 2>&1 || return 1
     local flags=-rlptDHAXni
-    if [ "$(id -u)" = 0 ]; then flags=-aHAXni; fi
+    if [ "$EUID" = 0 ]; then flags=-aHAXni; fi
     [ -z "$(rsync "$flags" --checksum --delete "$WORK/data/" "$WORK/restored/" | grep -Ev '^\.d[^ ]* +\./$')" ]
 }
 

@@ -79,9 +79,13 @@ def options_of(size):
     return ["-D" + word for word in size.split()]
 
 
+# States are looked up all over the memory: with large pages in three quarters of the time.
+ENVIRONMENT = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+
 def command(arguments, where, seconds=None):
     """Run one command; its output."""
-    done = subprocess.run(arguments, cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run(arguments, cwd=where, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, timeout=seconds, check=False)
     return done.stdout
 

@@ -101,7 +101,8 @@ archive_reader_open(const char *path, struct vv_cancel *cancel, struct archive_r
     if (r->path == NULL || r->locale == (locale_t)0) {
         return vv_error_nomem(err);
     }
-    rc = open_all(r, err);
+    rc = archive_functions_load(err);
+    rc = rc != VV_OK ? rc : open_all(r, err);
     if (rc != VV_OK) {
         return failed(r, rc, err);
     }

@@ -2,12 +2,11 @@
 #ifndef VARVE_ARCHIVE_ARCHIVE_READER_INTERNAL_H
 #define VARVE_ARCHIVE_ARCHIVE_READER_INTERNAL_H
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 
 #include "archive/archive_reader.h"
 #include "core/arena.h"
+#include "loaded/archive_functions.h"
 
 /*
  * Two libarchive readers, one behind the other: the first only uncompresses, the second takes the

@@ -3,14 +3,13 @@
 
 #include "archive/archive_writer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "core/alloc.h"
+#include "loaded/archive_functions.h"
 
 #define ZEROS_AT_ONCE (64u << 10)
 #define TAR_BLOCK 10240 /* what tar(1) pads to */
@@ -99,10 +98,12 @@ enum vv_rc
 archive_writer_new(enum archive_kind kind, archive_output_fn *output, void *ctx,
                    struct archive_writer **ret, struct vv_error *err)
 {
-    VV_CLEANUP(archive_writer_freep) struct archive_writer *w = vv_alloc_array(1, sizeof(*w));
+    VV_CLEANUP(archive_writer_freep) struct archive_writer *w = NULL;
     locale_t before;
     int rc;
 
+    VV_TRY(archive_functions_load(err));
+    w = vv_alloc_array(1, sizeof(*w));
     if (w == NULL) {
         return vv_error_nomem(err);
     }

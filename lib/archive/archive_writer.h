@@ -60,6 +60,7 @@ struct archive_member {
 /** Takes the archive's bytes in order. */
 typedef enum vv_rc archive_output_fn(void *ctx, struct vv_span data, struct vv_error *err);
 
+/** archive_writer_new(kind, output, ctx, ret, err): VV_EUNSUPPORTED where libarchive is not there. */
 MUST_CHECK enum vv_rc archive_writer_new(enum archive_kind kind, archive_output_fn *output,
                                          void *ctx, struct archive_writer **ret,
                                          struct vv_error *err);

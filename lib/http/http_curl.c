@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests by libcurl. */
-#include <curl/curl.h>
 #include <string.h>
 
 #include "http/http.h"
+#include "loaded/curl_functions.h"
 
 #define LIMIT_MS 10000u
 #define TRIES 3u
@@ -228,6 +228,7 @@ http_send(const struct http_request *request, struct http_answer *ret, struct vv
 
     *ret = (struct http_answer){0};
     VV_TRY(http_url_check(request->url, err));
+    VV_TRY(curl_functions_load(err));
     if (err == NULL) {
         err = &own;
     }

@@ -12,7 +12,8 @@
 /*
  * A connection to a PostgreSQL server (15 or newer): SQL, and the replication protocol's base backup
  * and WAL stream.  This folder alone knows libpq; a build without it has every function, and
- * postgres_open says what was left out (VV_EUNSUPPORTED).
+ * postgres_open says what was left out (VV_EUNSUPPORTED).  Where libpq was but is not found when it is
+ * needed first, postgres_open and the functions about targets say so in the same way.
  *
  * A connection belongs to one thread at a time.  Whatever waits for the server looks at `cancel`
  * several times a second.  Positions (LSN) are byte counts.

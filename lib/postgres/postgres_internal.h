@@ -2,9 +2,8 @@
 #ifndef VARVE_POSTGRES_POSTGRES_INTERNAL_H
 #define VARVE_POSTGRES_POSTGRES_INTERNAL_H
 
-#include <libpq-fe.h>
-
 #include "core/alloc.h"
+#include "loaded/pq_functions.h"
 #include "postgres/postgres.h"
 
 /*
@@ -49,13 +48,16 @@ struct postgres {
     uint64_t next_start;
 };
 
-/** postgres_target_parse(target, ret, err): all keywords, with values or without (PQconninfoFree). */
+/** postgres_target_parse(target, ret, err): all keywords, with values or without (PQconninfoFree).  Whoever has
+ *  come through here may call libpq. */
 MUST_CHECK enum vv_rc postgres_target_parse(const char *target, PQconninfoOption **ret,
                                             struct vv_error *err);
 static inline void
 postgres_options_freep(PQconninfoOption **options)
 {
-    PQconninfoFree(*options);
+    if (*options != NULL) { /* else libpq may not be there */
+        PQconninfoFree(*options);
+    }
 }
 
 /** postgres_category(sqlstate): "" is a lost connection. */

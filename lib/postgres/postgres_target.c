@@ -31,6 +31,10 @@ postgres_target_parse(const char *target, PQconninfoOption **ret, struct vv_erro
     /* libpq's text is left out: it may repeat a piece of a password. */
     *ret = NULL;
     if (postgres_is_url(target) || strchr(target, '=') != NULL) {
+        enum vv_rc rc = pq_functions_load(err);
+        if (rc != VV_OK) {
+            return vv_error_origin(err, VV_ORIGIN_SOURCE, rc);
+        }
         *ret = PQconninfoParse(target, &text);
         PQfreemem(text);
     }
@@ -98,12 +102,13 @@ enum vv_rc
 postgres_target_name(const char *target, struct vv_buf *out, struct vv_error *err)
 {
     VV_CLEANUP(postgres_options_freep) PQconninfoOption *given = NULL;
-    VV_CLEANUP(postgres_options_freep) PQconninfoOption *defaults = PQconndefaults();
+    VV_CLEANUP(postgres_options_freep) PQconninfoOption *defaults = NULL;
     const char *service;
     const char *host;
     const char *port;
 
     VV_TRY(postgres_target_parse(target, &given, err));
+    defaults = PQconndefaults();
     service = value_of(given, "service");
     if (service == NULL && value_of(given, "host") == NULL) {
         service = value_of(defaults, "service");

@@ -41,6 +41,9 @@ THIRD_PARTY = [
     (r"libpq-fe\.h$", "postgres"),
     (r"(mariadb|mysql)/", "source"),
 ]
+# What lib/load_later.cmake makes, which stands for headers of other projects, and the folder of each.
+LOADED = {"loaded/archive_functions.h": "archive", "loaded/pq_functions.h": "postgres",
+          "loaded/curl_functions.h": "http"}
 # What the C library, the kernel and the compiler bring.
 SYSTEM = re.compile(r"""(sys|linux|netinet|arpa|asm|bits)/|
     (assert|byteswap|cpuid|ctype|dirent|dlfcn|endian|errno|fcntl|features|float|fnmatch|ftw|getopt|
@@ -64,10 +67,15 @@ ENDING = re.compile(r"(?<![>.\w])(exit|_exit|_Exit|quick_exit|abort|raise|atexit
 # A child between fork and exec may only _exit; a cipher library that fails on memory it has is not an
 # error to go on from.
 MAY_END = {"source": ["_exit"], "engine": ["_exit"], "service": ["_exit"], "crypto": ["abort"]}
+LOADING = re.compile(r"\b(dlm?open|dlv?sym|dlclose)\s*\(")
 THREADS = re.compile(r"\b(pthread_\w+|thrd_\w+|mtx_\w+|cnd_\w+|sem_(init|wait|post))\b")
 
 TOP = re.compile(r"^(cmd|lib|man|tests|examples|CMakeLists\.txt|README\.md|COPYING|\..*|build.*)$")
 LICENCE = "/* SPDX-License-Identifier: BSD-2-Clause */"
+
+
+def loaded_header(module):
+    return next(header for header, folder in LOADED.items() if folder == module)
 
 
 def strip(text):
@@ -124,12 +132,19 @@ class Lint:
                 if re.match(pattern, name):
                     if module is not None and module != folder:
                         self.say(path, number, "<%s> belongs in lib/%s only" % (name, folder))
+                    elif module in LOADED.values():
+                        self.say(path, number, "include \"%s\" instead of <%s>"
+                                 % (loaded_header(module), name))
                     elif path.startswith("cmd/"):
                         self.say(path, number, "<%s> belongs in lib/%s only" % (name, folder))
                     return
             if not SYSTEM.match(name) and not path.startswith("tests/"):
                 self.say(path, number, "<%s> is unknown: add it to THIRD_PARTY or SYSTEM of "
                          "tests/lint/layers.py" % name)
+            return
+        if name in LOADED:
+            if module != LOADED[name]:
+                self.say(path, number, "\"%s\" belongs in lib/%s only" % (name, LOADED[name]))
             return
         target, _, rest = name.partition("/")
         if module is None:
@@ -158,6 +173,7 @@ class Lint:
                 rules.append((ALLOCATION, "bypasses core/alloc.h"))
             if module != "core":
                 rules.append((THREADS, "belongs in lib/core only (core/thread.h)"))
+                rules.append((LOADING, "belongs in lib/core only (core/loaded_library.h)"))
                 rules.append((ENDING, "ends the program: the library must not"))
             rules.append((PRINTING, "prints: the library must not"))
             if module != "report":

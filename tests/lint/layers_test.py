@@ -87,6 +87,22 @@ class LayersTest(unittest.TestCase):
         self.reports("only", {"cmd/x.c": source("#include <jansson.h>")})
         self.reports("is unknown", {"lib/core/x.c": source("#include <other.h>")})
 
+    def test_loaded_header(self):
+        text = source('#include "loaded/archive_functions.h"')
+        self.accepts({"lib/archive/x.c": text})
+        for path in ("lib/source/x.c", "lib/x.c", "cmd/x.c"):
+            self.reports("belongs in lib/archive only", {path: text})
+        self.reports('as "module/file.h"', {
+            "lib/archive/x.c": source('#include "loaded/other_functions.h"')})
+        # The library's own header would have the functions linked.
+        self.reports('include "loaded/archive_functions.h"', {
+            "lib/archive/x.c": source("#include <archive.h>")})
+
+    def test_loading(self):
+        text = source("void f(void) { dlopen(a, b); }")
+        self.reports("lib/core only", {"lib/repo/x.c": text})
+        self.accepts({"lib/core/x.c": text})
+
     def test_module_without_layer(self):
         self.reports("has no layer", {"lib/other/x.c": source()})
 

@@ -56,9 +56,11 @@ for way in "${ways[@]}"; do
     saves
     kill -INT "$tracer"
     wait "$tracer" || true
-    assert_grep 'busy.*"x"|busy/x' calls
-    refute_grep 'quiet' calls
-    refute_grep 'data/tree/[a-z]' calls
+    # Other tests on this file system wake it, too, and may have directories of these names.
+    grep -F "$WORK/data" calls >own
+    assert_grep 'busy.*"x"|busy/x' own
+    refute_grep 'quiet' own
+    refute_grep 'data/tree/[a-z]' own
     # Listed: the directory with the change, perhaps the one that was written to just before; what is of
     # the cache and the repository is not the tree's.
     listed=$(grep getdents64 calls | grep -v "$WORK/data/inside" | grep -o "<$WORK/data[^>]*>" | sort -u)

@@ -25,20 +25,21 @@ for i in 1 2 3 4 5 6 7 8; do
     assert_exit 0 varve -q backup source
 done
 
-# Whatever of the replica is visible is complete, at any moment.
+round=0
+echo "$round" >"$WORK/round"
+# Whatever of the replica is visible is complete, at any moment; an older one does not change any more.
 (
     export VARVE_STATE_DIR=$WORK/checker VARVE_CACHE_DIR=$WORK/checker
     while [ ! -e "$WORK/stop" ]; do
-        for replica in "$WORK"/replica-*; do
-            [ -e "$replica/config" ] || continue # it is being made
-            code=0
-            varve -r "$replica" verify >"$WORK/checked" 2>&1 || code=$?
-            if [ "$code" != 0 ]; then
-                { echo "$replica: exit $code"; cat "$WORK/checked"; } >>"$WORK/check-failed"
-            fi
-            echo >>"$WORK/checks"
-        done
-        sleep 0.4
+        sleep 0.5
+        replica=$WORK/replica-$(<"$WORK/round")
+        [ -e "$replica/config" ] || continue # it is being made
+        code=0
+        varve -r "$replica" verify >"$WORK/checked" 2>&1 || code=$?
+        if [ "$code" != 0 ]; then
+            { echo "$replica: exit $code"; cat "$WORK/checked"; } >>"$WORK/check-failed"
+        fi
+        echo >>"$WORK/checks"
     done
 ) &
 checker=$!
@@ -52,9 +53,10 @@ cuts_so_far()
     until [ "$(wc -l <proxy.out)" -gt "$lines" ]; do sleep 0.02; done
     cuts=$(tail -n 1 proxy.out | cut -d' ' -f4)
 }
-cuts=0 round=0
+cuts=0
 while [ "$cuts" -lt 25 ]; do
     round=$((round + 1))
+    echo "$round" >"$WORK/round"
     # The first run loses its client, then one the server's sessions.
     varve -q replicate --to "$url$WORK/replica-$round" --verify-share none >/dev/null 2>run.err &
     client=$!

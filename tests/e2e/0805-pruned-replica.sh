@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # A replica that forgets and prunes for itself: with a reader's key nothing travels again.
 new_repo
 mkdir source

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # restore_command on a host that knows nothing of the repository, or knows it newer than it is: what is
 # there is delivered whatever freshness says, and "there is none" is never said of what a newer state has.
 need_command python3

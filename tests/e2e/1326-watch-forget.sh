@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # A watched job's snapshots are thinned out by its rules, also by a run of it at night.
 need_command rsync
 # shellcheck source=tests/e2e/watch.sh

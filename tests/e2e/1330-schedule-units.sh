@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Schedules as units of systemd: written, checked by systemd itself, brought up to date, removed.
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

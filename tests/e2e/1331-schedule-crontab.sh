@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Schedules as lines of crontabs: they run under an empty environment, and others' lines stay.
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Completion in zsh: every command and option, and real keys in a real shell.
 command -v zsh >/dev/null || skip "there is no zsh"
 # shellcheck source=tests/e2e/completion.sh

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: slow
 # Completion in fish: what fish itself says it would offer.
 command -v fish >/dev/null || skip "there is no fish"
 # shellcheck source=tests/e2e/completion.sh

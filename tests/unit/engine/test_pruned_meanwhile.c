@@ -30,12 +30,13 @@ forget_and_prune(struct storage *st)
     repo_free(admin);
 }
 
-/** Of the listings of single shards two stand for all. */
+/** Of the listings of single shards (of packs/, of parity/) two stand for all. */
 static bool
 counts(const char *name)
 {
-    return strncmp(name, "packs/", 6) != 0 || strcmp(name, "packs/00") == 0 ||
-           strcmp(name, "packs/80") == 0;
+    const char *shard = strchr(name, '/');
+
+    return shard == NULL || strcmp(shard, "/00") == 0 || strcmp(shard, "/80") == 0;
 }
 
 static void

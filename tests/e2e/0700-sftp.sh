@@ -2,7 +2,6 @@
 # shellcheck shell=bash
 # A repository on another host, over SFTP with a real sshd: everything works over both transports,
 # what is in the way is told with its exit code, and an append-only account cannot harm what is there.
-# labels: threads
 need_command sshd ssh
 unset SSH_AUTH_SOCK
 start_sshd plain

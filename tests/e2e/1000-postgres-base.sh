@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: threads memory
+# labels: memory
 # A base backup under load, restored plainly: it starts, verifies, and no acknowledged order is lost.
 # shellcheck source=tests/e2e/postgres.sh
 . "$E2E/postgres.sh"

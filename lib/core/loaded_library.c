@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Shared libraries, opened when they are needed. */
+#include "core/loaded_library.h"
+
 #include <dlfcn.h>
 #include <string.h>
-
-#include "core/loaded_library.h"
 
 /* What dlerror says, without the file's name in front if it would only be said twice. */
 static const char *

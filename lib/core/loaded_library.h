@@ -19,8 +19,7 @@ struct vv_loaded_library {
     const char *package;      /* Debian's that has it, for the hint: "libpq5" */
     const char *const *names; /* of its functions */
     size_t count;
-    void *
-        functions; /* count pointers to functions without gaps, in the order of names; NULL until open */
+    void *functions;      /* count pointers to them, without gaps, in that order; NULL until open */
     struct vv_mutex lock; /* VV_MUTEX_INIT */
     atomic_bool open;
 };

@@ -65,7 +65,7 @@ logs="log_path=$WORK/sanitizer/report"
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}$logs:exitcode=99"
 # To look for leaks takes as long as starting does, and unit tests look for the library's: where sweeps are
 # sparse it is done by the tests that go through all commands.
-if [ "${VARVE_SWEEP:-}" = sparse ] && [[ $(basename "$script") != 0[1-3]* ]]; then
+if [ "${VARVE_SWEEP:-}" = sparse ] && [[ ${script##*/} != 0[1-3]* ]]; then
     ASAN_OPTIONS+=:detect_leaks=0
 fi
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$logs:exitcode=99:print_stacktrace=1"

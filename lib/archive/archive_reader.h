@@ -68,9 +68,9 @@ struct archive_member {
 struct archive_reader;
 
 /** archive_reader_open(path, cancel, ret, err): ${path} "-" is standard input.  Reads the
- *  beginning; VV_EIO for what is no archive; VV_EUNSUPPORTED where libarchive is not there.  A zip archive that cannot be sought in (a pipe,
- *  compressed) is first copied to an unnamed file in $TMPDIR or /var/tmp: its directory is at its
- *  end. */
+ *  beginning; VV_EIO for what is no archive; VV_EUNSUPPORTED where libarchive is not there.  A zip
+ *  archive that cannot be sought in (a pipe, compressed) is first copied to an unnamed file in
+ *  $TMPDIR or /var/tmp: its directory is at its end. */
 MUST_CHECK enum vv_rc archive_reader_open(const char *path, struct vv_cancel *cancel,
                                           struct archive_reader **ret, struct vv_error *err);
 

@@ -44,7 +44,8 @@ void http_url_host(const char *url, struct vv_buf *out);
 /**
  * http_send(request, ret, err): send it, and wait for the answer.  VV_ETRANSIENT: no answer in time, or a server
  * that is out of order (5xx, 429): it was tried again; VV_EAUTH: 401, 403; VV_ENOTFOUND: 404, 410; VV_EIO:
- * anything else that is not 2xx; VV_EUNSUPPORTED: built without libcurl, or it is not there.  ${ret} must be released in any case.
+ * anything else that is not 2xx; VV_EUNSUPPORTED: built without libcurl, or it is not there.  ${ret} must be
+ * released in any case.
  */
 MUST_CHECK enum vv_rc http_send(const struct http_request *request, struct http_answer *ret,
                                 struct vv_error *err);

@@ -144,28 +144,28 @@ dead_site__is_given_up_after_ten_minutes(void **state)
     assert_true(w.to.summary.retries > 5);
 }
 
-/* From its third pack on the site is away for good. */
+/* From its first pack on the site is away for good.  Not from a later one: a thread that has stored a
+ * pack and not counted it would renew the patience long after, by a clock that others' sleeps move. */
 static enum fault_verdict
 away_in_the_middle(void *ctx, enum storage_op op, const char *name)
 {
-    atomic_uint *packs = ctx;
-    bool pack = strncmp(name, "packs/", 6) == 0;
+    atomic_bool *away = ctx;
 
-    if (op == STORAGE_PUBLISH && pack) {
-        atomic_fetch_add(packs, 1);
+    if (op == STORAGE_PUBLISH && strncmp(name, "packs/", 6) == 0) {
+        atomic_store(away, true);
     }
-    return atomic_load(packs) > 2 ? FAULT_TRANSIENT : FAULT_PASS;
+    return atomic_load(away) ? FAULT_TRANSIENT : FAULT_PASS;
 }
 
 static void
 site_dead_in_the_middle__is_given_up_after_ten_minutes_in_all(void **state)
 {
     uint64_t start = w.clock.mono_ns;
-    atomic_uint packs = 0;
+    atomic_bool away = false;
 
     (void)state;
     w.hook = away_in_the_middle;
-    w.hook_ctx = &packs;
+    w.hook_ctx = &away;
     w.options.threads = 4; /* all of one patience */
     assert_int_equal(rw_run(&w, KEYLESS), VV_ETRANSIENT);
     assert_true(w.to.err.exhausted);

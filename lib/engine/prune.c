@@ -190,7 +190,6 @@ give_way(struct vv_error *err)
 static enum vv_rc
 run_rounds(struct prune *p, struct vv_error *err)
 {
-    unsigned overtaken = 0;
     bool waits = false;
     bool more = true;
 
@@ -209,7 +208,7 @@ run_rounds(struct prune *p, struct vv_error *err)
         }
         if (rc == VV_EREFUSED && round.overtaken) {
             vv_error_clear(err); /* another prune closed this session: begin again with a new one */
-            more = ++overtaken < OVERTAKEN_MAX;
+            more = ++p->overtaken < OVERTAKEN_MAX;
             rc = more ? VV_OK : give_way(err);
         } else if (rc == VV_OK && round.more && !more && !p->options->dry_run) {
             vv_emit(repo_events(p->repo), VV_EVENT_WARNING, "space-scarce", vv_span(NULL, 0),

@@ -15,9 +15,10 @@
  *     session's condemned list;
  * P3  [list open sessions; FENCE; all resolved] every session found open after P2 (not this one, not
  *     readers) has to end.  It is fenced when its heartbeat has stood still for an hour of the
- *     monotonic clock (stillness.h), or at once if the caller says so, or if a process of this host
- *     has left it behind (session_mark.h).  What does not end within the
- *     caller's patience ends this run: the list waits for the next prune;
+ *     monotonic clock (stillness.h), or at once if the caller says so (another prune only until one
+ *     has fenced this one: both would go on with that for ever), or if a process of this host has left
+ *     it behind (session_mark.h).  What does not end within the caller's patience ends this run: the
+ *     list waits for the next prune;
  * P4  [re-mark; copy out] list slots again and mark what is new; every live chunk of a condemned
  *     pack is stored in a new pack, unless a copy in a pack that stays was read in this run;
  * P5  [publish merged segment; CLAIM own slot; drop the segments] new index segments without the
@@ -67,7 +68,7 @@ struct prune_options {
     uint64_t budget;  /* stored bytes to be copied at most, about; UINT64_MAX: no limit */
     int64_t grace_ns; /* a forget's grace is at most that; INT64_MAX: as it says itself */
     uint64_t wait_ns; /* patience with open sessions (P3) */
-    bool fence;       /* open sessions are fenced at once */
+    bool fence;       /* open sessions are fenced at once (P3) */
     bool reencrypt;   /* packs of older epochs are copied whole, within the budget */
     int level;        /* zstd level of new blocks; 0: off */
 };

@@ -48,6 +48,7 @@ struct prune {
     uint64_t budget_left;  /* less what stays of the packs that were chosen so far */
     uint64_t reserve;      /* size of the reserve that was dropped; 0: none was */
     unsigned steps;        /* nodes read since the index was let go of */
+    unsigned overtaken;    /* rounds that another prune put an end to */
 };
 
 /** One session's work. */

@@ -46,12 +46,21 @@ tell_left_behind(struct prune *p, const struct open_session *s)
             "session %.8s was left behind by a run on this host that is gone: it was ended", id);
 }
 
+/** Does the caller want it ended at once?  Not another prune once one has ended this run's session:
+ *  two of them would end each other again and again, and neither would come to its end. */
+static bool
+is_fenced_at_once(const struct prune *p, const struct open_session *s)
+{
+    return p->options->fence && (s->kind != SESSION_PRUNE || p->overtaken == 0);
+}
+
 /** End one session from outside if that is due; *ret_ended: it has a slot now. */
 static enum vv_rc
 fence_if_due(struct prune_round *round, const struct open_session *s, bool *ret_ended,
              struct vv_error *err)
 {
     struct prune *p = round->p;
+    bool at_once = is_fenced_at_once(p, s);
     bool left = session_mark_left(p->repo, &s->id);
     char id[VV_UUID_TEXT];
     uint64_t still = 0;
@@ -59,7 +68,7 @@ fence_if_due(struct prune_round *round, const struct open_session *s, bool *ret_
 
     vv_uuid_text(&s->id, id);
     VV_TRY(stillness_of(p->still, id, s->beat, &still, err));
-    if (!p->options->fence && !left && still < PRUNE_STILL_NS) {
+    if (!at_once && !left && still < PRUNE_STILL_NS) {
         return VV_OK;
     }
     rc = session_fence(p->repo, &s->id, err);
@@ -74,7 +83,7 @@ fence_if_due(struct prune_round *round, const struct open_session *s, bool *ret_
         tell_left_behind(p, s);
         return VV_OK;
     }
-    tell_fenced(p, s, p->options->fence ? "is open" : "has shown no sign of life for an hour");
+    tell_fenced(p, s, at_once ? "is open" : "has shown no sign of life for an hour");
     return VV_OK;
 }
 

@@ -178,7 +178,7 @@ def settle(job):
         counts["backups that reported success"] += 1
     elif code == -signal.SIGKILL and job["killed"]:
         pass
-    elif "fenced" in said or "another prune" in said:
+    elif "fenced" in said or "another prune" in said or "overtaken by another" in said:
         counts["refused"] += 1
     elif job["kind"] == "forgets" and code == 1:
         counts["forgets refused"] += 1

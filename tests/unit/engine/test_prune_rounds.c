@@ -161,6 +161,48 @@ prune__that_is_overtaken_each_time_gives_way(void **state)
     assert_int_equal(pw_sound(&w), SNAPSHOTS / 2);
 }
 
+static struct vv_uuid condemning; /* the session of the last list */
+static struct writer_session *other;
+
+/** Another prune begins and ends this one when that has waited for all it saw, as one with the same
+ *  option would. */
+static enum fault_verdict
+begin_another_prune(void *ctx, enum storage_op op, const char *name)
+{
+    uint64_t beat;
+
+    (void)ctx;
+    if (op == STORAGE_PUBLISH && strncmp(name, "condemned/", 10) == 0) {
+        assert_true(session_name_parse(name + 10, &condemning, &beat));
+    }
+    if (op == STORAGE_PUBLISH && strncmp(name, "index/", 6) == 0) {
+        w.b.hook = NULL;
+        pw_must(&w, writer_session_begin(w.b.repo, SESSION_PRUNE, &other, &w.err));
+        pw_must(&w, session_fence(w.b.repo, &condemning, &w.err));
+    }
+    return FAULT_PASS;
+}
+
+/* Two that end each other at once would go on with that, and neither come to its end. */
+static void
+prune__that_another_has_ended_does_not_end_that_one(void **state)
+{
+    (void)state;
+    w.options.fence = true;
+    w.options.wait_ns = 0;
+    w.b.hook = begin_another_prune;
+    pw_prune(&w);
+    assert_int_equal(w.s.rounds, 2);
+    assert_int_equal(w.s.sessions_fenced, 0);
+    assert_int_equal(w.s.sessions_open, 1);
+    assert_true(w.s.lists_left > 0);
+    pw_must(&w, writer_session_commit(other, vv_span(NULL, 0), 0, &w.err)); /* not fenced */
+    writer_session_free(other);
+    pw_prune(&w);
+    assert_int_equal(w.s.lists_left, 0);
+    assert_int_equal(pw_sound(&w), SNAPSHOTS / 2);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -170,6 +212,7 @@ main(void)
         CASE(prune__takes_as_much_in_several_rounds_as_in_one),
         CASE(prune__that_has_spent_its_budget_is_done),
         CASE(prune__that_is_overtaken_each_time_gives_way),
+        CASE(prune__that_another_has_ended_does_not_end_that_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,34 @@ collect(struct repo *r, const struct admin_records *admin, struct open_sessions 
     return VV_OK;
 }
 
+/** Leave out what was buried since ${admin} was read: the grave came before the slot went. */
+static enum vv_rc
+drop_buried_since(struct repo *r, const struct admin_records *admin, struct open_sessions *o,
+                  struct vv_error *err)
+{
+    struct admin_records now = {0};
+    bool changed = false;
+    size_t kept = 0;
+
+    if (o->count > 0) {
+        VV_TRY(admin_records_changed(r, admin, &changed, err));
+    }
+    if (!changed) {
+        return VV_OK;
+    }
+    VV_TRY(admin_records_read(r, &now, err));
+    for (size_t i = 0; i < o->count; i++) {
+        if (in_grave(&now, &o->items[i].id)) {
+            vv_free(o->items[i].snapshots);
+        } else {
+            o->items[kept++] = o->items[i];
+        }
+    }
+    o->count = kept;
+    admin_records_release(&now);
+    return VV_OK;
+}
+
 enum vv_rc
 open_sessions_read(struct repo *r, const struct admin_records *admin, struct open_sessions *ret,
                    struct vv_error *err)
@@ -197,6 +225,9 @@ open_sessions_read(struct repo *r, const struct admin_records *admin, struct ope
     }
     if (rc == VV_OK) {
         rc = collect(r, admin, &o, err);
+    }
+    if (rc == VV_OK) {
+        rc = drop_buried_since(r, admin, &o, err);
     }
     if (rc != VV_OK) {
         open_sessions_release(&o);

@@ -8,7 +8,8 @@
 /*
  * Sessions that may still publish: registered, without a slot, and in no grave.  What cannot be
  * decoded counts as open (its kind is 0).  Slots are listed before sessions, so that one that ends
- * meanwhile counts as open.
+ * meanwhile counts as open; and graves are looked at after that, since a slot may have been deleted
+ * when one that was killed behind its commit still is registered.
  */
 struct open_session {
     struct vv_uuid id;
@@ -26,6 +27,7 @@ struct open_sessions {
     struct name_list sessions; /* what sessions/ held */
 };
 void open_sessions_release(struct open_sessions *o);
+/** open_sessions_read(r, admin, ret, err): ${admin} may be older than what is listed now. */
 MUST_CHECK enum vv_rc open_sessions_read(struct repo *r, const struct admin_records *admin,
                                          struct open_sessions *ret, struct vv_error *err);
 const struct open_session *open_sessions_find(const struct open_sessions *o,

@@ -121,7 +121,7 @@ _varve_argument()
 _varve()
 {
     local _varve_commands _varve_options _varve_kind='' _varve_place='' _varve_option='' _varve_ended=''
-    local _varve_word='' _varve_count=0 _varve_program=${1/#\~\//$HOME/} typed prefix='' i
+    local _varve_word='' _varve_broken='' _varve_count=0 _varve_program=${1/#\~\//$HOME/} typed prefix='' i
     local -a _varve_words=() _varve_given=() _varve_arguments=()
     COMPREPLY=()
     _varve_split
@@ -146,20 +146,22 @@ _varve()
     fi
     # Readline replaces only what stands behind the last of its own word breaks.
     [[ -n $prefix && $COMP_WORDBREAKS == *=* ]] || typed=$prefix$typed
+    _varve_break "$typed"
     for ((i = 0; i < ${#COMPREPLY[@]}; i++)); do
         [[ -n $prefix && $COMP_WORDBREAKS != *=* ]] && COMPREPLY[i]=$prefix${COMPREPLY[i]}
-        COMPREPLY[i]=${COMPREPLY[i]#"$(_varve_broken "$typed")"}
+        COMPREPLY[i]=${COMPREPLY[i]#"$_varve_broken"}
     done
 }
 
-# _varve_broken WORD: its part up to the last character that readline breaks words at.
-_varve_broken()
+# _varve_break WORD: into _varve_broken: its part up to the last character that readline breaks words at.
+_varve_break()
 {
     local breaks='' character
     for character in = : @; do
         [[ $COMP_WORDBREAKS == *"$character"* ]] && breaks+=$character
     done
-    [[ -n $breaks && $1 == *["$breaks"]* ]] && printf '%s' "${1%"${1##*["$breaks"]}"}"
+    _varve_broken=''
+    [[ -z $breaks || $1 != *["$breaks"]* ]] || _varve_broken=${1%"${1##*["$breaks"]}"}
 }
 
 complete -F _varve varve

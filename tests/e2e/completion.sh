@@ -44,27 +44,51 @@ nothing_was_run()
     refute_exists "$WORK/run/asked" "$WORK/run/connected"
 }
 
+# help_of PATH...: what --help says there; asked once.
+help_of()
+{
+    local said="$WORK/help $*"
+    [ -e "$said" ] || varve "$@" --help >"$said"
+    cat "$said"
+}
 # commands_of PATH...: names of the commands behind these.
 commands_of()
 {
-    varve "$@" --help | sed -n '/^Commands:/,/^$/p' | sed -n 's/^  \([a-z]*\) .*/\1/p'
+    help_of "$@" | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'
 }
-# options_of PATH...: spellings of their options, those for all commands too.
-options_of()
+# places: every command's words, a line each.
+places()
 {
-    varve "$@" --help | sed -n 's/^  \(-.\), \(--[a-z-]*\).*/\1\n\2/p; s/^  \(--[a-z-]*\).*/\1/p'
-}
-# each_place FUNCTION: call it with every command's words.
-each_place()
-{
-    local command sub
+    local command subs
     for command in $(commands_of); do
-        if [ -n "$(commands_of "$command")" ]; then
-            for sub in $(commands_of "$command"); do
-                "$1" "$command" "$sub"
-            done
+        subs=$(commands_of "$command")
+        if [ -n "$subs" ]; then
+            printf "$command %s\n" $subs
         else
-            "$1" "$command"
+            echo "$command"
         fi
     done
+}
+# options_of_places FILE: spellings of the options at each of the places there, those for all commands too:
+# sorted lines 'PLACE<tab>OPTION'.
+options_of_places()
+{
+    local place
+    while read -r place; do
+        echo "== $place"
+        # shellcheck disable=SC2086 # words are wanted
+        help_of $place
+    done <"$1" | sed -nE 's/^== (.*)/\1/; T options; h; d
+        :options
+        s/^  (-.), (--[a-z-]*).*/\1\n\2/; t found; s/^  (--[a-z-]*).*/\1/; t found; d
+        :found
+        G; s/^(-.)\n(--[a-z-]*)\n(.*)/\3\t\1\n\3\t\2/p; s/^(--[a-z-]*)\n(.*)/\2\t\1/p' | sort -u
+}
+# assert_options GOT: lines as of options_of_places, for the places in the file 'at'.
+assert_options()
+{
+    assert_ge "$(wc -l <at)" 30 "places"
+    options_of_places at >wanted
+    assert_ge "$(wc -l <wanted)" 300 "options"
+    diff wanted <(sort -u "$1") >&2 || fail "not the options of the tables"
 }

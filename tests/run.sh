@@ -25,10 +25,7 @@ done
 # What those tests run, or everything.
 targets=all
 if [ -n "$pattern" ]; then
-    targets=$(ctest --test-dir "$build" -N -R "$pattern" | sed -n 's/^ *Test *#[0-9]*: //p' |
-        awk 'NR == FNR { known[$1]; for (i = 2; i <= NF; i++) needs[$1] = needs[$1] " " $i; next }
-            $1 in known { print needs[$1]; next }
-            { print "all" }' "$build/tests.needs" - | tr ' ' '\n' | sort -u)
+    targets=$(sh "$top/tests/needs.sh" "$build" -R "$pattern")
 fi
 # shellcheck disable=SC2086 # a list of words
 build_varve ${targets:-all}

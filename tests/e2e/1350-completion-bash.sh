@@ -41,8 +41,8 @@ assert_replies()
 # Every command and every option of the tables, at its place and at no other.
 # shellcheck disable=SC2046 # words are wanted
 assert_replies 'varve ' $(commands_of)
-places >at
-sed 's/.*/varve & -/' at | bash driver.sh | paste at - | awk -F '\t' '{
+places >all-places
+sed 's/.*/varve & -/' all-places | bash driver.sh | paste all-places - | awk -F '\t' '{
     n = split($2, words, " ")
     for (i = 1; i <= n; i++) print $1 "\t" words[i] }' >got
 assert_options got

@@ -29,8 +29,8 @@ table_of()
 }
 assert_eq "$(table_of '' | grep -xE '[a-z]+')" "$(commands_of)"
 assert_eq "$(table_of key | grep -xE '[a-z]+')" "$(commands_of key)"
-places >at
-zsh -f tables.zsh <at | awk -F '\t' '/^== / { place = substr($0, 4); next }
+places >all-places
+zsh -f tables.zsh <all-places | awk -F '\t' '/^== / { place = substr($0, 4); next }
     match($0, /^(\*|\([^)]*\))?--?[a-zA-Z][a-z-]*[+=]?\[/) {
         sub(/^(\*|\([^)]*\))/, ""); sub(/[+=]?\[.*/, ""); print place "\t" $0 }' >got
 assert_options got

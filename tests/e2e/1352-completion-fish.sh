@@ -35,8 +35,8 @@ assert_offered()
 assert_offered 'varve ' $(commands_of)
 # shellcheck disable=SC2046
 assert_offered 'varve key ' $(commands_of key)
-places >at
-sed 's/.*/varve & --\nvarve & -/' at | fish --no-config driver.fish | awk '
+places >all-places
+sed 's/.*/varve & --\nvarve & -/' all-places | fish --no-config driver.fish | awk '
     /^== / { place = $0; sub(/^== varve /, "", place); sub(/ --?$/, "", place); next }
     /^-/ { sub(/\t.*/, ""); sub(/=$/, ""); print place "\t" $0 }' >got
 assert_options got

@@ -84,11 +84,11 @@ options_of_places()
         :found
         G; s/^(-.)\n(--[a-z-]*)\n(.*)/\3\t\1\n\3\t\2/p; s/^(--[a-z-]*)\n(.*)/\2\t\1/p' | sort -u
 }
-# assert_options GOT: lines as of options_of_places, for the places in the file 'at'.
+# assert_options GOT: lines as of options_of_places, for the places in the file all-places.
 assert_options()
 {
-    assert_ge "$(wc -l <at)" 30 "places"
-    options_of_places at >wanted
+    assert_ge "$(wc -l <all-places)" 30 "places"
+    options_of_places all-places >wanted
     assert_ge "$(wc -l <wanted)" 300 "options"
     diff wanted <(sort -u "$1") >&2 || fail "not the options of the tables"
 }

@@ -20,6 +20,7 @@
 #include "crypto/hash.h"
 #include "repo/pack_reader.h"
 #include "repo/pack_writer_internal.h"
+#include "scratch.h"
 
 #define must(call)                                                                                 \
     do {                                                                                           \
@@ -62,8 +63,7 @@ fixture_begin(struct fixture *f)
 
     memset(f, 0, sizeof(*f));
     memset(E, 0, sizeof(*E));
-    (void)snprintf(f->state, sizeof(f->state), "/tmp/varve-test-XXXXXX");
-    assert_non_null(mkdtemp(f->state));
+    scratch_make(f->state, sizeof(f->state));
     must(storage_memory_new(&f->memory, E));
     must(storage_fault_new(f->memory, fixture_judge, f, &f->fault, E));
     must(repo_init(f->fault, &init, &options, &f->repo, E));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # The command line: help for everything, suggestions, options before and after the command.
 
 assert_exit 0 varve --help >help

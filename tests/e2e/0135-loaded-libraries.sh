@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Libraries that few commands need are opened by these alone; where one is damaged, they say so, and nobody else
 # notices.
 need_command tar

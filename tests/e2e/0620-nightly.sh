@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # examples/nightly.sh with an empty environment: full on its day, incremental on others, a database
 # dump inside, silence when all is well, exit codes passed on.
 make_tree source

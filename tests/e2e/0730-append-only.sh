@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # An append-only site as examples/append-only-site.sh makes it: a thief of the backup host's key, with
 # every request of SFTP, changes nothing that is stored; backups and replications go on.
 need_root

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # What stands in the way of a site is told with what to do and with its exit code, by both transports:
 # passphrase, key type, host keys (both fingerprints, file and line, the command that mends it), paths,
 # rights, quota.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Digests that the site's host computes: told apart from what was read, and only where the account may
 # run commands.
 need_command sshd ssh sha256sum

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # forget by policy and by id, dry run, undelete, pin, marked snapshots, replicas, what is refused.
 make_tree source
 new_repo

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # Parity: damaged packs are computed again, without a key and without a replica.
 
 make_tree source

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # A list of what a prune was deleting is damaged: backups go on and refer to nothing that may be
 # deleted, deleting stops and names the remedy, which is one command.
 new_repo

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # An older copy of the repository put back under the program: exit 14 on the host that has state and
 # on a fresh one that was given the fingerprint; never stops a restore or a backup; --accept-head
 # ends it.

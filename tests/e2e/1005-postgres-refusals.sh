@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # What a database that fails, refuses, or is another one does to a backup: nothing is committed, unless
 # --keep-going says so.
 # shellcheck source=tests/e2e/postgres.sh

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # Pages with wrong checksums are kept and listed; tablespaces, of which a copy never touches the
 # original's.
 # shellcheck source=tests/e2e/postgres.sh

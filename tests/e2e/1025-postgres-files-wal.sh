@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # What a server writes while its files are read (--database-files) is in the snapshot, all of it, although
 # the server lets go of it meanwhile: WAL is received beside the reading, not afterwards.
 # shellcheck source=tests/e2e/postgres.sh

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: memory
+# labels: plain memory
 # varve wal check: quiet while all is well, and each thing that is wrong is named.  Two promotions in a row,
 # the receiver absent during one: nothing acknowledged is lost, or the gap is told.
 . "$E2E/postgres.sh"

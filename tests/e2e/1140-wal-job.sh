@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # A job forgets WAL with its base backups: what ends before the first one goes, though it has no tag, and with
 # keep-wal-days the one that the window begins with stays.
-# labels: memory
+# labels: plain memory
 . "$E2E/postgres.sh"
 . "$E2E/wal.sh"
 pg_need

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Jobs: every part, in an order in which no failure skips the copy elsewhere, one exit code, one at a time.
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Runs that wait for a random time, and those that make up what was missed.
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

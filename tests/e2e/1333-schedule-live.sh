@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Schedules where systemd and cron read them: in mounts of this test's own over the real places, with a
 # systemctl that writes down what it is told.
 need_root

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # examples/: what is written out there is what 'schedule install' makes of its configuration.
 unset VARVE_REPO VARVE_KEY_FILE VARVE_STATE_DIR VARVE_CACHE_DIR
 cd "$WORK" || exit

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # The log for programs: one line an event, with run, job and process; from hooks' and parts' processes, too.
 cd "$WORK" || exit
 source "$E2E/wait.sh"

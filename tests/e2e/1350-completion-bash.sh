@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Completion in bash: what the tables know, and names of the configuration and the repository.
 # shellcheck source=tests/e2e/completion.sh
 . "$E2E/completion.sh"

@@ -8,6 +8,7 @@
 #include "engine/prune.h"
 #include "engine/scrub.h"
 #include "repo/retention_publish.h"
+#include "sweep.h"
 
 static struct replicate_world w;
 static unsigned lists; /* of the one that is pruned, since the run began */
@@ -78,7 +79,7 @@ prune_at_every_look(enum with_key how)
 {
     at = 0;
     do {
-        at++;
+        at += sweep_stride(1);
         lists = 0;
         w.hook = NULL;
         make_replica();
@@ -115,7 +116,7 @@ prune_source_at_every_look(enum with_key how)
 {
     at = 0;
     do {
-        at++;
+        at += sweep_stride(1);
         rw_end(&w);
         rw_begin(&w, 2);
         lists = 0;
@@ -207,7 +208,7 @@ prune_while_it_is_scrubbed__is_no_damage(void **state)
     do {
         struct scrub_summary s;
         struct repo *source;
-        at++;
+        at += sweep_stride(1);
         rw_end(&w);
         rw_begin(&w, 2);
         w.source_hook = prune_source;

@@ -12,6 +12,7 @@
 #include "compress/compress.h"
 #include "core/random.h"
 #include "repo/pack_writer_fixture.h"
+#include "sweep.h"
 
 #define BIG (20u << 20)
 
@@ -1014,7 +1015,7 @@ pack_writer__finds_a_flipped_bit_before_publishing(void **state)
             pack_writer_free(w);
             found++;
             /* every byte of header and tail, samples of blocks and padding */
-            step = flip_at < 400 || flip_at + 500 > flipped_len ? 3 : 211;
+            step = (flip_at < 400 || flip_at + 500 > flipped_len ? 3 : 211) * sweep_stride(1);
             flip_at += round + 1 < 60 ? step : 0;
         }
         all = fixture_packs(&f);
@@ -1023,7 +1024,7 @@ pack_writer__finds_a_flipped_bit_before_publishing(void **state)
         fixture_packs_release(&all);
         fixture_end(&f);
     }
-    assert_true(found > 200);
+    assert_true(found > 200 / sweep_stride(1));
 }
 
 /** A chunk that is not what its id says (memory went wrong between hashing and storing). */

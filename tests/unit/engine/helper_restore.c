@@ -11,7 +11,7 @@
 
 #include "remove_tree.h"
 #include "repo/tree.h"
-#include "scratch.h"
+#include "scratch_directory.h"
 
 #define must(g, call)                                                                              \
     do {                                                                                           \
@@ -68,7 +68,7 @@ rig_begin(struct rig *g)
 
     memset(g, 0, sizeof(*g));
     g->events.emit = record;
-    scratch_make(g->top, sizeof(g->top));
+    scratch_directory_make(g->top, sizeof(g->top));
     (void)snprintf(g->source, sizeof(g->source), "%s/source", g->top);
     (void)snprintf(g->target, sizeof(g->target), "%s/target", g->top);
     assert_int_equal(mkdir(g->source, 0755), 0);

@@ -10,7 +10,7 @@
 #include "core/random.h"
 #include "format/slot.h"
 #include "remove_tree.h"
-#include "scratch.h"
+#include "scratch_directory.h"
 
 struct vv_error world_err;
 
@@ -73,7 +73,7 @@ world_begin(struct world *w)
     memset(E, 0, sizeof(*E));
     w->events.base.emit = note_event;
     vv_clock_manual_init(&w->clock, INT64_C(1800000000000000000));
-    scratch_make(w->dir, sizeof(w->dir));
+    scratch_directory_make(w->dir, sizeof(w->dir));
     must(storage_memory_new(&w->memory, E));
     must(storage_fault_new(w->memory, judge, w, &w->storage, E));
     options = options_for(w, "init", state, cache);

@@ -20,7 +20,7 @@
 #include "crypto/hash.h"
 #include "repo/pack_reader.h"
 #include "repo/pack_writer_internal.h"
-#include "scratch.h"
+#include "scratch_directory.h"
 
 #define must(call)                                                                                 \
     do {                                                                                           \
@@ -63,7 +63,7 @@ fixture_begin(struct fixture *f)
 
     memset(f, 0, sizeof(*f));
     memset(E, 0, sizeof(*E));
-    scratch_make(f->state, sizeof(f->state));
+    scratch_directory_make(f->state, sizeof(f->state));
     must(storage_memory_new(&f->memory, E));
     must(storage_fault_new(f->memory, fixture_judge, f, &f->fault, E));
     must(repo_init(f->fault, &init, &options, &f->repo, E));

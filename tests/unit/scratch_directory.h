@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* For unit tests: where they make files, if what they are about is not the disk. */
-#ifndef VARVE_TESTS_SCRATCH_H
-#define VARVE_TESTS_SCRATCH_H
+#ifndef VARVE_TESTS_SCRATCH_DIRECTORY_H
+#define VARVE_TESTS_SCRATCH_DIRECTORY_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,10 +39,10 @@ scratch_in_memory(void)
     return keeps;
 }
 
-/** scratch_make(out, size): a new directory, in memory if that can be, or else in /tmp; the caller
+/** scratch_directory_make(out, size): a new directory, in memory if that can be, or else in /tmp; the caller
  *  removes it. */
 static inline void
-scratch_make(char *out, size_t size)
+scratch_directory_make(char *out, size_t size)
 {
     (void)snprintf(out, size, "%s/varve-test-XXXXXX", scratch_in_memory() ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(out));

@@ -20,6 +20,7 @@ import time
 HOSTS = 3
 FILES = 6
 CONTENTS = 12
+SNAPSHOTS = 30  # about as many are kept: each tenth round restores all
 WAIT_SECONDS = 120
 
 VARVE, TOP, ROUNDS = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
@@ -107,14 +108,14 @@ def snapshots(where):
 
 
 def start_forget():
-    """Forget one of those that are there."""
+    """Forget one of those that are there, or what is too many."""
     there = snapshots(repository)
     if len(there) < 3:
         return []
-    identity, tag = choose.choice(there)
-    forgotten.add(tag)
+    some = choose.sample(there, max(1, len(there) - SNAPSHOTS))
+    forgotten.update(tag for _, tag in some)
     return [start("forgets", "admin", "forget", "--quiet", "--grace", choose.choice(["0", "1d"]),
-                  "--max-loss", "100", identity)]
+                  "--max-loss", "100", *(identity for identity, _ in some))]
 
 
 def start_prune(who, where):

@@ -33,6 +33,7 @@ struct actor {
     struct pack_name published; /* the last data pack */
     bool buried;                /* what it committed was forgotten and buried */
     bool listed_records;        /* the last listing was of admin/ */
+    bool listed_sessions;       /* it was of sessions/ */
     bool reported;              /* it ended with success */
     char ended[256];            /* how it ended */
     struct vv_events events;

@@ -177,10 +177,11 @@ static const char *
 prune_lists(struct actor *a, const char *name)
 {
     /* Slots are listed for their snapshots behind the administrator's records, and with sessions to see
-     * who is open. */
+     * who is open; for that it looks behind sessions whether there are new records. */
     bool behind_records = a->listed_records;
 
-    a->listed_records = strcmp(name, "admin") == 0;
+    a->listed_records = strcmp(name, "admin") == 0 && !a->listed_sessions;
+    a->listed_sessions = strcmp(name, "sessions") == 0;
     if (strcmp(name, "snapshots") == 0) {
         return !has(a, P1) || !behind_records ? ""
                : !has(a, P2)                  ? once(a, P1_MARK, "P1 mark")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: threads
 # Members of archives and the output of commands: there and back, or no snapshot at all.
 need_command tar cpio gzip python3
 make_tree source

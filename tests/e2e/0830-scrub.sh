@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: plain threads memory
+# labels: plain memory
 # Scrub: every kind of object, without a key; oldest first, within a budget; packs healed from parity.
 
 make_tree source

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # Keys of three roles: a writer adds backups and nothing else, a reader reads and nothing else; what a
 # role does not allow is said and ends with exit code 11.  Epochs, revocation.
 new_repo

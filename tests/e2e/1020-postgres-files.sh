@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# labels: long threads memory
+# labels: plain long threads memory
 # A base backup of a server's files (--database-files): what is kept is what the server would send, a
 # second one reads only what has changed, and it restores, verifies and loses no order.
 # shellcheck source=tests/e2e/postgres.sh

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# labels: plain
 # The configuration: mistakes are told with place and remedy, and a repository is opened by its name.
 unset VARVE_REPO VARVE_KEY_FILE
 cd "$WORK" || exit

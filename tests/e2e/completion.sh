@@ -78,11 +78,14 @@ options_of_places()
         echo "== $place"
         # shellcheck disable=SC2086 # words are wanted
         help_of $place
-    done <"$1" | sed -nE 's/^== (.*)/\1/; T options; h; d
-        :options
-        s/^  (-.), (--[a-z-]*).*/\1\n\2/; t found; s/^  (--[a-z-]*).*/\1/; t found; d
-        :found
-        G; s/^(-.)\n(--[a-z-]*)\n(.*)/\3\t\1\n\3\t\2/p; s/^(--[a-z-]*)\n(.*)/\2\t\1/p' | sort -u
+    done <"$1" | awk '/^== / { place = substr($0, 4); next }
+        /^  -/ {
+            split($0, words, /[ ,]+/)
+            for (i = 2; i <= 3 && words[i] ~ /^-/; i++) {
+                if (words[i] ~ /^--/) sub(/[^a-z-].*/, "", words[i])
+                print place "\t" words[i]
+            }
+        }' | sort -u
 }
 # assert_options GOT: lines as of options_of_places, for the places in the file all-places.
 assert_options()

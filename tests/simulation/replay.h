@@ -32,8 +32,8 @@ struct actor {
     bool data_pack;             /* published, and not in the index yet */
     struct pack_name published; /* the last data pack */
     bool buried;                /* what it committed was forgotten and buried */
-    bool listed_records;        /* the last listing was of admin/ */
-    bool listed_sessions;       /* it was of sessions/ */
+    bool listed_records;        /* the last listing was of admin/, not behind sessions/ */
+    bool listed_sessions;       /* the last listing was of sessions/ */
     bool reported;              /* it ended with success */
     char ended[256];            /* how it ended */
     struct vv_events events;

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20) /* of x86-64, and of arm64 with pages of 4 KiB */
 
 /* While `armed` is clear (always, outside tests) an allocation costs one relaxed load more. */
 static atomic_bool armed;
@@ -50,6 +53,21 @@ vv_alloc(size_t n)
         return NULL;
     }
     return malloc(n);
+}
+
+void *
+vv_alloc_to_fill(size_t n, size_t filled)
+{
+    void *p;
+
+    if (filled < HUGE_PAGE) {
+        return vv_alloc(n);
+    }
+    if (must_fail() || !object_size(n, 1, &n) || posix_memalign(&p, HUGE_PAGE, n) != 0) {
+        return NULL;
+    }
+    (void)madvise(p, filled - filled % HUGE_PAGE, MADV_HUGEPAGE); /* a hint */
+    return p;
 }
 
 void *

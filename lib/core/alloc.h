@@ -6,12 +6,17 @@
 #include <stdint.h>
 
 /*
- * Memory for lib/.  All of lib/ allocates through these four calls, so that a test can make the
+ * Memory for lib/.  All of lib/ allocates through these calls, so that a test can make the
  * k-th allocation fail (once or for ever) and see that nothing leaks, crashes or lies.
  */
 
 /** vv_alloc(n): ${n} bytes (at least one), NULL if there is no memory.  Not cleared. */
 void *vv_alloc(size_t n) __attribute__((malloc));
+
+/** vv_alloc_to_fill(n, filled): as vv_alloc, for what is going to be filled from its beginning, up to
+ *  ${filled} <= ${n} bytes: as much of that as fills huge pages (2 MiB) lies in such, of which the first
+ *  touch costs one fault instead of 512, and takes all of its memory. */
+void *vv_alloc_to_fill(size_t n, size_t filled) __attribute__((malloc));
 
 /** vv_alloc_array(count, size): ${count} * ${size} cleared bytes; NULL on overflow too. */
 void *vv_alloc_array(size_t count, size_t size) __attribute__((malloc));

@@ -140,7 +140,7 @@ pack_image_new(const struct pack_image_origin *o, const struct block_draft *firs
         *memory = (struct image_memory){0};
     } else if (rc == VV_OK) {
         image->memory.cap = (size_t)needed;
-        image->memory.data = vv_alloc((size_t)needed);
+        image->memory.data = vv_alloc_to_fill((size_t)needed, (size_t)o->filled);
         if (image->memory.data == NULL) {
             rc = vv_error_nomem(err);
         }

@@ -231,6 +231,8 @@ open_image(struct pack_writer *w, enum pack_class class, const struct block_draf
     struct image_memory memory = {0};
     enum vv_rc rc;
 
+    /* A pack of many small chunks is complete before; one whose padding would be large, later. */
+    origin.filled = w->target != 0 ? w->target + w->target / 4 : origin.target / 2;
     if (w->session != NULL) { /* a dry run has none */
         origin.session = *writer_session_id(w->session);
         origin.client = writer_session_client(w->session)->id;

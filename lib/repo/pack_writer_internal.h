@@ -70,6 +70,7 @@ struct pack_image_origin {
     enum pack_class class;
     enum pack_suite suite;
     uint64_t target;
+    uint64_t filled; /* how large it is going to be, about: that much lies in huge pages */
 };
 /** A block ready to be stored, and where the writer put it. */
 struct block_draft {

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -43,6 +46,74 @@ alloc__array_is_cleared_and_checks_overflow(void **state)
     assert_null(vv_realloc_array(p, SIZE_MAX / 2, 4));
     p[999] = 1; /* still ours */
     vv_free(p);
+}
+
+/** Does the system give huge pages to who asks for them? */
+static bool
+gives_huge_pages(void)
+{
+    char text[64] = "";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+    if (f != NULL) {
+        (void)!fgets(text, sizeof(text), f);
+        assert_int_equal(fclose(f), 0);
+    }
+    return strstr(text, "[madvise]") != NULL || strstr(text, "[always]") != NULL;
+}
+
+/** Was the system asked for huge pages for the mapping in which ${p} lies ("hg" in its flags)? */
+static bool
+is_huge(const void *p)
+{
+    char line[4096];
+    bool here = false;
+    bool ret = false;
+    FILE *f = fopen("/proc/self/smaps", "re");
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        uintptr_t from;
+        uintptr_t to;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2) {
+            here = (uintptr_t)p >= from && (uintptr_t)p < to;
+        } else if (here && strncmp(line, "VmFlags:", 8) == 0) {
+            ret = strstr(line, " hg") != NULL;
+        }
+    }
+    assert_int_equal(fclose(f), 0);
+    return ret;
+}
+
+static void
+alloc__what_will_be_filled_asks_for_huge_pages(void **state)
+{
+    (void)state;
+    enum { HUGE = 2 << 20, N = 3 * HUGE + 4097 };
+    uint8_t *small = vv_alloc_to_fill(N, HUGE - 1);
+    uint8_t *large = vv_alloc_to_fill(N, 3 * HUGE - 1);
+
+    assert_non_null(small);
+    assert_non_null(large);
+    assert_int_equal((uintptr_t)large % HUGE, 0);
+    if (gives_huge_pages()) {
+        assert_true(is_huge(large));
+        assert_true(is_huge(large + 2 * HUGE - 1));
+        assert_false(is_huge(large + 2 * HUGE)); /* will not be filled */
+        assert_false(is_huge(small));
+    }
+    memset(large, 0x5a, N);
+    large = vv_realloc_array(large, 2, N);
+    assert_non_null(large);
+    assert_int_equal(large[0], 0x5a);
+    assert_int_equal(large[N - 1], 0x5a);
+    vv_free(large);
+    vv_free(small);
+    vv_alloc_fail_at(1, 0);
+    large = vv_alloc_to_fill(N, N);
+    vv_alloc_fail_at(0, 0);
+    assert_null(large);
+    assert_null(vv_alloc_to_fill(SIZE_MAX, SIZE_MAX));
 }
 
 static void
@@ -173,6 +244,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alloc__empty_requests_yield_memory),
         cmocka_unit_test(alloc__array_is_cleared_and_checks_overflow),
+        cmocka_unit_test(alloc__what_will_be_filled_asks_for_huge_pages),
         cmocka_unit_test(alloc__copies_end_with_nul),
         cmocka_unit_test(alloc__fails_at_the_chosen_one),
         cmocka_unit_test(arena__aligns_and_keeps_contents_apart),

@@ -1,36 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Prune, P4: condemned packs are read ahead of those who copy out of them. */
+/* Prune, P4: condemned packs are read ahead of whoever copies out of them. */
 #include "engine/prune_ahead_internal.h"
 
 #include <assert.h>
 
 #include "core/alloc.h"
 #include "core/queue.h"
-#include "crypto/hash.h"
 
+#define THREADS_MAX 4u         /* more wait for whoever copies */
 #define ITEMS 8u               /* read ahead: so many blocks, or ends and beginnings of packs */
 #define AHEAD_BYTES (2u << 20) /* larger blocks are read when they are needed */
 
-/** What the thread hands over: for each victim its directory, blocks, and the end. */
+/** What the threads hand over: for each victim its directory, blocks, and the end. */
 enum item_kind { ITEM_PACK, ITEM_BLOCK, ITEM_END };
 struct item {
     enum item_kind kind;
     size_t pack;
     uint32_t number;                 /* ITEM_BLOCK */
     struct prune_block block;        /* of ITEM_PACK: rc and err only */
-    struct pack_directory directory; /* ITEM_PACK: both threads read it until the end */
+    struct pack_directory directory; /* ITEM_PACK: all threads read it until the end was taken */
+    bool read;                       /* under prune_ahead.lock: whoever copies may look at it */
+};
+
+/** A thread: takes its turn to say what is read next, and reads that while others have theirs. */
+struct prune_reader {
+    struct prune_ahead *ahead;
+    struct pack_reader *reader;
+    struct vv_thread thread;
 };
 
 struct prune_ahead {
     struct prune_round *round;
     enum prune_ahead_what what;
-    struct pack_reader *reader;       /* of whoever copies */
-    struct pack_reader *ahead_reader; /* of the thread */
-    struct vv_queue *unused;          /* struct item: back to the thread */
-    struct vv_queue *ready;
+    struct pack_reader *reader; /* of whoever copies */
+    struct vv_queue *unused;    /* struct item: back to the threads */
+    struct vv_queue *ready;     /* in the order of the packs and their blocks, read or not yet */
     struct item items[ITEMS];
-    struct vv_thread thread;
-    bool started; /* false: everything is read when it is needed */
+    struct vv_mutex lock;
+    struct vv_cond was_read;
+    struct prune_reader readers[THREADS_MAX];
+    unsigned reader_count; /* 0: everything is read when it is needed */
+    /* What comes next, of the thread whose turn it is: */
+    struct vv_mutex turn;
+    size_t next_pack;
+    uint32_t next_block;
+    struct item *current; /* the pack that holds the next block */
+    bool ended;
     /* Of whoever copies: */
     size_t pack;            /* the open one */
     struct item *opened;    /* its directory */
@@ -39,85 +54,6 @@ struct prune_ahead {
     struct prune_block own; /* one that was not read ahead */
     struct pack_directory own_directory;
 };
-
-/* --- one block -------------------------------------------------------------------------------- */
-
-static void
-block_release(struct prune_block *b)
-{
-    vv_buf_release(&b->plain);
-    vv_buf_release(&b->frame);
-    vv_free(b->jobs);
-}
-
-/** Recompute the ids of the chunks of one type, and put them at the chunks' places. */
-static void
-hash_type(const struct keyring *keyring, const struct pack_chunk *chunks, uint32_t count,
-          enum chunk_type type, struct prune_block *b)
-{
-    uint32_t first = 0;
-
-    while (first < count) { /* chunks of one type stand side by side, most often all of them */
-        uint32_t end = first;
-        while (end < count && chunks[end].type == type) {
-            end++;
-        }
-        if (end > first) {
-            blake2b_256_many(keyring_id_key(keyring, type), b->jobs + first, end - first);
-        }
-        first = end + 1;
-    }
-}
-
-static enum vv_rc
-hash_chunks(struct prune_ahead *a, const struct pack_directory *d, uint32_t number,
-            struct prune_block *b, struct vv_error *err)
-{
-    const struct pack_block *block = &d->blocks[number];
-    const struct pack_chunk *chunks = d->chunks + block->first_chunk;
-    size_t at = 0;
-
-    if (block->chunk_count > b->job_room) {
-        struct hash_job *jobs = vv_realloc_array(b->jobs, block->chunk_count, sizeof(*jobs));
-        if (jobs == NULL) {
-            return vv_error_nomem(err);
-        }
-        b->jobs = jobs;
-        b->job_room = block->chunk_count;
-    }
-    for (uint32_t i = 0; i < block->chunk_count; at += chunks[i++].len) {
-        b->jobs[i] = (struct hash_job){.data = b->plain.data + at, .len = chunks[i].len};
-    }
-    for (enum chunk_type type = CHUNK_DATA; type <= CHUNK_RECORD; type++) {
-        hash_type(repo_keyring(a->round->p->repo), chunks, block->chunk_count, type, b);
-    }
-    return VV_OK;
-}
-
-/** Read, authenticate, decompress, hash. */
-static enum vv_rc
-read_block(struct prune_ahead *a, struct pack_reader *reader, size_t pack,
-           const struct pack_directory *d, uint32_t number, struct prune_block *b,
-           struct vv_error *err)
-{
-    const struct pack_list_item *item = &a->round->packs.items[pack];
-    const struct pack_block *block = &d->blocks[number];
-    struct chunk_location loc = {.pack = item->name,
-                                 .pack_size = item->size,
-                                 .block_number = number,
-                                 .block_offset = block->offset,
-                                 .block_stored = block->stored_len,
-                                 .block_plain = block->plain_len,
-                                 .block_flags = block->flags};
-
-    vv_buf_reset(&b->plain);
-    VV_TRY(vv_buf_reserve(&b->plain, block->plain_len, err));
-    VV_TRY(pack_read_content(reader, &loc, b->plain.data, &b->frame, &b->proof, err));
-    block_proof_entries(&b->proof, block, d->chunks + block->first_chunk); /* M1 */
-    b->plain.len = block->plain_len;
-    b->content = vv_buf_span((block->flags & BLOCK_ZSTD) != 0 ? &b->frame : &b->plain);
-    return hash_chunks(a, d, number, b, err);
-}
 
 static enum vv_rc
 read_directory(struct prune_ahead *a, struct pack_reader *reader, size_t pack,
@@ -129,7 +65,7 @@ read_directory(struct prune_ahead *a, struct pack_reader *reader, size_t pack,
     return pack_read_directory(reader, &item->name, item->size, ret, &header, err);
 }
 
-/* --- the thread ------------------------------------------------------------------------------- */
+/* --- what comes next -------------------------------------------------------------------------- */
 
 /** Is a chunk probably going to be copied: live, and in no pack that stays? */
 static bool
@@ -170,67 +106,146 @@ begin_item(struct prune_ahead *a, enum item_kind kind, size_t pack)
 {
     struct item *item = vv_queue_pop(a->unused);
 
+    if (item == NULL) {
+        a->ended = true;
+        return NULL;
+    }
+    item->kind = kind;
+    item->pack = pack;
+    item->read = kind != ITEM_BLOCK;
+    item->block.rc = VV_OK;
+    vv_error_clear(&item->block.err);
+    return item;
+}
+
+/** Give it its place in the order; false: the end. */
+static bool
+hand_over(struct prune_ahead *a, struct item *item)
+{
+    a->ended = !vv_queue_push(a->ready, item);
+    return !a->ended;
+}
+
+/** The next victim, or the end of all. */
+static void
+begin_pack(struct prune_ahead *a, struct pack_reader *reader)
+{
+    struct item *item;
+
+    while (a->next_pack < a->round->packs.count && !a->round->items[a->next_pack].victim) {
+        a->next_pack++;
+    }
+    if (a->next_pack == a->round->packs.count) {
+        a->ended = true;
+        return;
+    }
+    item = begin_item(a, ITEM_PACK, a->next_pack++);
     if (item != NULL) {
-        item->kind = kind;
-        item->pack = pack;
-        item->block.rc = VV_OK;
-        vv_error_clear(&item->block.err);
+        item->block.rc = read_directory(a, reader, item->pack, &item->directory, &item->block.err);
+        a->current = item;
+        a->next_block = 0;
+        (void)hand_over(a, item);
+    }
+}
+
+/** How many blocks of the current pack are to be read. */
+static uint32_t
+blocks_of(const struct prune_ahead *a)
+{
+    return a->current->block.rc == VV_OK && a->what == PRUNE_AHEAD_BLOCKS
+               ? a->current->directory.block_count
+               : 0;
+}
+
+/** The next block of the current pack; NULL: that was the last one, and the end was handed over, or
+ *  all has ended. */
+static struct item *
+next_block(struct prune_ahead *a)
+{
+    uint32_t count = blocks_of(a);
+    struct item *item;
+    bool is_end;
+
+    while (a->next_block < count &&
+           !is_block_wanted(a->round, &a->current->directory, a->next_block)) {
+        a->next_block++;
+    }
+    is_end = a->next_block == count;
+    item = begin_item(a, is_end ? ITEM_END : ITEM_BLOCK, a->current->pack);
+    if (item == NULL) {
+        return NULL;
+    }
+    item->number = a->next_block++;
+    if (!hand_over(a, item)) {
+        return NULL;
+    }
+    if (is_end) {
+        a->current = NULL;
+        return NULL;
     }
     return item;
 }
 
-/** One victim; false: the end. */
-static bool
-read_pack(struct prune_ahead *a, size_t pack)
-{
-    struct item *opened = begin_item(a, ITEM_PACK, pack);
-    struct item *item;
-    uint32_t blocks;
+/* --- a thread --------------------------------------------------------------------------------- */
 
-    if (opened == NULL) {
-        return false;
-    }
-    opened->block.rc =
-        read_directory(a, a->ahead_reader, pack, &opened->directory, &opened->block.err);
-    blocks = opened->block.rc == VV_OK && a->what == PRUNE_AHEAD_BLOCKS
-                 ? opened->directory.block_count
-                 : 0;
-    if (!vv_queue_push(a->ready, opened)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < blocks; i++) {
-        if (!is_block_wanted(a->round, &opened->directory, i)) {
-            continue;
-        }
-        item = begin_item(a, ITEM_BLOCK, pack);
-        if (item == NULL) {
-            return false;
-        }
-        item->number = i;
-        item->block.rc = read_block(a, a->ahead_reader, pack, &opened->directory, i, &item->block,
-                                    &item->block.err);
-        if (!vv_queue_push(a->ready, item)) {
-            return false;
+/** Its turn: the block it is to read, whose place in the order is taken, and the directory of its
+ *  pack; NULL: the end. */
+static struct item *
+take_turn(struct prune_ahead *a, struct pack_reader *reader, const struct pack_directory **ret)
+{
+    struct item *item = NULL;
+
+    vv_mutex_lock(&a->turn);
+    while (!a->ended && item == NULL) {
+        if (a->current == NULL) {
+            begin_pack(a, reader);
+        } else {
+            *ret = &a->current->directory;
+            item = next_block(a);
         }
     }
-    item = begin_item(a, ITEM_END, pack);
-    return item != NULL && vv_queue_push(a->ready, item);
+    vv_mutex_unlock(&a->turn);
+    return item;
 }
 
 static void
 run(void *arg)
 {
-    struct prune_ahead *a = arg;
-    bool go_on = true;
+    struct prune_reader *r = arg;
+    struct prune_ahead *a = r->ahead;
+    const struct pack_directory *d = NULL;
+    struct item *item;
 
-    for (size_t i = 0; i < a->round->packs.count && go_on; i++) {
-        if (a->round->items[i].victim) {
-            go_on = read_pack(a, i);
-        }
+    while ((item = take_turn(a, r->reader, &d)) != NULL) {
+        item->block.rc = prune_block_read(a->round, r->reader, item->pack, d, item->number,
+                                          &item->block, &item->block.err);
+        vv_mutex_lock(&a->lock);
+        item->read = true;
+        vv_cond_signal(&a->was_read);
+        vv_mutex_unlock(&a->lock);
     }
 }
 
 /* --- whoever copies --------------------------------------------------------------------------- */
+
+/** As many threads as there are processors; none is missed that cannot be started. */
+static enum vv_rc
+start_readers(struct prune_ahead *a, struct pack_keys *keys, struct vv_error *err)
+{
+    unsigned count = vv_cpu_count() < THREADS_MAX ? vv_cpu_count() : THREADS_MAX;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct prune_reader *r = &a->readers[i];
+        r->ahead = a;
+        VV_TRY(pack_reader_new(keys, &r->reader, err));
+    }
+    while (a->reader_count < count &&
+           vv_thread_start(&a->readers[a->reader_count].thread, "prune-read", run,
+                           &a->readers[a->reader_count], NULL) == VV_OK) {
+        a->reader_count++;
+    }
+    return VV_OK;
+}
 
 enum vv_rc
 prune_ahead_new(struct prune_round *round, struct pack_keys *keys, enum prune_ahead_what what,
@@ -244,10 +259,10 @@ prune_ahead_new(struct prune_round *round, struct pack_keys *keys, enum prune_ah
     }
     a->round = round;
     a->what = what;
+    vv_mutex_init(&a->lock);
+    vv_mutex_init(&a->turn);
+    vv_cond_init(&a->was_read);
     rc = pack_reader_new(keys, &a->reader, err);
-    if (rc == VV_OK) {
-        rc = pack_reader_new(keys, &a->ahead_reader, err);
-    }
     if (rc == VV_OK) {
         rc = vv_queue_new(ITEMS, &a->unused, err);
     }
@@ -257,11 +272,13 @@ prune_ahead_new(struct prune_round *round, struct pack_keys *keys, enum prune_ah
     for (unsigned i = 0; i < ITEMS && rc == VV_OK; i++) {
         (void)!vv_queue_push(a->unused, &a->items[i]); /* there is room, and it is not closed */
     }
+    if (rc == VV_OK) {
+        rc = start_readers(a, keys, err);
+    }
     if (rc != VV_OK) {
         prune_ahead_free(a);
         return rc;
     }
-    a->started = vv_thread_start(&a->thread, "prune-read", run, a, NULL) == VV_OK;
     *ret = a;
     return VV_OK;
 }
@@ -272,21 +289,28 @@ prune_ahead_free(struct prune_ahead *a)
     if (a == NULL) {
         return;
     }
-    if (a->started) {
+    if (a->reader_count > 0) {
         vv_queue_close(a->unused);
         vv_queue_close(a->ready);
-        vv_thread_join(&a->thread);
+    }
+    for (unsigned i = 0; i < a->reader_count; i++) {
+        vv_thread_join(&a->readers[i].thread);
+    }
+    for (unsigned i = 0; i < THREADS_MAX; i++) {
+        pack_reader_free(a->readers[i].reader);
     }
     for (unsigned i = 0; i < ITEMS; i++) {
-        block_release(&a->items[i].block);
+        prune_block_release(&a->items[i].block);
         pack_directory_release(&a->items[i].directory);
     }
-    block_release(&a->own);
+    prune_block_release(&a->own);
     pack_directory_release(&a->own_directory);
     vv_queue_free(a->unused);
     vv_queue_free(a->ready);
     pack_reader_free(a->reader);
-    pack_reader_free(a->ahead_reader);
+    vv_cond_release(&a->was_read);
+    vv_mutex_release(&a->turn);
+    vv_mutex_release(&a->lock);
     vv_free(a);
 }
 
@@ -301,19 +325,33 @@ give_back(struct prune_ahead *a, struct item **item)
     }
 }
 
+/** The next item, as soon as it was read. */
+static struct item *
+take_ready(struct prune_ahead *a)
+{
+    struct item *item = vv_queue_pop(a->ready);
+
+    vv_mutex_lock(&a->lock);
+    while (!item->read) {
+        vv_cond_wait(&a->was_read, &a->lock);
+    }
+    vv_mutex_unlock(&a->lock);
+    return item;
+}
+
 enum vv_rc
 prune_ahead_open(struct prune_ahead *a, size_t pack, const struct pack_directory **ret,
                  struct vv_error *err)
 {
     assert(a->opened == NULL && a->own_directory.blocks == NULL);
     a->pack = pack;
-    if (!a->started) {
+    if (a->reader_count == 0) {
         VV_TRY(read_directory(a, a->reader, pack, &a->own_directory, err));
         *ret = &a->own_directory;
         return VV_OK;
     }
-    a->opened = vv_queue_pop(a->ready);
-    assert(a->opened != NULL && a->opened->kind == ITEM_PACK && a->opened->pack == pack);
+    a->opened = take_ready(a);
+    assert(a->opened->kind == ITEM_PACK && a->opened->pack == pack);
     if (a->opened->block.rc != VV_OK) {
         if (err != NULL) {
             *err = a->opened->block.err;
@@ -329,8 +367,8 @@ static struct item *
 look_at_next(struct prune_ahead *a)
 {
     if (a->next == NULL) {
-        a->next = vv_queue_pop(a->ready);
-        assert(a->next != NULL && a->next->pack == a->pack && a->next->kind != ITEM_PACK);
+        a->next = take_ready(a);
+        assert(a->next->pack == a->pack && a->next->kind != ITEM_PACK);
     }
     return a->next;
 }
@@ -345,7 +383,7 @@ prune_ahead_close(struct prune_ahead *a)
             ended = look_at_next(a)->kind == ITEM_END;
             give_back(a, &a->next);
         }
-        give_back(a, &a->opened); /* the thread is done with its directory */
+        give_back(a, &a->opened); /* all its blocks were read: nobody looks at its directory */
     }
     pack_directory_release(&a->own_directory);
 }
@@ -366,7 +404,7 @@ prune_ahead_block(struct prune_ahead *a, const struct pack_directory *d, uint32_
         *ret = &a->used->block;
         return a->used->block.rc;
     }
-    VV_TRY(read_block(a, a->reader, a->pack, d, number, &a->own, err));
+    VV_TRY(prune_block_read(a->round, a->reader, a->pack, d, number, &a->own, err));
     *ret = &a->own;
     return VV_OK;
 }

@@ -2,28 +2,15 @@
 #ifndef VARVE_ENGINE_PRUNE_AHEAD_INTERNAL_H
 #define VARVE_ENGINE_PRUNE_AHEAD_INTERNAL_H
 
-#include "engine/prune_internal.h"
-#include "repo/pack_reader.h"
+#include "engine/prune_block_internal.h"
 
 /*
- * Reading condemned packs, in the order of their list, while what was read before is stored.  One
- * thread reads, decodes and hashes blocks that probably have to be copied; whoever copies takes them
- * in order, and reads by itself what was not foreseen.  What is copied, and into which pack, does
- * not depend on the thread.
+ * Reading condemned packs while what was read before is stored.  Threads read, decode and hash blocks
+ * that probably have to be copied, several at a time; whoever copies takes them in the order of the
+ * packs and their blocks, and reads by itself what was not foreseen.  What is copied, and into which
+ * pack, does not depend on the threads.
  */
 struct prune_ahead;
-
-/** A block of a condemned pack, as the storage gave it in this run. */
-struct prune_block {
-    enum vv_rc rc; /* of reading and authenticating it */
-    struct vv_error err;
-    struct vv_buf plain;    /* its chunks, one behind the other */
-    struct vv_buf frame;    /* its zstd frame, unless it was stored without compression */
-    struct vv_span content; /* what was encrypted: one of both */
-    struct block_proof proof;
-    struct hash_job *jobs; /* by chunk: their recomputed ids */
-    uint32_t job_room;
-};
 
 /** prune_ahead_new(round, keys, what, ret, err): ${round} was surveyed; its victims, packs, marks and
  *  standing do not change until it is freed. */

@@ -266,11 +266,15 @@ take_old(struct choosing *c, struct vv_error *err)
     return VV_OK;
 }
 
+/** Could more be in one pack?  Not where it is its chunks that make it full: merged, such packs would
+ *  be as small again, with every prune. */
 static bool
 is_small(const struct choosing *c, size_t pack, unsigned class)
 {
-    return !c->round->items[pack].victim && c->round->items[pack].class == class &&
-           c->round->packs.items[pack].size < SMALL_PACK;
+    const struct prune_pack *item = &c->round->items[pack];
+
+    return !item->victim && item->class == class && c->round->packs.items[pack].size < SMALL_PACK &&
+           item->live_chunks < pack_writer_chunks_max / 2;
 }
 
 /** Many small packs become few, where they are many among all. */

@@ -7,9 +7,9 @@
 #include "core/alloc.h"
 #include "repo/pack_writer_internal.h"
 
-#define KINDS 6u                /* arrays by enum block_kind */
-#define BLOCK_CHUNKS_MAX 16384u /* bounds what one block adds to a directory */
-#define SAVING_PERCENT 3u       /* less than that: stored as it is, and read faster */
+#define KINDS 6u               /* arrays by enum block_kind */
+#define BLOCK_CHUNKS_MAX 8192u /* bounds what one block adds to a directory */
+#define SAVING_PERCENT 3u      /* less than that: stored as it is, and read faster */
 
 /** A block being collected. */
 struct open_block {

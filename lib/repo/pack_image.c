@@ -9,8 +9,7 @@
 #include "crypto/hash.h"
 #include "repo/pack_writer_internal.h"
 
-/* Bounds a directory, which is in memory some times over, to 1.2 MB. */
-#define CHUNKS_MAX (1u << 15)
+uint32_t pack_writer_chunks_max = 1u << 14;
 
 #define ROOM_BEHIND_TARGET (2u << 20) /* for the last block; larger ones get a larger image */
 #define WASTE_PERCENT 1u              /* padding that is worth closing for */
@@ -177,7 +176,8 @@ bool
 pack_image_fits(const struct pack_image *image, const struct block_draft *draft)
 {
     return image->len + stored_len(draft) <= image->memory.cap &&
-           image->directory.block_count < LIMIT_BLOCKS && image->directory.chunk_count < CHUNKS_MAX;
+           image->directory.block_count < LIMIT_BLOCKS &&
+           image->directory.chunk_count < pack_writer_chunks_max;
 }
 
 /** Room for one more block and its chunks in the directory. */
@@ -249,7 +249,7 @@ pack_image_full(const struct pack_image *image)
     const struct pack_directory *d = &image->directory;
     uint64_t len = object_len(image->len, d->block_count, d->chunk_count);
 
-    if (d->block_count == LIMIT_BLOCKS || d->chunk_count >= CHUNKS_MAX ||
+    if (d->block_count == LIMIT_BLOCKS || d->chunk_count >= pack_writer_chunks_max ||
         len >= image->target + image->target / 4) {
         return true;
     }

@@ -28,13 +28,18 @@
  *     (a storage with storage_parallel above 1) 4 more, for as many threads that do just that;
  *     1 more and 2 threads if the caller asks for it (behind).  Pack
  *     target grows with what the session has stored: a 256th of it, at least 4 MiB, at most 32 MiB
- *     (from 8 GiB), so that a killed run loses little and a small one needs little memory.
+ *     (from 8 GiB), so that a killed run loses little and a small one needs little memory; and it is
+ *     complete at so many chunks (pack_writer_chunks_max) that its directory, which is in memory some
+ *     times over while it is finished, stays below 1.2 MB.
  *     Metadata packs: 2 MiB, which a run after a kill may have to find again; one that holds lists
  *     is closed early, when an eighth more data (at least 16 MiB) has been stored since it was
  *     begun.
  */
 struct pack_writer;
 struct block_builder;
+
+/** P7: no more blocks go into a pack with so many chunks, however small it is.  A variable for tests. */
+extern uint32_t pack_writer_chunks_max;
 
 struct pack_writer_options {
     int level;        /* zstd level; 0: store without compression */

@@ -20,6 +20,9 @@
 #define LISTED_BYTES (16u << 20)    /* content behind lists that may wait in an open block */
 #define IN_FLIGHT_BYTES (48u << 20) /* content in windows between walk and tree */
 #define SEGMENT_CHUNKS 512u         /* chunks in a segment at most */
+/* Segments that wait for each worker that is idle or at one, so that it has enough to do while whoever
+ * reads the file publishes a pack. */
+#define SEGMENTS_WAITING 3u
 
 /** What is to be done about an item. */
 enum item_state {
@@ -125,7 +128,7 @@ struct backup {
     struct vv_cond finished; /* a window or segment is done, or a window was released */
     struct window *todo_first;
     struct window *todo_last;
-    struct segment *segments; /* waiting segments, the oldest first: at most idle + helping */
+    struct segment *segments; /* waiting segments, the oldest first */
     unsigned idle;            /* workers that wait for something to do */
     unsigned helping;         /* workers at a segment that was offered */
     uint64_t in_flight_bytes; /* in those windows */

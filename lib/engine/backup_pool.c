@@ -228,7 +228,7 @@ pool_offer_segment(struct backup *b, struct segment *s)
         end = &(*end)->next;
         waiting++;
     }
-    if (waiting < b->idle + b->helping && !b->failed) {
+    if (waiting < SEGMENTS_WAITING * (b->idle + b->helping) && !b->failed) {
         s->done = false;
         s->next = NULL;
         *end = s;

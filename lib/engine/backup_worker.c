@@ -411,6 +411,24 @@ run_window(struct worker *w, struct window *win, struct batch *t, struct vv_erro
     return VV_OK;
 }
 
+/** Another worker's segment.  Who reads that file has room for some more, and would wait for this one
+ *  while a pack is published. */
+static enum vv_rc
+help(struct worker *w, struct segment *segment, struct vv_error *err)
+{
+    enum vv_rc published;
+    enum vv_rc rc;
+
+    block_builder_defer(w->builder);
+    rc = worker_segment(w, segment, err);
+    if (rc != VV_OK) {
+        backup_fail(w->b, rc, err); /* before the others see it done: it is not what it should be */
+    }
+    pool_segment_done(w->b, segment);
+    published = block_builder_publish(w->builder, rc == VV_OK ? err : NULL);
+    return rc != VV_OK ? rc : published;
+}
+
 void
 worker_main(void *arg)
 {
@@ -423,16 +441,15 @@ worker_main(void *arg)
     enum vv_rc rc = t == NULL ? vv_error_nomem(&err) : VV_OK;
 
     while (rc == VV_OK && pool_take(b, &win, &segment)) {
-        rc = segment != NULL ? worker_segment(w, segment, &err) : run_window(w, win, t, &err);
-        if (rc != VV_OK) {
-            backup_fail(b, rc,
-                        &err); /* before the others see it done: it is not what it should be */
-        }
         if (segment != NULL) {
-            pool_segment_done(b, segment);
-        } else {
-            pool_window_done(b, win);
+            rc = help(w, segment, &err);
+            continue;
         }
+        rc = run_window(w, win, t, &err);
+        if (rc != VV_OK) {
+            backup_fail(b, rc, &err); /* before the others see it done */
+        }
+        pool_window_done(b, win);
     }
     if (rc == VV_OK && !backup_failed(b)) {
         rc = block_builder_flush(w->builder, &err);

@@ -29,6 +29,8 @@ struct block_builder {
     struct aead *aead[PACK_CLASSES]; /* holds the key of the image with this serial */
     uint64_t aead_serial[PACK_CLASSES];
     struct open_block open[KINDS][2]; /* by kind and compressibility */
+    bool defers;
+    struct pack_image *deferred; /* complete, and not published yet */
 };
 
 static uint32_t
@@ -71,6 +73,7 @@ block_builder_free(struct block_builder *b)
     if (b == NULL) {
         return;
     }
+    assert(b->deferred == NULL);
     for (unsigned kind = 0; kind < KINDS; kind++) {
         for (unsigned i = 0; i < 2; i++) {
             vv_free(b->open[kind][i].data);
@@ -127,6 +130,14 @@ image_aead(struct block_builder *b, const struct pack_image *image, struct aead 
     return VV_OK;
 }
 
+static void
+publish_deferred(struct block_builder *b)
+{
+    if (b->deferred != NULL) {
+        pack_writer_hand_over(b->writer, TAKE(b->deferred), b->checker);
+    }
+}
+
 /** Compress, get a place, encrypt into it (P1). */
 static enum vv_rc
 store_block(struct block_builder *b, struct block_draft *draft, bool try_compress,
@@ -142,12 +153,17 @@ store_block(struct block_builder *b, struct block_draft *draft, bool try_compres
     if (try_compress && b->compressor != NULL) {
         VV_TRY(compress_draft(b, draft, err));
     }
+    publish_deferred(b); /* nobody waits for room with a complete image in hand */
     VV_TRY(pack_writer_reserve(w, draft, b->checker, &place, err));
     rc = image_aead(b, place.image, &aead, err);
     if (rc == VV_OK) {
         rc = pack_image_seal(place.image, aead, &place, draft, err);
     }
-    return pack_writer_complete(w, place.image, rc, b->checker, err);
+    rc = pack_writer_complete(w, place.image, rc, &b->deferred, err);
+    if (!b->defers) {
+        publish_deferred(b);
+    }
+    return rc != VV_OK ? rc : pack_writer_check(w, err);
 }
 
 static enum vv_rc
@@ -308,4 +324,18 @@ block_builder_flush(struct block_builder *b, struct vv_error *err)
         VV_TRY(block_builder_flush_kind(b, (enum block_kind)kind, err));
     }
     return VV_OK;
+}
+
+void
+block_builder_defer(struct block_builder *b)
+{
+    b->defers = true;
+}
+
+enum vv_rc
+block_builder_publish(struct block_builder *b, struct vv_error *err)
+{
+    b->defers = false;
+    publish_deferred(b);
+    return pack_writer_check(b->writer, err);
 }

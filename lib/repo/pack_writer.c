@@ -336,22 +336,19 @@ pack_writer_reserve(struct pack_writer *w, const struct block_draft *draft,
 
 enum vv_rc
 pack_writer_complete(struct pack_writer *w, struct pack_image *image, enum vv_rc sealed,
-                     struct image_checker *checker, struct vv_error *err)
+                     struct pack_image **ret_ready, struct vv_error *err)
 {
-    bool last;
-
     vv_mutex_lock(&w->lock);
     if (sealed != VV_OK) {
         image->spoiled = true;
         pack_writer_fail_locked(w, sealed, err);
     }
     image->outstanding--;
-    last = image->closed && image->outstanding == 0;
-    vv_mutex_unlock(&w->lock);
-    if (last) {
-        pack_writer_hand_over(w, image, checker);
+    if (image->closed && image->outstanding == 0) {
+        *ret_ready = image;
     }
-    return sealed != VV_OK ? sealed : pack_writer_check(w, err);
+    vv_mutex_unlock(&w->lock);
+    return sealed;
 }
 
 /* --- the end ----------------------------------------------------------------------------------  */

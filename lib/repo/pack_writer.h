@@ -110,6 +110,11 @@ MUST_CHECK enum vv_rc pack_writer_knows(struct pack_writer *w, enum chunk_type t
  *  (only under W8). */
 MUST_CHECK enum vv_rc pack_writer_trust(struct pack_writer *w, enum chunk_type type,
                                         const struct vv_id *id, struct vv_error *err);
+/** block_builder_defer(b): while others wait for what this thread is at.  A pack that it completes is
+ *  not published before block_builder_publish, or before it stores another block. */
+void block_builder_defer(struct block_builder *b);
+/** block_builder_publish(b, err): end that, and publish what waits. */
+MUST_CHECK enum vv_rc block_builder_publish(struct block_builder *b, struct vv_error *err);
 /** block_builder_flush_kind(b, kind, err): close the open blocks of one kind (lists of a large
  *  file, so that they are published soon after its content). */
 MUST_CHECK enum vv_rc block_builder_flush_kind(struct block_builder *b, enum block_kind kind,

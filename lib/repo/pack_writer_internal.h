@@ -219,10 +219,11 @@ void pack_writer_fail_locked(struct pack_writer *w, enum vv_rc rc, const struct 
 MUST_CHECK enum vv_rc pack_writer_reserve(struct pack_writer *w, const struct block_draft *draft,
                                           struct image_checker *checker, struct block_place *ret,
                                           struct vv_error *err);
-/** pack_writer_complete(w, image, sealed, checker, err): a reserved block was encrypted with result
- *  ${sealed}.  Whoever completes the last block of a closed pack publishes it. */
+/** pack_writer_complete(w, image, sealed, ret_ready, err): a reserved block was encrypted with result
+ *  ${sealed}, which is returned.  Whoever completes the last block of a closed pack gets it in
+ *  *ret_ready, and hands it over before it waits for anybody. */
 MUST_CHECK enum vv_rc pack_writer_complete(struct pack_writer *w, struct pack_image *image,
-                                           enum vv_rc sealed, struct image_checker *checker,
+                                           enum vv_rc sealed, struct pack_image **ret_ready,
                                            struct vv_error *err);
 
 /** For tests: called with each finished image before it is checked; how many images there were at

@@ -238,14 +238,78 @@ pack_writer__hands_out_each_number_once(void **state)
     /* a block that could not be encrypted spoils the pack: nothing of it is ever published */
     for (uint32_t i = 0; i < 50; i++) {
         struct vv_error failure = {.rc = VV_EIO, .message = "injected"};
-        enum vv_rc rc =
-            pack_writer_complete(w, places[i].image, i == 20 ? VV_EIO : VV_OK, checker, &failure);
-        assert_int_equal(rc, i < 20 ? VV_OK : VV_EIO);
+        struct pack_image *ready = NULL;
+        enum vv_rc sealed = i == 20 ? VV_EIO : VV_OK;
+        assert_int_equal(pack_writer_complete(w, places[i].image, sealed, &ready, &failure),
+                         sealed);
+        assert_null(ready); /* it is still open */
+        assert_int_equal(pack_writer_check(w, E), i < 20 ? VV_OK : VV_EIO);
     }
     assert_int_equal(pack_writer_flush(w, E), VV_EIO);
     assert_string_equal(E->message, "injected");
     assert_int_equal(largest_pack(&f), 0);
     image_checker_free(checker);
+    pack_writer_free(w);
+    fixture_end(&f);
+}
+
+static unsigned
+count_packs(struct pack_writer *w)
+{
+    return (unsigned)atomic_load(&pack_writer_counts(w)->packs_data);
+}
+
+static void
+flip_a_bit(uint8_t *image, size_t len)
+{
+    image[len / 2] ^= 1;
+}
+
+/** Put so many chunks that fill a block each, beginning with number ${first}. */
+static void
+put_blocks(struct fixture *f, struct block_builder *b, unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++) {
+        fixture_noise(big, 1 << 20, i + 1);
+        assert_true(put(f, b, BLOCK_BULK, CHUNK_DATA, big, 1 << 20));
+    }
+}
+
+/* Who works for somebody that waits publishes a complete pack only behind that; but never holds one while
+ * waiting for room. */
+static void
+pack_writer__publishes_later_for_whom_others_wait(void **state)
+{
+    static const struct pack_writer_options o = {.level = 0, .threads = 1};
+    struct fixture f;
+    struct pack_writer *w;
+    struct block_builder *b;
+    unsigned fill = 0; /* so many make a pack */
+
+    (void)state;
+    fixture_begin(&f);
+    w = new_writer(&f, &o);
+    b = new_builder(w);
+    while (count_packs(w) == 0) {
+        put_blocks(&f, b, fill++, 1);
+    }
+    block_builder_defer(b);
+    put_blocks(&f, b, fill, fill);
+    assert_int_equal(count_packs(w), 1);
+    must(block_builder_publish(b, E));
+    assert_int_equal(count_packs(w), 2);
+    block_builder_defer(b);
+    put_blocks(&f, b, 2 * fill, fill);
+    assert_int_equal(count_packs(w), 2);
+    put_blocks(&f, b, 3 * fill, 1); /* needs room */
+    assert_int_equal(count_packs(w), 3);
+    put_blocks(&f, b, 3 * fill + 1, fill - 1);
+    assert_int_equal(count_packs(w), 3);
+    pack_writer_test_hook = flip_a_bit; /* what waits still has to be in order */
+    assert_int_equal(block_builder_publish(b, E), VV_ECORRUPT);
+    pack_writer_test_hook = NULL;
+    assert_int_equal(count_packs(w), 3);
+    block_builder_free(b);
     pack_writer_free(w);
     fixture_end(&f);
 }
@@ -260,6 +324,7 @@ main(void)
         cmocka_unit_test(pack_writer__takes_a_hundred_thousand_small_chunks),
         cmocka_unit_test(pack_writer__never_repeats_a_pack_key),
         cmocka_unit_test(pack_writer__hands_out_each_number_once),
+        cmocka_unit_test(pack_writer__publishes_later_for_whom_others_wait),
     };
 
     return cmocka_run_group_tests(tests, get_room, leave_room);

@@ -4,24 +4,29 @@
 # bytes free (root; a loop device, else a tmpfs).
 # Wall times are compared as they are, and beside that without opening the repository, twice each, the
 # least of three measurements: on little data, starting takes most of borg's time.
-# usage: prune.sh [MEGABYTES [ROUNDS [KILOBYTES]]]: files have so many on average
+# usage: prune.sh [MEGABYTES [ROUNDS [KILOBYTES [HOT [EVERY]]]]]: files have so many kilobytes on average; of
+# those in HOT of 50 directories (all) each snapshot rewrites one in EVERY (12).  All over, every pack is left
+# with waste, and each tool copies nearly all it has; where a fifth of the directories changes (200 3 200 10
+# 4), as on most servers, it copies little.
 # shellcheck source=tests/acceptance/common.sh
 . "$(dirname "$0")/common.sh"
 megabytes=${1:-200}
 rounds=${2:-3}
 kilobytes=${3:-200}
+hot=${4:-50}
+every=${5:-12}
 tree=$WORK/tree
 export RESTIC_PASSWORD=x RESTIC_CACHE_DIR=$WORK/restic-cache
 export BORG_PASSPHRASE=x BORG_BASE_DIR=$WORK/borg-base BORG_RELOCATED_REPO_ACCESS_IS_OK=yes
 export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
 
-# version N: the tree as the Nth snapshot has it: most of it stays, one in twelve files is rewritten,
-# some are new and live for one version only.
+# version N: the tree as the Nth snapshot has it: most of it stays, some files are rewritten, some are new
+# and live for one version only.
 version() {
-    /usr/bin/python3 - "$tree" "$1" "$megabytes" "$kilobytes" <<'PY'
+    /usr/bin/python3 - "$tree" "$1" "$megabytes" "$kilobytes" "$hot" "$every" <<'PY'
 import os, random, sys
 top = sys.argv[1]
-n, megabytes, kilobytes = map(int, sys.argv[2:])
+n, megabytes, kilobytes, hot, every = map(int, sys.argv[2:])
 words = [("%x" % random.Random(i).getrandbits(40)).encode() for i in range(4000)]
 def content(seed, size):
     r = random.Random(seed)
@@ -33,7 +38,8 @@ def content(seed, size):
     return bytes(out[:size])
 count = megabytes * 1000 // kilobytes
 for i in range(count):
-    generation = max(v for v in range(n + 1) if v == 0 or (i * 7919 + v * 104729) % 12 == 0)
+    generation = max(v for v in range(n + 1)
+                     if v == 0 or i % 50 < hot and (i * 7919 + v * 104729) % every == 0)
     path = os.path.join(top, "d%02d" % (i % 50), "f%05d" % i)
     seed = i * 1000 + generation
     if os.path.exists(path) and os.path.getmtime(path) == 1700000000 + generation:

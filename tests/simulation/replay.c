@@ -475,6 +475,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(traces__leave_the_code_where_the_mutant_omits_its_rule),
     };
+    int failed;
 
     if (!fibers_usable()) {
         return EXIT_SKIPPED;
@@ -484,6 +485,7 @@ main(int argc, char **argv)
         directory = argv[1];
         (void)scratch_claim(0, scratch);
         replay_one(&one);
+        (void)rmdir(scratch);
         return 0;
     }
     if (argc != 2) {
@@ -491,5 +493,7 @@ main(int argc, char **argv)
     }
     directory = argv[1];
     (void)scratch_claim(0, scratch);
-    return cmocka_run_group_tests_name("model/traces", tests, NULL, NULL);
+    failed = cmocka_run_group_tests_name("model/traces", tests, NULL, NULL);
+    (void)rmdir(scratch);
+    return failed;
 }

@@ -8,6 +8,7 @@
 #include "repo/pack_parity.h"
 
 #define BEHIND 4u /* objects waiting, each a 16th of a pack */
+#define SPARES 2u /* buffers kept: what comes from the system each time costs a fault a page */
 
 /** An object on its way. */
 struct parcel {
@@ -24,6 +25,7 @@ struct parity_writer {
     struct vv_cond idle;
     unsigned pending;
     struct parity_counts counts;
+    struct vv_buf spare[SPARES]; /* memory of objects that are stored, for the next ones */
 };
 
 static void
@@ -61,6 +63,36 @@ store(struct parity_writer *w, struct parcel *p)
     vv_mutex_unlock(&w->lock);
 }
 
+/** Memory that was used before, or none yet. */
+static struct vv_buf
+take_spare(struct parity_writer *w)
+{
+    struct vv_buf buf = {0};
+
+    vv_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < SPARES && buf.data == NULL; i++) {
+        buf = w->spare[i];
+        w->spare[i] = (struct vv_buf){0};
+    }
+    vv_mutex_unlock(&w->lock);
+    vv_buf_reset(&buf);
+    return buf;
+}
+
+static void
+keep_spare(struct parity_writer *w, struct vv_buf *buf)
+{
+    vv_mutex_lock(&w->lock);
+    for (unsigned i = 0; i < SPARES && buf->data != NULL; i++) {
+        if (w->spare[i].data == NULL) {
+            w->spare[i] = *buf;
+            *buf = (struct vv_buf){0};
+        }
+    }
+    vv_mutex_unlock(&w->lock);
+    vv_buf_release(buf);
+}
+
 static void
 run(void *arg)
 {
@@ -69,7 +101,7 @@ run(void *arg)
 
     while ((p = vv_queue_pop(w->queue)) != NULL) {
         store(w, p);
-        vv_buf_release(&p->object);
+        keep_spare(w, &p->object);
         vv_free(p);
     }
 }
@@ -101,6 +133,9 @@ parity_writer_free(struct parity_writer *w)
         vv_queue_close(w->queue);
         vv_thread_join(&w->thread);
         vv_queue_free(w->queue);
+    }
+    for (unsigned i = 0; i < SPARES; i++) {
+        vv_buf_release(&w->spare[i]);
     }
     vv_cond_release(&w->idle);
     vv_mutex_release(&w->lock);
@@ -149,7 +184,7 @@ hand_over(struct parity_writer *w, const struct vv_id *hash, struct vv_buf *obje
 void
 parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_span image)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf object = {0};
+    struct vv_buf object;
     struct vv_error err = {0};
     enum vv_rc rc;
 
@@ -157,6 +192,7 @@ parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_s
         count_only(w, image.len);
         return;
     }
+    object = take_spare(w);
     rc = parity_object_encode(image, hash, repo_id(w->repo), &object, &err);
     if (rc == VV_OK) {
         rc = hand_over(w, hash, &object, &err);
@@ -164,6 +200,7 @@ parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_s
     if (rc != VV_OK) {
         note_failure(w, &err);
     }
+    keep_spare(w, &object); /* unless it was handed over */
 }
 
 void

@@ -3,14 +3,17 @@
 #include <string.h>
 
 #include "core/alloc.h"
+#include "core/buffer_pool.h"
 #include "engine/replicate_internal.h"
 
 #define THREADS_MAX 64u
 #define LOCAL_THREADS 2u /* one reads and hashes while the other waits for its disk */
 #define IN_FLIGHT_BYTES (256ull << 20)
+#define KEPT_BYTES (64u << 20) /* of buffers between two packs */
 
 struct copying {
     struct batch *b;
+    struct buffer_pool buffers;
     struct vv_mutex lock; /* guards everything below */
     struct vv_cond room;
     size_t next;
@@ -70,7 +73,9 @@ worker(void *arg)
         struct vv_error err = {0};
         enum vv_rc rc = vv_cancel_check(c->b->d->run->cancel, &err);
         if (rc == VV_OK) {
-            rc = copy_one(c->b, job, &err);
+            struct vv_buf bytes = buffer_pool_take(&c->buffers);
+            rc = copy_one(c->b, job, &bytes, &err);
+            buffer_pool_give(&c->buffers, &bytes);
         }
         vv_mutex_lock(&c->lock);
         c->in_flight -= job->size;
@@ -110,6 +115,7 @@ copy_packs(struct batch *b, struct vv_error *err)
     enum vv_rc rc = VV_OK;
 
     announce(b);
+    buffer_pool_init(&c.buffers, KEPT_BYTES);
     vv_mutex_init(&c.lock);
     vv_cond_init(&c.room);
     while (started + 1 < wanted && started + 1 < b->job_count && rc == VV_OK) {
@@ -123,6 +129,7 @@ copy_packs(struct batch *b, struct vv_error *err)
     }
     vv_cond_release(&c.room);
     vv_mutex_release(&c.lock);
+    buffer_pool_release(&c.buffers);
     if (c.rc == VV_OK) {
         return rate_settle(b->d, err);
     }

@@ -259,8 +259,10 @@ MUST_CHECK enum vv_rc copy_packs(struct batch *b, struct vv_error *err);
 unsigned replicate_threads(const struct destination *d);
 
 /* replicate_pack.c */
-/** copy_one(b, job, err): R2; sets b->vanished or b->lost (under d->lock). */
-MUST_CHECK enum vv_rc copy_one(struct batch *b, const struct job *job, struct vv_error *err);
+/** copy_one(b, job, bytes, err): R2; sets b->vanished or b->lost (under d->lock).  ${bytes} is empty and
+ *  takes the pack on its way. */
+MUST_CHECK enum vv_rc copy_one(struct batch *b, const struct job *job, struct vv_buf *bytes,
+                               struct vv_error *err);
 /** What was found where a pack was listed a while ago. */
 enum read_back {
     READ_BACK_RIGHT,

@@ -313,9 +313,8 @@ count_pack(struct destination *d, const struct job *job, uint64_t bytes)
 }
 
 enum vv_rc
-copy_one(struct batch *b, const struct job *job, struct vv_error *err)
+copy_one(struct batch *b, const struct job *job, struct vv_buf *bytes, struct vv_error *err)
 {
-    VV_CLEANUP(vv_buf_release) struct vv_buf bytes = {0};
     struct replica_pack known = {.name = {.hash = job->hash}};
     bool done = false;
 
@@ -324,17 +323,17 @@ copy_one(struct batch *b, const struct job *job, struct vv_error *err)
         count_pack(b->d, job, 0);
         return VV_OK;
     }
-    VV_TRY(read_pack(b, job, &bytes, &done, err));
+    VV_TRY(read_pack(b, job, bytes, &done, err));
     if (!done) {
         return VV_OK;
     }
-    VV_TRY(publish_pack(b->d, vv_buf_span(&bytes), &known.name, err));
-    known.size = bytes.len;
+    VV_TRY(publish_pack(b->d, vv_buf_span(bytes), &known.name, err));
+    known.size = bytes->len;
     VV_TRY(replica_journal_note_pack(b->d->journal, &known, err));
     VV_TRY(attach_records(b, &known.name, err));
     if (b->d->parity != NULL) {
-        parity_writer_add(b->d->parity, &known.name.hash, vv_buf_span(&bytes));
+        parity_writer_add(b->d->parity, &known.name.hash, vv_buf_span(bytes));
     }
-    count_pack(b->d, job, bytes.len);
+    count_pack(b->d, job, bytes->len);
     return VV_OK;
 }

@@ -2,13 +2,14 @@
 /* Parity of packs that are being written, stored by a thread of its own. */
 
 #include "core/alloc.h"
+#include "core/buffer_pool.h"
 #include "core/queue.h"
 #include "core/random.h"
 #include "core/thread.h"
 #include "repo/pack_parity.h"
 
 #define BEHIND 4u /* objects waiting, each a 16th of a pack */
-#define SPARES 2u /* buffers kept: what comes from the system each time costs a fault a page */
+#define KEPT_BYTES (4u << 20)
 
 /** An object on its way. */
 struct parcel {
@@ -18,14 +19,14 @@ struct parcel {
 
 struct parity_writer {
     struct repo *repo;
-    bool dry_run; /* set before anything is added */
+    bool dry_run;               /* set before anything is added */
+    struct buffer_pool buffers; /* of objects that are stored, for the next ones */
     struct vv_queue *queue;
     struct vv_thread thread;
     struct vv_mutex lock; /* guards all below */
     struct vv_cond idle;
     unsigned pending;
     struct parity_counts counts;
-    struct vv_buf spare[SPARES]; /* memory of objects that are stored, for the next ones */
 };
 
 static void
@@ -63,36 +64,6 @@ store(struct parity_writer *w, struct parcel *p)
     vv_mutex_unlock(&w->lock);
 }
 
-/** Memory that was used before, or none yet. */
-static struct vv_buf
-take_spare(struct parity_writer *w)
-{
-    struct vv_buf buf = {0};
-
-    vv_mutex_lock(&w->lock);
-    for (unsigned i = 0; i < SPARES && buf.data == NULL; i++) {
-        buf = w->spare[i];
-        w->spare[i] = (struct vv_buf){0};
-    }
-    vv_mutex_unlock(&w->lock);
-    vv_buf_reset(&buf);
-    return buf;
-}
-
-static void
-keep_spare(struct parity_writer *w, struct vv_buf *buf)
-{
-    vv_mutex_lock(&w->lock);
-    for (unsigned i = 0; i < SPARES && buf->data != NULL; i++) {
-        if (w->spare[i].data == NULL) {
-            w->spare[i] = *buf;
-            *buf = (struct vv_buf){0};
-        }
-    }
-    vv_mutex_unlock(&w->lock);
-    vv_buf_release(buf);
-}
-
 static void
 run(void *arg)
 {
@@ -101,7 +72,7 @@ run(void *arg)
 
     while ((p = vv_queue_pop(w->queue)) != NULL) {
         store(w, p);
-        keep_spare(w, &p->object);
+        buffer_pool_give(&w->buffers, &p->object);
         vv_free(p);
     }
 }
@@ -115,6 +86,7 @@ parity_writer_new(struct repo *r, struct parity_writer **ret, struct vv_error *e
         return vv_error_nomem(err);
     }
     w->repo = r;
+    buffer_pool_init(&w->buffers, KEPT_BYTES);
     vv_mutex_init(&w->lock);
     vv_cond_init(&w->idle);
     VV_TRY(vv_queue_new(BEHIND, &w->queue, err));
@@ -134,9 +106,7 @@ parity_writer_free(struct parity_writer *w)
         vv_thread_join(&w->thread);
         vv_queue_free(w->queue);
     }
-    for (unsigned i = 0; i < SPARES; i++) {
-        vv_buf_release(&w->spare[i]);
-    }
+    buffer_pool_release(&w->buffers);
     vv_cond_release(&w->idle);
     vv_mutex_release(&w->lock);
     vv_free(w);
@@ -192,7 +162,7 @@ parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_s
         count_only(w, image.len);
         return;
     }
-    object = take_spare(w);
+    object = buffer_pool_take(&w->buffers);
     rc = parity_object_encode(image, hash, repo_id(w->repo), &object, &err);
     if (rc == VV_OK) {
         rc = hand_over(w, hash, &object, &err);
@@ -200,7 +170,7 @@ parity_writer_add(struct parity_writer *w, const struct vv_id *hash, struct vv_s
     if (rc != VV_OK) {
         note_failure(w, &err);
     }
-    keep_spare(w, &object); /* unless it was handed over */
+    buffer_pool_give(&w->buffers, &object); /* unless it was handed over */
 }
 
 void

@@ -228,7 +228,9 @@ pool_offer_segment(struct backup *b, struct segment *s)
         end = &(*end)->next;
         waiting++;
     }
-    if (waiting < SEGMENTS_WAITING * (b->idle + b->helping) && !b->failed) {
+    /* Whoever is free has windows before all: their content stays with one thread, and its caches. */
+    if (b->todo_first == NULL && waiting < SEGMENTS_WAITING * (b->idle + b->helping) &&
+        !b->failed) {
         s->done = false;
         s->next = NULL;
         *end = s;
